@@ -1,0 +1,227 @@
+"""What is fixed before anything runs: the mixture's hyperparameters and the sampler's settings.
+
+Both classes are frozen and validated at construction, here and nowhere else: code that receives one
+need not check it again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ppl_parity.errors import InputError, one_of
+
+FORMULATIONS = ("enumerated", "marginal", "fused")
+INIT_STRATEGIES = ("kmeans", "prior", "uniform")
+PRECISIONS = ("float32", "float64")
+CHAIN_METHODS = ("auto", "parallel", "vectorized", "sequential")
+
+
+@dataclass(frozen=True, eq=False)
+class MixtureSpec:
+    """Hyperparameters of the Bayesian mixture of Gaussians with known covariance ``noise_scale**2 * I``.
+
+        theta  ~ Dirichlet(concentration)                          (K,)
+        beta_k ~ MultivariateNormal(prior_mean, prior_cov)         (K, D)
+        z_i    ~ Categorical(theta)                                (N,)
+        x_i    ~ MultivariateNormal(beta_{z_i}, noise_scale^2 I)   (N, D)
+
+    Args:
+        num_components: K, at least 1.
+        dim: D, at least 1.
+        concentration: alpha of the Dirichlet, a positive scalar or a (K,) vector; stored as (K,).
+        prior_mean: mu, a scalar or a (D,) vector, in the unit of the data; stored as (D,).
+        prior_cov: Sigma, a positive scalar v for v I, a positive (D,) diagonal, or a symmetric positive
+            definite (D, D) matrix, in the squared unit of the data (a variance, not a standard
+            deviation); stored as (D, D).
+        noise_scale: s, the standard deviation of an observation around its component's mean.
+
+    Raises:
+        InputError: a value breaks one of these rules; the message names the rule and the value.
+    """
+
+    num_components: int
+    dim: int
+    concentration: np.ndarray = 1.0  # type: ignore[assignment]
+    prior_mean: np.ndarray = 0.0  # type: ignore[assignment]
+    prior_cov: np.ndarray = 1.0  # type: ignore[assignment]
+    noise_scale: float = 1.0
+
+    if TYPE_CHECKING:  # what may be passed is wider than what is stored
+
+        def __init__(
+            self,
+            num_components: int,
+            dim: int,
+            concentration: ArrayLike = 1.0,
+            prior_mean: ArrayLike = 0.0,
+            prior_cov: ArrayLike = 1.0,
+            noise_scale: float = 1.0,
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        num_components = _positive_int("num_components (K)", self.num_components)
+        dim = _positive_int("dim (D)", self.dim)
+        concentration = _vector("concentration", self.concentration, num_components, "K")
+        if not np.all(concentration > 0):
+            raise InputError(f"Every entry of concentration must be positive; got {self.concentration}.")
+        noise_scale = _finite_float("noise_scale", self.noise_scale)
+        if noise_scale <= 0:
+            raise InputError(f"noise_scale must be positive; got {self.noise_scale}.")
+        frozen = {
+            "num_components": num_components,
+            "dim": dim,
+            "concentration": concentration,
+            "prior_mean": _vector("prior_mean", self.prior_mean, dim, "D"),
+            "prior_cov": _covariance(self.prior_cov, dim),
+            "noise_scale": noise_scale,
+        }
+        for name, value in frozen.items():
+            if isinstance(value, np.ndarray):
+                value.setflags(write=False)
+            object.__setattr__(self, name, value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, MixtureSpec) and self.as_dict() == other.as_dict()
+
+    def __hash__(self) -> int:
+        return hash(repr(self.as_dict()))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain Python numbers and lists, for JSON; ``MixtureSpec(**spec.as_dict())`` gives it back."""
+        return {
+            field.name: value.tolist()
+            if isinstance(value := getattr(self, field.name), np.ndarray)
+            else value
+            for field in dataclasses.fields(self)
+        }
+
+
+@dataclass(frozen=True)
+class SamplerSettings:
+    """How NUTS is run, in words that mean the same for both frameworks.
+
+    Args:
+        num_draws: kept draws per chain, at least 1.
+        num_warmup: adaptation iterations per chain before the first kept draw, at least 0.
+        num_chains: independent chains, at least 1.
+        seed: a non-negative integer; the same seed gives the same draws, bit for bit, on the same machine.
+        target_accept: the mean acceptance probability that step-size adaptation aims at, in (0, 1).
+        max_tree_depth: a trajectory has at most ``2**max_tree_depth - 1`` leapfrog steps.
+        dense_mass: adapt a full mass matrix instead of a diagonal one.
+        init: ``kmeans`` (the mixture only), ``prior`` or ``uniform``; explicit values are given to ``fit``.
+        precision: ``float64`` or ``float32``, for parameters, data and arithmetic alike.
+        device: ``cpu`` or ``gpu``, with an optional index such as ``gpu:1``.
+        chain_method: ``parallel`` (cores), ``vectorized`` (one batched program), ``sequential``, or
+            ``auto``, which takes the first of these that works here; the result says which it was.
+
+    Raises:
+        InputError: a value breaks one of these rules.
+    """
+
+    num_draws: int = 1000
+    num_warmup: int = 1000
+    num_chains: int = 4
+    seed: int = 0
+    target_accept: float = 0.8
+    max_tree_depth: int = 10
+    dense_mass: bool = False
+    init: str = "uniform"
+    precision: str = "float64"
+    device: str = "cpu"
+    chain_method: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name, least in {"num_draws": 1, "num_warmup": 0, "num_chains": 1, "max_tree_depth": 1}.items():
+            object.__setattr__(self, name, _int_at_least(name, getattr(self, name), least))
+        object.__setattr__(self, "seed", check_seed(self.seed))
+        target_accept = _finite_float("target_accept", self.target_accept)
+        if not 0 < target_accept < 1:
+            raise InputError(f"target_accept must lie strictly between 0 and 1; got {self.target_accept}.")
+        object.__setattr__(self, "target_accept", target_accept)
+        one_of("init", self.init, INIT_STRATEGIES)
+        one_of("precision", self.precision, PRECISIONS)
+        one_of("chain_method", self.chain_method, CHAIN_METHODS)
+        one_of("device", self.device.partition(":")[0], ("cpu", "gpu"))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain Python values; ``SamplerSettings(**settings.as_dict())`` gives it back."""
+        return dataclasses.asdict(self)
+
+
+def check_seed(seed: Any) -> int:
+    """Return ``seed`` as an int in [0, 2**32), the range that NumPy, torch and JAX all accept."""
+    value = _int_at_least("seed", seed, 0)
+    if value >= 2**32:
+        raise InputError(f"seed must be below 2**32; got {seed}.")
+    return value
+
+
+def _int_at_least(name: str, value: Any, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise InputError(f"{name} must be an integer; got {value!r}.")
+    if value < least:
+        raise InputError(f"{name} must be at least {least}; got {value}.")
+    return int(value)
+
+
+def _positive_int(name: str, value: Any) -> int:
+    return _int_at_least(name, value, 1)
+
+
+def _finite_float(name: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise InputError(f"{name} must be a number; got {value!r}.") from None
+    if not math.isfinite(number):
+        raise InputError(f"{name} must be finite; got {value}.")
+    return number
+
+
+def _finite_array(name: str, value: ArrayLike) -> np.ndarray:
+    try:
+        array = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"{name} must hold numbers only; got {value!r}.") from None
+    if not np.all(np.isfinite(array)):
+        raise InputError(f"{name} must be finite; got {value}.")
+    return array
+
+
+def _vector(name: str, value: ArrayLike, length: int, letter: str) -> np.ndarray:
+    array = _finite_array(name, value)
+    if array.ndim == 0:
+        return np.full(length, float(array))
+    if array.shape != (length,):
+        raise InputError(
+            f"{name} must be a scalar or have shape ({letter},) = ({length},); got shape {array.shape}."
+        )
+    return array
+
+
+def _covariance(value: ArrayLike, dim: int) -> np.ndarray:
+    array = _finite_array("prior_cov", value)
+    if array.ndim == 0:
+        array = np.full(dim, float(array))
+    if array.shape == (dim,):
+        array = np.diag(array)
+    if array.shape != (dim, dim):
+        raise InputError(
+            f"prior_cov must be a scalar or of shape (D,) or (D, D) with D = {dim}; got shape {array.shape}."
+        )
+    if not np.allclose(array, array.T, rtol=1e-10, atol=0):
+        raise InputError("prior_cov must be symmetric; got a matrix that differs from its transpose.")
+    try:
+        np.linalg.cholesky(array)
+    except np.linalg.LinAlgError:
+        smallest = np.linalg.eigvalsh(array)[0]
+        raise InputError(
+            f"prior_cov must be positive definite; its smallest eigenvalue is {smallest:.3g}."
+        ) from None
+    return array
