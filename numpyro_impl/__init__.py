@@ -1,0 +1,20 @@
+"""The NumPyro/JAX backend: it fulfils ``ppl_parity.contract.Backend`` and re-exports nothing else."""
+
+from numpyro_impl.mixture import mixture, render, responsibilities, sample_assignments, sample_mixture
+from numpyro_impl.nuts import fit, sample_posterior
+from numpyro_impl.program import Program
+from numpyro_impl.runtime import NAME, devices, versions
+
+__all__ = [
+    "NAME",
+    "Program",
+    "devices",
+    "fit",
+    "mixture",
+    "render",
+    "responsibilities",
+    "sample_assignments",
+    "sample_mixture",
+    "sample_posterior",
+    "versions",
+]

@@ -1,0 +1,119 @@
+"""The mixture's density written other ways: z summed out by a mixture distribution, or in one pass over x."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpyro
+import numpyro.distributions as dist
+from numpyro.distributions import constraints
+
+from numpyro_impl.runtime import to_framework
+from ppl_parity.contract import Model
+from ppl_parity.spec import MixtureSpec
+
+
+def marginal(spec: MixtureSpec) -> Model:
+    """Each x_i ~ sum_k theta_k MVN(beta_k, s^2 I), by the framework's mixture distribution."""
+
+    def model(x=None, num_data=None):
+        N = num_data if x is None else len(x)
+        theta, beta = sample_prior(spec)
+        noise_cov = spec.noise_scale**2 * jnp.eye(spec.dim)
+        components = dist.MultivariateNormal(beta, noise_cov)
+        with numpyro.plate("data", N):
+            numpyro.sample("x", dist.MixtureSameFamily(dist.Categorical(theta), components), obs=x)
+
+    return model
+
+
+def fused(spec: MixtureSpec) -> Model:
+    """One site for all of x; its value and gradient come from one pass over the data."""
+
+    def model(x=None, num_data=None):
+        N = num_data if x is None else len(x)
+        theta, beta = sample_prior(spec)
+        numpyro.sample("x", FusedMixture(theta, beta, spec.noise_scale, N), obs=x)
+
+    return model
+
+
+def sample_prior(spec: MixtureSpec):
+    """theta and beta, as in the textbook program."""
+    theta = numpyro.sample("theta", dist.Dirichlet(to_framework(spec.concentration)))
+    with numpyro.plate("components", spec.num_components):
+        prior = dist.MultivariateNormal(to_framework(spec.prior_mean), to_framework(spec.prior_cov))
+        beta = numpyro.sample("beta", prior)
+    return theta, beta
+
+
+class FusedMixture(dist.Distribution):
+    """N independent rows of a Gaussian mixture as one event of shape (N, D)."""
+
+    arg_constraints = {"theta": constraints.simplex, "beta": constraints.independent(constraints.real, 2)}  # noqa: RUF012
+    support = constraints.independent(constraints.real, 2)
+
+    def __init__(self, theta, beta, noise_scale, num_data, *, validate_args=None):
+        self.theta, self.beta, self.noise_scale, self.num_data = theta, beta, noise_scale, num_data
+        event_shape = (num_data, jnp.shape(beta)[-1])
+        super().__init__(batch_shape=(), event_shape=event_shape, validate_args=validate_args)
+
+    def sample(self, key, sample_shape=()):
+        key_z, key_x = jax.random.split(key)
+        z = jax.random.categorical(key_z, jnp.log(self.theta), shape=(*sample_shape, self.num_data))
+        noise = jax.random.normal(key_x, (*sample_shape, *self.event_shape))
+        return self.beta[z] + self.noise_scale * noise
+
+    def log_prob(self, value):
+        return log_likelihood(self.theta, self.beta, value, self.noise_scale)
+
+
+def logits(theta, beta, x, noise_scale):
+    """l_ik = log theta_k + (beta_k . x_i - |beta_k|^2 / 2) / s^2, of shape (N, K)."""
+    # theta reaches 0 by underflow near a vertex; a smallest number keeps 0 * log 0 out of the gradient.
+    log_theta = jnp.log(jnp.maximum(theta, jnp.finfo(theta.dtype).tiny))
+    return log_theta + (x @ beta.T - 0.5 * jnp.sum(beta**2, axis=-1)) / noise_scale**2
+
+
+def log_likelihood(theta, beta, x, noise_scale):
+    """sum_i log p(x_i | theta, beta), differentiable once in theta and beta."""
+    # Centring keeps the two terms that the expanded square subtracts small.
+    centre = jnp.mean(x, axis=0)
+    log_theta = jnp.log(jnp.maximum(theta, jnp.finfo(theta.dtype).tiny))
+    return value_and_gradient(log_theta, beta - centre, x - centre, noise_scale)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(3,))
+def value_and_gradient(log_theta, beta, x, noise_scale):
+    """The log likelihood; its gradient is the by-product, kept for the backward pass."""
+    return _one_pass(log_theta, beta, x, noise_scale)[0]
+
+
+def _one_pass(log_theta, beta, x, noise_scale):
+    N, D = x.shape
+    scaled = beta / noise_scale**2
+    terms = log_theta - 0.5 * jnp.sum(beta * scaled, axis=-1) + x @ scaled.T
+    rows = jax.nn.logsumexp(terms, axis=-1)
+    r = jnp.exp(terms - rows[:, None])
+    n = jnp.sum(r, axis=0)
+    constant = -0.5 * jnp.sum(x**2) / noise_scale**2 - 0.5 * N * D * math.log(2 * math.pi * noise_scale**2)
+    return constant + jnp.sum(rows), n, (r.T @ x - n[:, None] * beta) / noise_scale**2
+
+
+def _forward(log_theta, beta, x, noise_scale):
+    value, grad_log_theta, grad_beta = _one_pass(log_theta, beta, x, noise_scale)
+    return value, (grad_log_theta, grad_beta, log_theta, beta, x)
+
+
+def _backward(noise_scale, saved, cotangent):
+    grad_log_theta, grad_beta, log_theta, beta, x = saved
+    # Wanted only by a model whose x is computed; unused, the compiler drops it.
+    r = jax.nn.softmax(log_theta + (x @ beta.T - 0.5 * jnp.sum(beta**2, axis=-1)) / noise_scale**2, axis=-1)
+    grad_x = (r @ beta - x) / noise_scale**2
+    return cotangent * grad_log_theta, cotangent * grad_beta, cotangent * grad_x
+
+
+value_and_gradient.defvjp(_forward, _backward)

@@ -1,0 +1,52 @@
+"""What every backend checks of the values it is given, and how it reports what a user's model raised."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+
+import numpy as np
+
+from ppl_parity.contract import Values
+from ppl_parity.errors import InputError, nearest
+
+
+def check_values(
+    side: str,
+    values: Values,
+    shapes: Mapping[str, tuple[int, ...]],
+    *,
+    required: Collection[str],
+    batch_ndim: int = 0,
+) -> None:
+    """Refuse missing or unknown sites, and shapes that a framework would broadcast in silence.
+
+    Args:
+        shapes: site -> the shape of its value.
+        required: the sites that must be there.
+        batch_ndim: leading axes of ``values`` before a site's own shape.
+    """
+    for name in required:
+        if name not in values:
+            raise InputError(f"{side}: a value for the site {name!r} is needed; got {sorted(values)}.")
+    for name, value in values.items():
+        if name not in shapes:
+            hint = nearest(name, list(shapes))
+            raise InputError(f"{side}: the model has no latent site {name!r}; it has {sorted(shapes)}.{hint}")
+        got = np.shape(value)[batch_ndim:]
+        if got != tuple(shapes[name]):
+            raise InputError(
+                f"{side}: the site {name!r} has shape {tuple(shapes[name])}; got a value of shape {got}."
+            )
+
+
+@contextmanager
+def explain(side: str, what: str) -> Iterator[None]:
+    """Turn what a user's model raises into one sentence that names the side; ours pass as they are."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        reason = (str(error).strip() or "no message").splitlines()[0]
+        raise InputError(f"{side}: {what}: {type(error).__name__}: {reason}") from error

@@ -1,0 +1,94 @@
+"""The one door to data: a bundled name, a file, or an array becomes a Dataset."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ppl_parity.data.bundled import BUNDLED, BUNDLED_NAMES
+from ppl_parity.data.checks import as_matrix, check_columns, check_finite
+from ppl_parity.data.dataset import Dataset
+from ppl_parity.data.readers import SUFFIXES, read_file
+from ppl_parity.data.standardize import standardize as standardize_columns
+from ppl_parity.errors import InputError, nearest
+
+
+def load_data(name_or_path: str | os.PathLike[str], *, standardize: bool | None = None) -> Dataset:
+    """Load a bundled data set by its name, or a file.
+
+    Args:
+        name_or_path: ``old-faithful``, ``iris`` or ``penguins`` (or with underscores), or the path of a
+            .csv, .npy, .npz or .parquet file.
+        standardize: bring each column to mean 0 and standard deviation 1. None means the default: yes for
+            the bundled sets, whose hints are in standard deviations, and no for a user's own file.
+
+    Returns:
+        The Dataset, with hints for MixtureSpec if it is a bundled one.
+
+    Raises:
+        InputError: there is no such name or file, or the file does not hold a finite numeric matrix.
+    """
+    _check_flag(standardize)
+    if not isinstance(name_or_path, str | os.PathLike):
+        raise InputError(f"Data must be named by a string or a path; got {type(name_or_path).__name__}.")
+    text = os.fspath(name_or_path)
+    name = text.lower().replace("_", "-")
+    if name in BUNDLED:
+        entry = BUNDLED[name]
+        wanted = entry.standardize if standardize is None else standardize
+        x, columns = entry.read()
+        return _build(x, columns, name, entry.source, wanted, entry.spec_hints(standardized=wanted))
+    path = Path(text).expanduser()
+    if not path.suffix and not path.exists():
+        raise InputError(
+            f"Data must be one of {', '.join(BUNDLED_NAMES)}, or a file that ends in {', '.join(SUFFIXES)};"
+            f" got {text!r}.{nearest(name, BUNDLED_NAMES)}"
+        )
+    x, columns = read_file(path)
+    return _build(x, columns, path.name, f"The user's file {path.name}.", bool(standardize))
+
+
+def dataset_from_array(
+    x: ArrayLike, *, columns: Sequence[str] | None = None, name: str = "array", standardize: bool = False
+) -> Dataset:
+    """Make a Dataset of an array in memory, which is copied.
+
+    Args:
+        x: (N, D), or (N,) for one column, finite.
+        columns: D names; ``x1`` to ``xD`` by default.
+        name: a short name, for reports.
+        standardize: bring each column to mean 0 and standard deviation 1.
+
+    Raises:
+        InputError: ``x`` is not a finite numeric matrix, or the names do not fit it.
+    """
+    _check_flag(standardize)
+    matrix = as_matrix(x, name)
+    names = check_columns(columns, matrix.shape[1], name)
+    check_finite(matrix, names, name)
+    return _build(matrix, names, name, "An array given in memory.", standardize)
+
+
+def _build(
+    x: np.ndarray,
+    columns: tuple[str, ...],
+    name: str,
+    source: str,
+    wanted: bool,
+    hints: Mapping[str, Any] | None = None,
+) -> Dataset:
+    transform = None
+    if wanted:
+        x, transform = standardize_columns(x, columns=columns)
+    x.setflags(write=False)  # ours alone by now: Dataset need not copy it once more
+    return Dataset(x, columns, name, source, transform, hints or {})
+
+
+def _check_flag(standardize: Any) -> None:
+    if standardize is not None and not isinstance(standardize, bool):
+        raise InputError(f"standardize must be True, False or None; got {standardize!r}.")

@@ -1,0 +1,122 @@
+"""CSV: comma separated, with or without a header, every cell a number."""
+
+from __future__ import annotations
+
+import csv
+from array import array
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ppl_parity.data.checks import as_matrix, check_columns, check_finite, place
+from ppl_parity.errors import InputError
+
+_MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "."})
+
+
+def read_csv(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Read a comma-separated file of numbers.
+
+    The first row is a header if none of its cells is a number and none is missing. A first row that mixes
+    names and numbers is refused: taken as a header it would lose a row of data without a word.
+
+    Args:
+        path: a UTF-8 text file, with or without a byte-order mark; fields may be quoted.
+
+    Returns:
+        The (N, D) float64 values and the D column names, ``x1`` to ``xD`` without a header.
+
+    Raises:
+        InputError: the file is empty, has a header only, is ragged, or has a cell that is missing, text or
+            not finite; the message gives the data row, counted from 1 without the header, and the column.
+    """
+    where = path.name
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            return _read(csv.reader(file), where)
+    except UnicodeDecodeError:
+        raise InputError(f"A CSV file must be UTF-8 text; {where} is not.") from None
+    except csv.Error as error:
+        raise InputError(f"A CSV file must be well formed; {where} is not: {error}.") from None
+
+
+def _read(rows, where: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    first = next(rows, None)
+    if first is None or not any(cell.strip() for cell in first):
+        raise InputError(f"A CSV file must start with a header or a row of numbers; {where} starts empty.")
+    width = len(first)
+    header = first if _is_header(first, where) else None
+    columns = check_columns(header, width, where)
+    cells = array("d")  # 8 bytes a cell, where a list of floats takes 32
+    num_rows = 0
+    if header is None:
+        num_rows = 1
+        cells.extend(_numbers(first, num_rows, columns, where))
+    blank = False
+    for row in rows:
+        if not row:  # a blank line ends the file, or stands for a row with nothing in it
+            blank = True
+            continue
+        num_rows += 1
+        if blank:
+            raise InputError(
+                f"Every row must have {width} values; {where} has a blank line before data row {num_rows}."
+            )
+        if len(row) != width:
+            raise InputError(
+                f"Every row must have as many values as the first, {width}; data row {num_rows} of {where}"
+                f" has {len(row)}."
+            )
+        cells.extend(_numbers(row, num_rows, columns, where))
+    if num_rows == 0:
+        raise InputError(f"A CSV file must have at least one row of numbers; {where} has a header only.")
+    x = as_matrix(np.frombuffer(cells, dtype=np.float64).reshape(num_rows, width), where, copy=False)
+    check_finite(x, columns, where)
+    return x, columns
+
+
+def _is_header(row: Sequence[str], where: str) -> bool:
+    """True for a row of names, False for a row of numbers; a row of both is refused."""
+    numbers = [_is_number(cell) for cell in row]
+    if all(numbers):
+        return False
+    for index, cell in enumerate(row):
+        text = cell.strip()
+        # An empty cell among names is a column without a name, which check_columns refuses.
+        if text.lower() in _MISSING and (text or any(numbers)):
+            raise _missing(text, place(1, index + 1, None, where))
+    if any(numbers):
+        index = numbers.index(False)
+        raise InputError(
+            f"The first row must be all names or all numbers; column {index + 1} of the first row of {where}"
+            f" is {row[index]!r}, and others are numbers."
+        )
+    return True
+
+
+def _numbers(row: Sequence[str], number: int, columns: Sequence[str], where: str) -> list[float]:
+    try:
+        if "_" in "".join(row):  # float() takes 1_000 for a number; in a file it is text
+            raise ValueError
+        return [float(cell) for cell in row]
+    except ValueError:
+        bad = next(index for index, cell in enumerate(row) if not _is_number(cell))
+        spot = place(number, bad + 1, columns, where)
+        cell = row[bad].strip()
+        if cell.lower() in _MISSING:
+            raise _missing(cell, spot) from None
+        hint = " The separator must be a comma." if ";" in cell or "\t" in row[bad] else ""
+        raise InputError(f"Every cell must be a number; got {cell!r} in {spot}.{hint}") from None
+
+
+def _missing(cell: str, spot: str) -> InputError:
+    return InputError(f"Rows with missing values must be dropped first; got {cell!r} in {spot}.")
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return "_" not in cell

@@ -1,0 +1,210 @@
+"""A backend in a process of its own, as its parent sees it: the contract, called from afar.
+
+Precision, threads, devices, a framework's global state, a crash or a hang on one side cannot touch the
+other side or the parent. The process is spawned, never forked: JAX has threads.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, cast
+
+import numpy as np
+
+from ppl_parity import wire
+from ppl_parity.contract import Arrays, Groups, Program, Values
+from ppl_parity.errors import InputError, one_of
+from ppl_parity.references import Reference
+from ppl_parity.spec import MixtureSpec, SamplerSettings
+
+SIDES = ("numpyro", "pyro")
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class SideError(RuntimeError):
+    """A side's process ended, hung, or raised what is not the user's to mend."""
+
+
+class Side:
+    """One backend in a child process; use it as a context manager, or call ``close``.
+
+    Args:
+        name: ``numpyro`` or ``pyro``.
+        python: the Python to run it with; None is this one. It needs that backend's packages only.
+        num_threads: cores it may use; None is all of them.
+
+    Raises:
+        InputError: no such side, or no such Python.
+    """
+
+    def __init__(self, name: str, *, python: str | None = None, num_threads: int | None = None) -> None:
+        self.name = one_of("backend", name, SIDES)
+        self.warnings: list[str] = []
+        command = [python or sys.executable, "-m", f"{name}_impl.worker"]
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=_environment(num_threads or os.cpu_count() or 1),
+            )
+        except OSError as error:
+            raise InputError(
+                f"The Python of the {name} side must be a program; got {python!r}: {error}."
+            ) from None
+
+    def __enter__(self) -> Side:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process; a side that does not end by itself is killed."""
+        if self._process.stdin is not None and not self._process.stdin.closed:
+            try:
+                self._process.stdin.close()
+            except BrokenPipeError:
+                pass  # it has ended already
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def kill(self) -> None:
+        """End the process now."""
+        self._process.kill()
+        self._process.wait()
+
+    def call(
+        self, name: str, *args: Any, target: int | None = None, timeout: float | None = None, **kwargs: Any
+    ) -> Any:
+        """Call ``name`` of the backend, or of its program ``target``.
+
+        Raises:
+            InputError: the side refused the input.
+            SideError: it raised something else, ended, or gave no answer within ``timeout`` seconds.
+        """
+        request = {"target": target, "name": name, "args": list(args), "kwargs": kwargs}
+        stdin, stdout = self._process.stdin, self._process.stdout
+        if stdin is None or stdout is None:
+            raise SideError(f"{self.name}: the process has no pipes.")
+        try:
+            wire.send(stdin, request)  # type: ignore[arg-type]
+            if timeout is not None:
+                self._await(name, timeout)
+            reply = wire.receive(stdout)  # type: ignore[arg-type]
+        except (EOFError, BrokenPipeError):
+            raise SideError(f"{self.name}: {self._ending()} while it answered {name}.") from None
+        self.warnings += [w for w in reply["warnings"] if w not in self.warnings]
+        if "input_error" in reply:
+            raise InputError(reply["input_error"]) from SideError(reply["traceback"])
+        if "error" in reply:
+            raise SideError(f"{self.name}: {name} failed: {reply['error']}") from SideError(
+                reply["traceback"]
+            )
+        return reply["result"]
+
+    def versions(self) -> dict[str, str]:
+        """See ``contract.Backend.versions``."""
+        return self.call("versions")
+
+    def devices(self) -> list[str]:
+        """See ``contract.Backend.devices``."""
+        return self.call("devices")
+
+    def program(self, model: Reference, data: Mapping[str, Any], **options: Any) -> Program:
+        """A program of this side, called from afar; see ``contract.Program``."""
+        return cast(Program, RemoteProgram(self, self.call("Program", model, dict(data), **options)))
+
+    def sample_mixture(self, spec: MixtureSpec, num_data: int, **options: Any) -> Arrays:
+        """See ``contract.Backend.sample_mixture``."""
+        return self.call("sample_mixture", spec, num_data, **options)
+
+    def responsibilities(
+        self, spec: MixtureSpec, theta: np.ndarray, beta: np.ndarray, x: np.ndarray, **options: Any
+    ) -> np.ndarray:
+        """See ``contract.Backend.responsibilities``."""
+        return self.call("responsibilities", spec, theta, beta, x, **options)
+
+    def sample_assignments(
+        self, spec: MixtureSpec, theta: np.ndarray, beta: np.ndarray, x: np.ndarray, **options: Any
+    ) -> np.ndarray:
+        """See ``contract.Backend.sample_assignments``."""
+        return self.call("sample_assignments", spec, theta, beta, x, **options)
+
+    def render(self, model: Reference, data: Mapping[str, Any], path: str | Path) -> Path:
+        """See ``contract.Backend.render``."""
+        return Path(self.call("render", model, dict(data), str(path)))
+
+    def sample_posterior(
+        self,
+        model: Reference,
+        data: Mapping[str, Any],
+        settings: SamplerSettings,
+        *,
+        initial_values: Values | None = None,
+        max_plate_nesting: int | None = None,
+        progress: bool = False,
+        timeout: float | None = None,
+    ) -> tuple[Groups, dict[str, Any]]:
+        """See ``contract.Backend.sample_posterior``."""
+        return self.call(
+            "sample_posterior",
+            model,
+            dict(data),
+            settings,
+            initial_values=None if initial_values is None else dict(initial_values),
+            max_plate_nesting=max_plate_nesting,
+            progress=progress,
+            timeout=timeout,
+        )
+
+    def _await(self, name: str, timeout: float) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._process.stdout, selectors.EVENT_READ)  # type: ignore[arg-type]
+            if not selector.select(timeout):
+                self.kill()
+                raise SideError(f"{self.name}: no answer to {name} in {timeout:g} s; the process was ended.")
+
+    def _ending(self) -> str:
+        code = self._process.wait()
+        return (
+            f"its process was ended by {signal.Signals(-code).name}" if code < 0 else f"it exited with {code}"
+        )
+
+
+class RemoteProgram:
+    """A ``contract.Program`` that lives in a side's process."""
+
+    def __init__(self, side: Side, target: int) -> None:
+        self._side, self._target = side, target
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name.startswith("_") or not hasattr(Program, name):
+            raise AttributeError(f"A program has no method {name!r}.")
+        return lambda *args, **kwargs: self._side.call(name, *args, target=self._target, **kwargs)
+
+
+def _environment(num_threads: int) -> dict[str, str]:
+    environment = dict(os.environ)
+    # Another Python finds this package where it stands.
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH", "")]))
+    environment["OMP_NUM_THREADS"] = environment["MKL_NUM_THREADS"] = str(num_threads)
+    flags = [f for f in environment.get("XLA_FLAGS", "").split() if "host_platform_device_count" not in f]
+    flags.append(f"--xla_force_host_platform_device_count={num_threads}")
+    environment["XLA_FLAGS"] = " ".join(flags)
+    environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    environment["PYTHONWARNINGS"] = "ignore"
+    return environment

@@ -1,0 +1,85 @@
+"""A side's own process: it answers the contract's calls, one after the other, until its parent closes.
+
+The parent's pipes are the process's standard input and output. Both are moved out of the way first, so
+that a model that prints or reads cannot break the conversation.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+import traceback
+import warnings
+from typing import Any, BinaryIO
+
+from ppl_parity import wire
+from ppl_parity.errors import InputError
+from ppl_parity.references import CallableReference, FileReference, MixtureReference, ModuleReference
+
+REFERENCES = (CallableReference, FileReference, MixtureReference, ModuleReference)
+EXTRAS = {"pyro_impl": "pyro", "numpyro_impl": "numpyro"}
+
+
+def serve(package: str) -> None:
+    """Answer calls to the backend ``package`` on the process's standard streams."""
+    requests, answers = _take_streams()
+    logging.disable(logging.WARNING)  # a model that switches debug logging on floods the terminal
+    server = Server(package)
+    while True:
+        try:
+            request = wire.receive(requests)
+        except EOFError:
+            return
+        wire.send(answers, server.answer(request))
+
+
+class Server:
+    """The backend, the programs that the parent has asked for, and what happened while answering."""
+
+    def __init__(self, package: str) -> None:
+        self.package = package
+        self.programs: dict[int, Any] = {}
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """One call's result, or what it raised; with the warnings that it gave."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("default")
+            try:
+                reply = {"result": self._call(**request)}
+            except InputError as error:
+                reply = {"input_error": str(error), "traceback": traceback.format_exc()}
+            except Exception as error:
+                reply = {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+        return reply | {"warnings": sorted({f"{w.category.__name__}: {w.message}" for w in caught})}
+
+    def _call(self, *, target: int | None, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        backend = self._backend()
+        args = [arg.resolve(backend) if isinstance(arg, REFERENCES) else arg for arg in args]
+        if name == "Program":
+            self.programs[len(self.programs)] = backend.Program(*args, **kwargs)
+            return len(self.programs) - 1
+        owner = backend if target is None else self.programs[target]
+        result = getattr(owner, name)(*args, **kwargs)
+        return str(result) if isinstance(result, os.PathLike) else result
+
+    def _backend(self) -> Any:
+        try:
+            return importlib.import_module(self.package)
+        except ModuleNotFoundError as error:
+            extra = EXTRAS[self.package]
+            raise InputError(
+                f"The {extra} backend needs the package {error.name!r}, which is not installed in this "
+                f"Python; install 'ppl-parity[{extra}]'."
+            ) from error
+
+
+def _take_streams() -> tuple[BinaryIO, BinaryIO]:
+    requests = os.fdopen(os.dup(0), "rb")
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    with open(os.devnull) as nothing:
+        os.dup2(nothing.fileno(), 0)
+    sys.stdout = sys.stderr
+    return requests, answers
