@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpyro.distributions as dist
@@ -15,7 +15,7 @@ class Tilted(dist.Distribution):
     Not normalised on purpose: the derivative of the log normaliser in t is the marginal.
     """
 
-    arg_constraints = {}  # noqa: RUF012
+    arg_constraints: ClassVar = {}
     has_enumerate_support = True
 
     def __init__(self, base: Any, tilt: Any):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +20,7 @@ from ppl_parity.spec import MixtureSpec
 def marginal(spec: MixtureSpec) -> Model:
     """Each x_i ~ sum_k theta_k MVN(beta_k, s^2 I), by the framework's mixture distribution."""
 
-    def model(x=None, num_data=None):
+    def model(x: Any = None, num_data: Any = None):
         N = num_data if x is None else len(x)
         theta, beta = sample_prior(spec)
         noise_cov = spec.noise_scale**2 * jnp.eye(spec.dim)
@@ -33,7 +34,7 @@ def marginal(spec: MixtureSpec) -> Model:
 def fused(spec: MixtureSpec) -> Model:
     """One site for all of x; its value and gradient come from one pass over the data."""
 
-    def model(x=None, num_data=None):
+    def model(x: Any = None, num_data: Any = None):
         N = num_data if x is None else len(x)
         theta, beta = sample_prior(spec)
         numpyro.sample("x", FusedMixture(theta, beta, spec.noise_scale, N), obs=x)
@@ -53,15 +54,21 @@ def sample_prior(spec: MixtureSpec):
 class FusedMixture(dist.Distribution):
     """N independent rows of a Gaussian mixture as one event of shape (N, D)."""
 
-    arg_constraints = {"theta": constraints.simplex, "beta": constraints.independent(constraints.real, 2)}  # noqa: RUF012
-    support = constraints.independent(constraints.real, 2)
+    arg_constraints: ClassVar = {
+        "theta": constraints.simplex,
+        "beta": constraints.independent(constraints.real, 2),
+    }
 
     def __init__(self, theta, beta, noise_scale, num_data, *, validate_args=None):
         self.theta, self.beta, self.noise_scale, self.num_data = theta, beta, noise_scale, num_data
         event_shape = (num_data, jnp.shape(beta)[-1])
         super().__init__(batch_shape=(), event_shape=event_shape, validate_args=validate_args)
 
-    def sample(self, key, sample_shape=()):
+    @property
+    def support(self):
+        return constraints.independent(constraints.real, 2)
+
+    def sample(self, key: Any, sample_shape=()):
         key_z, key_x = jax.random.split(key)
         z = jax.random.categorical(key_z, jnp.log(self.theta), shape=(*sample_shape, self.num_data))
         noise = jax.random.normal(key_x, (*sample_shape, *self.event_shape))

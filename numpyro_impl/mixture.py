@@ -24,7 +24,7 @@ from ppl_parity.spec import FORMULATIONS, MixtureSpec
 def textbook(spec: MixtureSpec) -> Model:
     """The generative process, line for line; z is summed out wherever a density is asked for."""
 
-    def model(x=None, num_data=None):
+    def model(x: Any = None, num_data: Any = None):
         K, D = spec.num_components, spec.dim
         N = num_data if x is None else len(x)
         noise_cov = spec.noise_scale**2 * jnp.eye(D)
@@ -33,7 +33,7 @@ def textbook(spec: MixtureSpec) -> Model:
             prior = dist.MultivariateNormal(to_framework(spec.prior_mean), to_framework(spec.prior_cov))
             beta = numpyro.sample("beta", prior)
         with numpyro.plate("data", N):
-            z = numpyro.sample("z", dist.Categorical(theta), infer={"enumerate": "parallel"})
+            z = numpyro.sample("z", dist.CategoricalProbs(theta), infer={"enumerate": "parallel"})
             numpyro.sample("x", dist.MultivariateNormal(beta[z], noise_cov), obs=x)  # type: ignore[index]
 
     return model

@@ -226,7 +226,7 @@ def _over_chains(function: Callable[..., Any], method: str, num_chains: int, *, 
             devices.pop()
         chains = PartitionSpec("chains")
         over_devices = jax.shard_map(
-            lambda shared, own: jax.vmap(lambda *one: function(*shared, *one))(*own),
+            lambda shared, own: jax.lax.map(lambda one: function(*shared, *one), own),
             mesh=Mesh(np.array(devices), ("chains",)),
             in_specs=(PartitionSpec(), chains),
             out_specs=chains,

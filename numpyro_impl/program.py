@@ -67,7 +67,17 @@ class Program:
     def sites(self, values: Values | None = None) -> tuple[Site, ...]:
         with self.session(), explain(NAME, "the model cannot be traced"):
             given = self._given(values or {}, required=())
-            return describing.describe(self._trace(self.arrays, given), self.enumerated)
+            traces: list[dict[str, Any]] = []
+
+            def run(arrays, given):
+                traces.append(self._trace(arrays, given))
+                return describing.numbers(traces[-1])
+
+            try:
+                numbers = jax.jit(run)(self.arrays, given)
+            except jax.errors.ConcretizationTypeError:
+                numbers = run(self.arrays, given)
+            return describing.describe(traces[-1], to_numpy(numbers), self.enumerated)
 
     def site_log_probs(self, values: Values) -> Arrays:
         return self._call("site_log_probs", self._site_log_probs, values, required=self.shapes)

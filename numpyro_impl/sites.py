@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 from numpyro.distributions import constraints
@@ -42,13 +43,32 @@ SUPPORTS = {
 }
 
 
-def describe(trace: dict[str, Any], enumerated: frozenset[str]) -> tuple[Site, ...]:
-    """The sites of a trace in the order in which the model visits them."""
-    sizes = {
-        name: (node["args"][0], len(node["value"])) for name, node in trace.items() if node["type"] == "plate"
-    }
+def numbers(trace: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Every array that ``describe`` needs of a trace, so that a compiled function can return them."""
+    found = {}
+    for name, node in trace.items():
+        if node["type"] == "deterministic":
+            found[name] = {"value": node["value"]}
+        elif node["type"] == "sample":
+            base = unwrap(node["fn"])
+            params = {key: value for key, value in vars(base).items() if key in base.arg_constraints}
+            found[name] = {
+                "value": node["value"],
+                "scale": 1.0 if node["scale"] is None else jnp.max(jnp.asarray(node["scale"])),
+                "masked": _masked(node["fn"]),
+                "bounds": _bounds(node["fn"].support),
+                "params": {key: value for key, value in params.items() if value is not None},
+            }
+    return found
+
+
+def describe(
+    trace: dict[str, Any], arrays: dict[str, dict[str, Any]], enumerated: frozenset[str]
+) -> tuple[Site, ...]:
+    """The sites of a trace in the order in which the model visits them; ``arrays`` are its ``numbers``."""
+    sizes = {name: node["args"][0] for name, node in trace.items() if node["type"] == "plate"}
     nodes = [node for node in trace.values() if node["type"] in ("sample", "deterministic")]
-    return tuple(_site(node, sizes, node["name"] in enumerated) for node in nodes)
+    return tuple(_site(node, arrays[node["name"]], sizes, node["name"] in enumerated) for node in nodes)
 
 
 def is_factor(node: dict[str, Any]) -> bool:
@@ -63,56 +83,58 @@ def unwrap(fn: Any) -> Any:
     return fn
 
 
-def support_name(support: Any) -> str:
+def support_name(support: Any, bounds: dict[str, Any]) -> str:
     """A constraint in the common vocabulary, with its bounds."""
     if isinstance(support, constraints.independent):
-        return support_name(support.base_constraint)
+        return support_name(support.base_constraint, bounds)
     kind = type(support).__name__
     if kind in SUPPORTS:
         return SUPPORTS[kind]
+    low, high = (_bound(bounds.get(end)) for end in ("lower_bound", "upper_bound"))
     if isinstance(support, constraints.integer_interval):
-        return f"integer_interval({_bound(support.lower_bound)}, {_bound(support.upper_bound)})"
+        return f"integer_interval({low}, {high})"
     if isinstance(support, constraints.interval):
-        return f"interval({_bound(support.lower_bound)}, {_bound(support.upper_bound)})"
+        return f"interval({low}, {high})"
     if isinstance(support, constraints.greater_than | constraints.greater_than_eq):
-        return f"greater_than({_bound(support.lower_bound)})"
+        return f"greater_than({low})"
     if isinstance(support, constraints.less_than | constraints.less_than_eq):
-        return f"less_than({_bound(support.upper_bound)})"
+        return f"less_than({high})"
     return kind.strip("_").lower()
 
 
-def _site(node: dict[str, Any], sizes: dict[str, tuple[int, int]], enumerated: bool) -> Site:
-    value = np.asarray(node["value"])
+def _site(node: dict[str, Any], arrays: dict[str, Any], sizes: dict[str, int], enumerated: bool) -> Site:
+    value = np.asarray(arrays["value"])
     plates = tuple(
-        Plate(frame.name, frame.dim, sizes.get(frame.name, (frame.size, frame.size))[0], frame.size)
+        Plate(frame.name, frame.dim, sizes.get(frame.name, frame.size), frame.size)
         for frame in sorted(node.get("cond_indep_stack", ()), key=lambda frame: frame.dim)
     )
     if node["type"] == "deterministic":
-        shape = value.shape
-        return Site(node["name"], "deterministic", "", (), shape, "", str(value.dtype), plates, value=value)
+        return Site(
+            node["name"], "deterministic", "", (), value.shape, "", str(value.dtype), plates, value=value
+        )
     fn = node["fn"]
-    base = unwrap(fn)
     kind: SiteKind = "factor" if is_factor(node) else "observed" if node["is_observed"] else "latent"
-    params = {
-        name: np.asarray(parameter)
-        for name, parameter in vars(base).items()
-        if name in base.arg_constraints and np.ndim(parameter) >= 0 and parameter is not None
-    }
     return Site(
         name=node["name"],
         kind=kind,
-        family=_family(base),
+        family=_family(unwrap(fn)),
         batch_shape=tuple(fn.batch_shape),
         event_shape=tuple(fn.event_shape),
-        support="" if kind == "factor" else support_name(fn.support),
+        support="" if kind == "factor" else support_name(fn.support, arrays["bounds"]),
         dtype=str(value.dtype),
         plates=plates,
         enumerated=enumerated,
-        scale=1.0 if node["scale"] is None else float(np.max(np.asarray(node["scale"]))),
-        masked=_masked(fn),
+        scale=float(arrays["scale"]),
+        masked=bool(arrays["masked"]),
         value=value,
-        params=params,
+        params={name: np.asarray(parameter) for name, parameter in arrays["params"].items()},
     )
+
+
+def _bounds(support: Any) -> dict[str, Any]:
+    while isinstance(support, constraints.independent):
+        support = support.base_constraint
+    return {end: getattr(support, end) for end in ("lower_bound", "upper_bound") if hasattr(support, end)}
 
 
 def _family(base: Any) -> str:
@@ -122,15 +144,18 @@ def _family(base: Any) -> str:
     return {"MixtureSameFamily": "Mixture", "MixtureGeneral": "Mixture"}.get(name, name)
 
 
-def _masked(fn: Any) -> bool:
+def _masked(fn: Any) -> Any:
+    masked = jnp.asarray(False)
     while isinstance(fn, WRAPPERS):
-        if isinstance(fn, dist.MaskedDistribution) and not np.all(np.asarray(fn._mask)):
-            return True
+        if isinstance(fn, dist.MaskedDistribution):
+            masked = masked | ~jnp.all(jnp.asarray(fn._mask))
         fn = fn.base_dist
-    return False
+    return masked
 
 
 def _bound(value: Any) -> str:
+    if value is None:
+        return "array"
     array = np.asarray(value)
     constant = array.size > 0 and np.all(array == array.flat[0])
     return f"{float(array.flat[0]):g}" if constant else "array"

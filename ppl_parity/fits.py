@@ -15,10 +15,19 @@ from ppl_parity.references import MixtureReference
 from ppl_parity.sides import Side
 from ppl_parity.spec import MixtureSpec, SamplerSettings
 from ppl_parity.starts import kmeans_start
-from ppl_parity.statistics.labels import relabel
+from ppl_parity.statistics.labels import apply, relabel
 
 if TYPE_CHECKING:
     from xarray import DataTree
+
+DIMS = {
+    "theta": ["component"],
+    "beta": ["component", "dim"],
+    "z": ["row"],
+    "x": ["row", "dim"],
+    "log_likelihood/x": ["row"],
+    "responsibilities": ["row", "component"],
+}
 
 LARGEST_PER_ROW = 20_000_000  # numbers: draws x rows beyond which nothing of that size is kept unasked
 
@@ -94,7 +103,7 @@ def fit_mixture(
     groups["posterior"] = {
         name: groups["posterior"][name] for name in (*posterior, "z") if name in groups["posterior"]
     }
-    return to_datatree(groups, attributes)
+    return to_datatree(groups, attributes, dims=DIMS)
 
 
 def _with_assignments(
@@ -107,7 +116,7 @@ def _with_assignments(
     # The draws' own size would be eight times this one's.
     z = z.reshape(*shape, len(x)).astype(np.int16)
     named = relabel(theta, beta, lp=groups["sample_stats"]["lp"])
-    relabelled = _flat(named.apply(theta, axis=2), named.apply(beta, axis=2))
+    relabelled = _flat(apply(named, theta), apply(named, beta))
     mean = side.responsibilities(spec, *relabelled, x, **options)
     return groups | {
         "posterior": groups["posterior"] | {"z": z},

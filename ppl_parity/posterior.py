@@ -18,7 +18,7 @@ from ppl_parity import arviz_compat
 from ppl_parity.errors import InputError
 
 if TYPE_CHECKING:
-    from xarray import DataTree
+    from xarray import Dataset, DataTree
 
 Dims = tuple[str, ...]
 Groups = dict[str, dict[str, tuple[Dims, np.ndarray]]]
@@ -110,14 +110,30 @@ def attribute(tree: DataTree, key: str, default: Any = None) -> Any:
     return value
 
 
+def group(tree: DataTree, name: str) -> Dataset:
+    """One group of ``tree`` as a dataset; an empty one if the tree has no such group.
+
+    Raises:
+        InputError: ``name`` is ``posterior``, and there is none: nothing can be said of such a file.
+    """
+    from xarray import Dataset
+
+    if name in tree.children:
+        return tree.children[name].to_dataset(inherit=False)
+    if name == "posterior":
+        found = ", ".join(tree.children) or "no group at all"
+        raise InputError(f"A fit must have a group named posterior; got {found}.")
+    return Dataset()
+
+
 def to_groups(tree: DataTree) -> Groups:
     """The inverse of ``to_datatree``: group -> variable -> (names of the axes, array)."""
     return {
         name: {
             str(variable): (tuple(map(str, values.dims)), np.asarray(values.values))
-            for variable, values in node.to_dataset(inherit=False).data_vars.items()
+            for variable, values in group(tree, name).data_vars.items()
         }
-        for name, node in tree.children.items()
+        for name in tree.children
     }
 
 
@@ -171,13 +187,16 @@ def load(path: str | Path) -> DataTree:
 
 
 def _dataset(
-    group: str, variables: Mapping[str, Any], dims: Mapping[str, Sequence[str]], coords: Mapping[str, Any]
+    group_name: str,
+    variables: Mapping[str, Any],
+    dims: Mapping[str, Sequence[str]],
+    coords: Mapping[str, Any],
 ) -> Any:
-    sample_dims = SAMPLE_DIMS if group in SAMPLED_GROUPS else ()
+    sample_dims = SAMPLE_DIMS if group_name in SAMPLED_GROUPS else ()
     arrays = {name: np.asarray(array) for name, array in variables.items()}
     names: dict[str, Sequence[str]] = {}
     for name, array in arrays.items():
-        what = f"{group}/{name}"
+        what = f"{group_name}/{name}"
         if array.dtype.kind not in "biufU":
             raise InputError(f"{what} must hold numbers, booleans or text; got dtype {array.dtype}.")
         if array.ndim < len(sample_dims):
@@ -189,15 +208,34 @@ def _dataset(
             expected = (*sample_dims, *own)
             raise InputError(f"{what} must have the axes ({', '.join(expected)}); got shape {array.shape}.")
         names[name] = own
+    _one_length_each(group_name, arrays, sample_dims, names)
     used = {axis for own in names.values() for axis in own}
     own_coords = {axis: labels for axis, labels in coords.items() if axis in used}
     try:
         dataset = arviz_compat.dataset(arrays, sample_dims, names, own_coords)
-    except ValueError as error:  # two variables, or labels, that give one axis two lengths
-        raise InputError(f"The axes of group {group} must have one length each: {error}") from None
+    except ValueError as error:
+        raise InputError(f"The labels of group {group_name} must fit its axes: {error}") from None
     dataset.attrs.clear()  # the time of creation among them
     long = [axis for axis, size in dataset.sizes.items() if size > LONGEST_INDEX and axis not in coords]
     return dataset.drop_vars(long, errors="ignore")
+
+
+def _one_length_each(
+    group_name: str,
+    arrays: Mapping[str, np.ndarray],
+    sample_dims: Sequence[str],
+    names: Mapping[str, Sequence[str]],
+) -> None:
+    """Two lengths of one axis would not fail in xarray: it pads the shorter variable with NaN."""
+    lengths: dict[str, tuple[str, int]] = {}
+    for name, array in arrays.items():
+        for axis, size in zip((*sample_dims, *names.get(name, ())), array.shape, strict=False):
+            first, expected = lengths.setdefault(axis, (name, size))
+            if size != expected:
+                raise InputError(
+                    f"The axes of a group must have one length each; in {group_name}, {axis} has {expected} "
+                    f"entries in {first} and {size} in {name}."
+                )
 
 
 def _same_draws(name: str, dataset: Any, posterior: Any) -> None:

@@ -47,7 +47,7 @@ class Side:
     def __init__(self, name: str, *, python: str | None = None, num_threads: int | None = None) -> None:
         self.name = one_of("backend", name, SIDES)
         self.warnings: list[str] = []
-        command = [python or sys.executable, "-m", f"{name}_impl.worker"]
+        command = [python or sys.executable, "-m", "ppl_parity.worker", f"{name}_impl"]
         try:
             self._process = subprocess.Popen(
                 command,
@@ -206,5 +206,13 @@ def _environment(num_threads: int) -> dict[str, str]:
     flags.append(f"--xla_force_host_platform_device_count={num_threads}")
     environment["XLA_FLAGS"] = " ".join(flags)
     environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # A program that was compiled once is read back, by this process or the next one.
+    environment.setdefault("JAX_COMPILATION_CACHE_DIR", str(_cache() / "jax"))
+    environment.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
     environment["PYTHONWARNINGS"] = "ignore"
     return environment
+
+
+def _cache() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "ppl-parity"

@@ -1,4 +1,4 @@
-"""A side's own process: it answers the contract's calls, one after the other, until its parent closes.
+"""A side's own process, ``python -m ppl_parity.worker numpyro_impl``: it answers the contract's calls.
 
 The parent's pipes are the process's standard input and output. Both are moved out of the way first, so
 that a model that prints or reads cannot break the conversation.
@@ -83,3 +83,7 @@ def _take_streams() -> tuple[BinaryIO, BinaryIO]:
         os.dup2(nothing.fileno(), 0)
     sys.stdout = sys.stderr
     return requests, answers
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1])

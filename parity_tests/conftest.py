@@ -1,0 +1,32 @@
+"""Both implementations as fixtures. A test that needs Pyro carries the mark ``pyro``."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from ppl_parity.sides import Side
+
+BACKENDS = ["numpyro", pytest.param("pyro", marks=pytest.mark.pyro)]
+
+
+@pytest.fixture(scope="session", params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> Any:
+    """Each backend in turn, in this process."""
+    return load(request.param)
+
+
+@pytest.fixture(scope="session", params=BACKENDS)
+def side(request: pytest.FixtureRequest) -> Iterator[Side]:
+    """Each backend in turn, in a process of its own."""
+    with Side(request.param) as opened:
+        yield opened
+
+
+def load(name: str) -> ModuleType:
+    """A backend package by its short name."""
+    return importlib.import_module(f"{name}_impl")

@@ -1,0 +1,73 @@
+"""NUTS in both backends against the exact posterior of a handful of rows, summed over every assignment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ppl_parity import reference
+from ppl_parity.arviz_compat import ess
+from ppl_parity.data import simulate
+from ppl_parity.spec import MixtureSpec, SamplerSettings
+
+MAX_Z = 4.0
+MAX_MCSE = 0.02  # of the posterior standard deviation
+
+SPECS = [
+    MixtureSpec(2, 1, 1.0, 0.0, 4.0, 1.0),
+    MixtureSpec(2, 2, [2.0, 1.0], [0.5, -0.5], [[2.0, 0.5], [0.5, 1.0]], 0.8),
+    MixtureSpec(2, 1, 3.0, 1.0, 9.0, 0.5),
+]
+
+
+def invariants(spec: MixtureSpec, posterior: dict[str, np.ndarray], x: np.ndarray) -> dict[str, np.ndarray]:
+    """Label-invariant quantities with known exact means: name -> (chain, draw, number of quantities)."""
+    theta, beta = posterior["theta"], posterior["beta"]
+    squares = -0.5 * np.sum((x[:, None] - beta[:, :, None]) ** 2, axis=-1) / spec.noise_scale**2
+    density = theta[:, :, None] * np.exp(squares) / (2 * np.pi * spec.noise_scale**2) ** (spec.dim / 2)
+    weights = density / density.sum(-1, keepdims=True)
+    together = np.einsum("csik,csjk->csij", weights, weights)
+    pairs = np.triu_indices(len(x), k=1)
+    return {
+        "predictive density": density.sum(-1),
+        "mixture mean": np.einsum("csk,cskd->csd", theta, beta),
+        "sum theta squared": np.sum(theta**2, axis=-1)[..., None],
+        "co-clustering": together[:, :, *pairs],
+    }
+
+
+def exact_means(spec: MixtureSpec, x: np.ndarray) -> dict[str, np.ndarray]:
+    exact = reference.exact_posterior(spec, x)
+    pairs = np.triu_indices(len(x), k=1)
+    return {
+        "predictive density": np.exp(exact.log_predictive_at_data),
+        "mixture mean": exact.mixture_mean,
+        "sum theta squared": np.array([exact.sum_theta_squared]),
+        "co-clustering": exact.co_clustering[pairs],
+    }
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=["one dimension", "two, unequal prior", "narrow noise"])
+def test_nuts_matches_the_exact_posterior(backend: Any, spec: MixtureSpec) -> None:
+    x = simulate(spec, 8, seed=3)["x"]
+    settings = SamplerSettings(
+        num_draws=2500, num_warmup=500, num_chains=2, seed=1, init="prior", target_accept=0.9
+    )
+    groups, _ = backend.sample_posterior(backend.mixture(spec, "fused"), {"x": x}, settings)
+    means = exact_means(spec, x)
+    for name, values in invariants(spec, groups["posterior"], x).items():
+        for column, expected in zip(np.moveaxis(values, -1, 0), means[name], strict=True):
+            sd = column.std()
+            mcse = sd / np.sqrt(float(ess(column, method="mean")))
+            assert mcse < MAX_MCSE * sd, (name, mcse / sd)
+            assert abs(column.mean() - expected) < MAX_Z * mcse, (name, column.mean(), expected, mcse)
+
+
+def test_a_wrong_prior_is_seen() -> None:
+    spec = SPECS[0]
+    x = simulate(spec, 8, seed=3)["x"]
+    wrong = MixtureSpec(2, 1, 1.0, 0.0, 5.0, 1.0)
+    right, other = exact_means(spec, x), exact_means(wrong, x)
+    assert max(np.max(np.abs(right[name] - other[name])) for name in right) > 0.01

@@ -1,0 +1,94 @@
+"""Pictures get written for every shape of fit, need no display, and drag in no backend."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from ppl_parity.errors import InputError
+from ppl_parity.posterior import MIXTURE_DIMS, to_datatree
+from ppl_parity.report.plots import plot_samples, write_plots
+from ppl_parity.spec import MixtureSpec
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def fit(num_components, dim, chains=2, num_draws=60, num_rows=80):
+    rng = np.random.default_rng(0)
+    places = 5 * rng.normal(size=(num_components, dim))
+    z = rng.integers(0, num_components, size=num_rows)
+    x = places[z] + rng.normal(size=(num_rows, dim))
+    theta = rng.dirichlet(np.full(num_components, 30.0), size=(chains, num_draws))
+    beta = places + 0.2 * rng.normal(size=(chains, num_draws, num_components, dim))
+    spec = MixtureSpec(num_components, dim, prior_cov=25.0)
+    groups = {
+        "posterior": {"theta": theta, "beta": beta},
+        "sample_stats": {"diverging": rng.random((chains, num_draws)) < 0.05},
+        "observed_data": {"x": x},
+    }
+    return to_datatree(groups, {"spec": spec.as_dict()}, MIXTURE_DIMS), spec, (x, z, places)
+
+
+def check(paths, names):
+    assert [path.name for path in paths] == names
+    for path in paths:
+        content = path.read_bytes()
+        assert content.startswith(PNG)
+        assert len(content) > 5000  # an empty page is smaller
+
+
+def test_two_dimensions(tmp_path):
+    tree, spec, _ = fit(2, 2)
+    names = ["trace.png", "rank.png", "forest_theta.png", "forest_beta.png", "mixture.png"]
+    check(write_plots(tree, spec, tmp_path / "new", "Two clusters"), names)
+
+
+def test_one_dimension_and_the_spec_from_the_file(tmp_path):
+    tree, _, _ = fit(2, 1)
+    check(write_plots(tree, None, tmp_path), ["trace.png", "rank.png", "pair.png", "mixture.png"])
+
+
+def test_one_chain_of_one_component(tmp_path):
+    tree, spec, _ = fit(1, 3, chains=1)
+    check(write_plots(tree, spec, tmp_path), ["trace.png", "pair.png", "mixture.png"])
+
+
+def test_any_model_and_constants(tmp_path):
+    rng = np.random.default_rng(1)
+    posterior = {"mu": rng.normal(size=(1, 50)), "fixed": np.ones((1, 50))}
+    check(write_plots(to_datatree({"posterior": posterior}, {}), None, tmp_path), ["trace.png"])
+    frozen = to_datatree({"posterior": {"fixed": np.ones((2, 50))}}, {})
+    assert write_plots(frozen, None, tmp_path) == []
+
+
+def test_many_points_are_thinned_and_the_same_every_time(tmp_path):
+    _, _, (x, z, places) = fit(4, 3, num_rows=6000)
+    one, two = (plot_samples(x, z, places, tmp_path / name) for name in ("one.png", "two.png"))
+    assert one.read_bytes() == two.read_bytes()
+    check([one], ["one.png"])
+
+
+def test_samples_of_one_dimension_and_more_components_than_colours(tmp_path):
+    _, _, (x, z, places) = fit(25, 1, num_rows=500)
+    check([plot_samples(x, z, places, tmp_path / "samples.png")], ["samples.png"])
+
+
+def test_bad_input_is_refused_in_a_sentence(tmp_path):
+    tree, spec, (x, z, places) = fit(2, 2)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="must be a folder"):
+        write_plots(tree, spec, tmp_path / "file")
+    with pytest.raises(InputError, match=r"x \(N, D\), z \(N,\)"):
+        plot_samples(x, z[:-1], places, tmp_path / "samples.png")
+
+
+def test_no_backend_and_nothing_slow_is_loaded_by_importing():
+    modules = "arviz_compat, posterior, report.plots, report.tables, statistics.labels, statistics.summary"
+    code = "import sys\n" + "".join(f"import ppl_parity.{name}\n" for name in modules.split(", "))
+    slow = "torch jax arviz arviz_base arviz_stats arviz_plots matplotlib xarray"
+    code += f"print([name for name in {slow.split()} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,204 @@
+"""``Program`` on models of several kinds: each backend against SciPy and against sums done by hand."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from ppl_parity.errors import InputError
+
+X = np.linspace(-1, 1, 5)
+Y = np.array([-1.1, -0.2, 0.3, 0.4, 1.7])
+KEEP = np.array([True, False, True, True, False])
+
+
+@pytest.fixture(scope="module")
+def models(backend: Any) -> Any:
+    return importlib.import_module(f"parity_tests.models_{backend.NAME}")
+
+
+@pytest.fixture(scope="module")
+def regression(backend: Any, models: Any) -> Any:
+    return backend.Program(models.regression, {"x": X, "y": Y})
+
+
+def test_site_log_probs_of_a_regression(regression: Any) -> None:
+    values = {"slope": np.array(0.7), "sigma": np.array(0.9)}
+    got = regression.site_log_probs(values)
+    expected = {
+        "slope": stats.norm.logpdf(0.7, 0, 2),
+        "sigma": stats.halfnorm.logpdf(0.9),
+        "y": stats.norm.logpdf(Y, 0.7 * X, 0.9),
+    }
+    assert set(got) == set(expected)
+    for name, value in expected.items():
+        np.testing.assert_allclose(got[name], value, rtol=1e-12)
+    total = sum(np.sum(value) for value in expected.values())
+    np.testing.assert_allclose(
+        [regression.log_joint(values), regression.log_density(values)], total, rtol=1e-12
+    )
+
+
+def test_potential_includes_the_jacobian_and_its_gradient_is_a_derivative(regression: Any) -> None:
+    point = {"slope": np.array(0.3), "sigma": np.array(-0.4)}
+    values = regression.constrain(point)
+    np.testing.assert_allclose(values["sigma"], np.exp(-0.4), rtol=1e-14)
+    np.testing.assert_allclose(values["twice"], 0.6, rtol=1e-14)
+    value, gradient = regression.potential_and_gradient(point)
+    latent = {name: values[name] for name in ("slope", "sigma")}
+    np.testing.assert_allclose(value, -regression.log_density(latent) + 0.4, rtol=1e-12)
+    for name in point:
+        step = 1e-5
+        sides = [regression.potential(point | {name: point[name] + h}) for h in (step, -step)]
+        np.testing.assert_allclose(gradient[name], (sides[0] - sides[1]) / (2 * step), rtol=1e-7)
+
+
+def test_leapfrog_is_the_leapfrog(regression: Any) -> None:
+    q, p = (
+        {"slope": np.array(0.3), "sigma": np.array(-0.4)},
+        {"slope": np.array(1.0), "sigma": np.array(-0.5)},
+    )
+    mass = {"slope": np.array(0.5), "sigma": np.array(2.0)}
+    path = regression.leapfrog(q, p, step_size=0.1, num_steps=3, inverse_mass=mass)
+    for t in range(3):
+        _, gradient = regression.potential_and_gradient(q)
+        p = {name: p[name] - 0.05 * gradient[name] for name in p}
+        q = {name: q[name] + 0.1 * mass[name] * p[name] for name in q}
+        value, gradient = regression.potential_and_gradient(q)
+        p = {name: p[name] - 0.05 * gradient[name] for name in p}
+        for name in q:
+            np.testing.assert_allclose(path.position[name][t + 1], q[name], rtol=1e-12)
+            np.testing.assert_allclose(path.momentum[name][t + 1], p[name], rtol=1e-12)
+        kinetic = 0.5 * sum(mass[name] * p[name] ** 2 for name in p)
+        np.testing.assert_allclose(path.energy[t + 1], value + kinetic, rtol=1e-12)
+    assert path.potential.shape == path.energy.shape == (4,)
+
+
+def test_sites_of_a_regression(regression: Any) -> None:
+    sites = {site.name: site for site in regression.sites()}
+    assert list(sites) == ["slope", "sigma", "twice", "y"]
+    assert [site.kind for site in sites.values()] == ["latent", "latent", "deterministic", "observed"]
+    assert sites["sigma"].family == "HalfNormal"
+    assert (sites["slope"].support, sites["sigma"].support) == ("real", "positive")
+    assert [(p.name, p.dim, p.size) for p in sites["y"].plates] == [("N", -1, 5)]
+    np.testing.assert_array_equal(sites["y"].value, Y)
+
+
+def test_scale_mask_and_factor(backend: Any, models: Any) -> None:
+    program = backend.Program(models.weighted, {"y": Y, "keep": KEEP})
+    got = program.site_log_probs({"mu": np.array(0.5)})
+    np.testing.assert_allclose(got["mu"], stats.norm.logpdf(0.5), rtol=1e-12)
+    np.testing.assert_allclose(got["y"], 2 * KEEP * stats.norm.logpdf(Y, 0.5), rtol=1e-12)
+    np.testing.assert_allclose(got["extra"], -0.5 * 0.5**4, rtol=1e-12)
+    sites = {site.name: site for site in program.sites()}
+    assert (sites["extra"].kind, sites["y"].scale, sites["y"].masked) == ("factor", 2.0, True)
+    assert set(program.prior_samples(num_draws=3, seed=0)) == {"mu", "y"}
+
+
+def test_supports_and_transforms(backend: Any, models: Any) -> None:
+    program = backend.Program(models.supports, {"y": np.array(0.3)})
+    supports = {site.name: site.support for site in program.sites()}
+    assert supports == {
+        "unit": "interval(0, 1)",
+        "ordered": "ordered_vector",
+        "corr": "corr_cholesky",
+        "interval": "interval(-1, 2)",
+        "simplex": "simplex",
+        "y": "real",
+    }
+    draws = program.prior_samples(num_draws=2, seed=0)
+    values = {name: draws[name][0] for name in supports if name != "y"}
+    point = program.unconstrain(values)
+    back = program.constrain(point)
+    for name, value in values.items():
+        np.testing.assert_allclose(back[name], value, rtol=1e-9, atol=1e-12)
+    total = program.log_density(values) + sum(program.log_abs_det_jacobian(point).values())
+    np.testing.assert_allclose(program.potential(point), -total, rtol=1e-10)
+
+
+def test_a_hidden_markov_model_is_summed_over_every_path(backend: Any, models: Any) -> None:
+    program = backend.Program(models.hidden_markov, {"y": Y})
+    values = {"stay": np.array(0.8)}
+    paths, weights = [], []
+    for path in itertools.product((0, 1), repeat=len(Y)):
+        log_joint = program.log_joint(values | {f"z_{t}": np.array(z) for t, z in enumerate(path)})
+        paths.append(path)
+        weights.append(log_joint)
+    weights = np.array(weights)
+    np.testing.assert_allclose(program.log_density(values), np.logaddexp.reduce(weights), rtol=1e-10)
+    share = np.exp(weights - np.logaddexp.reduce(weights))
+    marginals = program.discrete_marginals(values)
+    for t in range(len(Y)):
+        expected = [share[[path[t] == k for path in paths]].sum() for k in (0, 1)]
+        np.testing.assert_allclose(marginals[f"z_{t}"], expected, rtol=1e-9)
+
+
+def test_predictive_and_log_likelihood(regression: Any) -> None:
+    rng = np.random.default_rng(0)
+    draws = {"slope": rng.normal(size=400), "sigma": np.exp(rng.normal(size=400))}
+    expected = stats.norm.logpdf(Y, draws["slope"][:, None] * X, draws["sigma"][:, None])
+    np.testing.assert_allclose(regression.log_likelihood(draws)["y"], expected, rtol=1e-12)
+    replicates = regression.predictive_samples(draws, seed=1)["y"]
+    standard = (replicates - draws["slope"][:, None] * X) / draws["sigma"][:, None]
+    assert stats.kstest(standard.ravel(), "norm").pvalue > 1e-3
+    again = regression.predictive_samples(draws, seed=1)["y"]
+    np.testing.assert_array_equal(replicates, again)
+
+
+def test_prior_samples_follow_the_prior_and_do_not_see_the_data(regression: Any) -> None:
+    samples = regression.prior_samples(num_draws=1000, seed=2)
+    assert samples["y"].shape == (1000, 5)
+    assert stats.kstest(samples["slope"] / 2, "norm").pvalue > 1e-3
+    assert stats.kstest(samples["sigma"], "halfnorm").pvalue > 1e-3
+    standard = (samples["y"] - samples["slope"][:, None] * X) / samples["sigma"][:, None]
+    assert stats.kstest(standard[:, 0], "norm").pvalue > 1e-3
+    np.testing.assert_allclose(samples["twice"], 2 * samples["slope"], rtol=1e-14)
+
+
+@pytest.mark.parametrize("strategy", ["uniform", "prior"])
+def test_starting_points_differ_and_repeat(regression: Any, strategy: str) -> None:
+    points = regression.initial(strategy, num_chains=3, seed=5)
+    assert points["slope"].shape == (3,)
+    assert len(np.unique(points["slope"])) == 3
+    if strategy == "uniform":
+        assert np.all(np.abs(points["slope"]) < 2)
+    again = regression.initial(strategy, num_chains=3, seed=5)
+    np.testing.assert_array_equal(points["slope"], again["slope"])
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"slope": np.array(0.7)}, "a value for the site 'sigma' is needed"),
+        ({"slope": np.zeros(3), "sigma": np.array(1.0)}, "has shape ()"),
+        ({"slope": np.array(0.0), "sigma": np.array(1.0), "sigme": np.array(1.0)}, "Did you mean 'sigma'"),
+    ],
+)
+def test_values_that_a_framework_would_take_in_silence_are_refused(
+    backend: Any, regression: Any, values: dict[str, np.ndarray], words: str
+) -> None:
+    with pytest.raises(InputError, match=backend.NAME) as caught:
+        regression.log_density(values)
+    assert words in str(caught.value)
+
+
+def test_a_model_that_raises_is_named(backend: Any) -> None:
+    def broken(y: Any) -> None:
+        raise KeyError("no such column")
+
+    with pytest.raises(InputError, match=f"{backend.NAME}: the model cannot be run.*no such column"):
+        backend.Program(broken, {"y": Y})
+
+
+def test_float32_is_float32(backend: Any, models: Any) -> None:
+    program = backend.Program(models.regression, {"x": X, "y": Y}, precision="float32")
+    value, gradient = program.potential_and_gradient({"slope": np.array(0.3), "sigma": np.array(0.1)})
+    assert gradient["slope"].dtype == np.float32
+    double = backend.Program(models.regression, {"x": X, "y": Y})
+    exact, _ = double.potential_and_gradient({"slope": np.array(0.3), "sigma": np.array(0.1)})
+    assert 0 < abs(value - exact) < 1e-5

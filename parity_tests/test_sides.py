@@ -1,0 +1,121 @@
+"""A backend in a process of its own: the same answers, and what becomes of crashes, hangs and chatter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ppl_parity import reference
+from ppl_parity.errors import InputError
+from ppl_parity.references import CallableReference, FileReference, MixtureReference
+from ppl_parity.sides import Side, SideError
+from ppl_parity.spec import MixtureSpec, SamplerSettings
+
+HERE = Path(__file__).parent
+SPEC = MixtureSpec(2, 2, 1.0, 0.0, 4.0)
+X = np.random.default_rng(0).normal(size=(9, 2))
+SETTINGS = SamplerSettings(num_draws=30, num_warmup=30, num_chains=2, seed=7, init="prior")
+
+
+def model(side: Side, name: str) -> FileReference:
+    return FileReference(str(HERE / f"models_{side.name}.py"), name)
+
+
+def test_the_contract_from_afar(side: Side) -> None:
+    program = side.program(MixtureReference(SPEC), {"x": X})
+    values = {"theta": np.array([0.3, 0.7]), "beta": np.ones((2, 2)) * [[1.0], [-1.0]]}
+    expected = reference.log_density(SPEC, values["theta"], values["beta"], X)
+    np.testing.assert_allclose(program.log_density(values), expected, rtol=1e-10)
+    assert [site.name for site in program.sites()] == ["theta", "beta", "z", "x"]
+    assert set(side.versions()) >= {side.name if side.name == "numpyro" else "pyro-ppl", "numpy"}
+    with pytest.raises(AttributeError):
+        program.no_such_method()  # type: ignore[attr-defined]
+
+
+def test_a_model_from_a_file_and_by_value(side: Side) -> None:
+    data = {"x": X[:, 0], "y": X[:, 1]}
+    values = {"slope": np.array(0.5), "sigma": np.array(0.8)}
+    by_file = side.program(model(side, "regression"), data)
+    by_value = side.program(CallableReference.of(_regression_of(side.name)), data)
+    assert by_file.log_density(values) == by_value.log_density(values)
+
+
+def test_two_processes_draw_the_same_bit_for_bit(side: Side) -> None:
+    with Side(side.name) as other:
+        groups = [
+            s.sample_posterior(MixtureReference(SPEC, "fused"), {"x": X}, SETTINGS)[0] for s in (side, other)
+        ]
+        samples = [s.sample_mixture(SPEC, 5, num_draws=2, seed=3) for s in (side, other)]
+        z = [s.sample_assignments(SPEC, *_a_draw(groups[0]), X, seed=3) for s in (side, other)]
+    for group in ("posterior", "sample_stats"):
+        for name, value in groups[0][group].items():
+            np.testing.assert_array_equal(value, groups[1][group][name], err_msg=name)
+    np.testing.assert_array_equal(z[0], z[1])
+    for name in samples[0]:
+        np.testing.assert_array_equal(samples[0][name], samples[1][name])
+    assert not np.array_equal(groups[0]["posterior"]["beta"][0], groups[0]["posterior"]["beta"][1])
+
+
+def test_bad_input_crosses_as_what_it_is(side: Side) -> None:
+    with pytest.raises(InputError, match="Did you mean 'fused'"):
+        side.program(MixtureReference(SPEC, "fusd"), {"x": X})
+    with pytest.raises(InputError, match=r"must define a function 'regresion'.*regression"):
+        side.program(model(side, "regresion"), {"x": X})
+    with pytest.raises(InputError, match="there is no file"):
+        side.program(FileReference("nowhere.py", "model"), {})
+    with pytest.raises(SideError, match="no_such_call"):
+        side.call("no_such_call")
+
+
+def test_a_crash_is_named_and_stays_on_its_side(side: Side) -> None:
+    with Side(side.name) as doomed, pytest.raises(SideError, match="exited with 7"):
+        doomed.program(model(side, "crashes"), {"y": X[:, 0]})
+    assert side.versions()
+
+
+def test_a_hang_is_ended(side: Side) -> None:
+    with Side(side.name) as slow, pytest.raises(SideError, match="no answer to versions"):
+        slow.call("versions", timeout=0.01)
+
+
+def test_a_model_that_prints_does_not_break_the_conversation(
+    side: Side, capfd: pytest.CaptureFixture[str]
+) -> None:
+    program = side.program(model(side, "chatters"), {"y": X[:, 0]})
+    assert np.isfinite(program.log_density({"mu": np.array(0.1)}))
+
+
+def test_no_such_python() -> None:
+    with pytest.raises(InputError, match="must be a program"):
+        Side("numpyro", python="no-such-python")
+
+
+def test_a_missing_framework_names_the_extra(tmp_path: Path) -> None:
+    import venv
+
+    venv.create(tmp_path / "bare", with_pip=False)
+    python = tmp_path / "bare" / "bin" / "python"
+    # NumPy alone is lent to the bare environment: what a side needs before it looks for its framework.
+    packages = next((tmp_path / "bare" / "lib").glob("python*")) / "site-packages"
+    for name in ("numpy", "numpy.libs"):
+        source = Path(np.__file__).parent.parent / name
+        if source.exists():
+            (packages / name).symlink_to(source)
+    with (
+        Side("numpyro", python=str(python)) as side,
+        pytest.raises(InputError, match=r"ppl-parity\[numpyro\]"),
+    ):
+        side.versions()
+
+
+def _a_draw(groups: dict) -> tuple[np.ndarray, np.ndarray]:
+    posterior = groups["posterior"]
+    return posterior["theta"][0], posterior["beta"][0]
+
+
+def _regression_of(name: str):
+    import importlib
+
+    return importlib.import_module(f"parity_tests.models_{name}").regression

@@ -1,0 +1,1 @@
+"""What a person looks at: tables, plots and pages. Import the modules; nothing is loaded here."""

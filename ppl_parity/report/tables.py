@@ -1,0 +1,209 @@
+"""Posteriors on a terminal: one as a table, two side by side. Both fit into 100 columns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from ppl_parity.statistics.summary import MAX_RHAT, MIN_ESS_PER_CHAIN, Row, Summary
+
+# More rows than this are no longer read; the worst are kept and the caption says how many there were.
+MAX_ROWS = 40
+MAX_NAME = 22
+# |z| of a difference that is worth a look; the verdict, with its false-alarm rate, is not made here.
+NOTABLE_Z = 3.0
+
+T = TypeVar("T", Row, "Difference")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One scalar of two posteriors: (b - a), its MCSE, both in the pooled posterior sd, and their ratio."""
+
+    a: Row
+    b: Row
+    difference_sd: float
+    mcse_sd: float
+    z: float
+
+
+def compare(a: Summary, b: Summary) -> list[Difference]:
+    """Set the scalars that two summaries share side by side.
+
+        z = (mean_b - mean_a) / sqrt(mcse_a^2 + mcse_b^2),   sd = sqrt((sd_a^2 + sd_b^2) / 2)
+
+    Args:
+        a: from ``summarize``.
+        b: with components named alike: ``summarize(tree_b, pivot=a.relabelling.pivot)``.
+
+    Returns:
+        One ``Difference`` for each name that both have, in the order of ``a``.
+    """
+    others = {row.name: row for row in b}
+    return [_difference(row, others[row.name]) for row in a if row.name in others]
+
+
+def summary_table(summary: Summary, title: str = "Posterior", max_rows: int = MAX_ROWS) -> Table:
+    """One posterior: mean, sd, MCSE, ESS and R-hat of each scalar, trouble in red.
+
+    Args:
+        summary: from ``summarize``.
+        title: above the table.
+        max_rows: of more scalars than this, those with the highest R-hat and lowest ESS are shown.
+    """
+    table = _table(title, (row.name for row in summary))
+    for heading in ("mean", "sd", "MCSE", "ESS bulk", "ESS tail", "R-hat"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    rows = _worst(summary.rows, max_rows, lambda row: _above(row.r_hat) * 1e6 - _number_or(row.ess_bulk, 1e6))
+    least = MIN_ESS_PER_CHAIN * summary.num_chains
+    for row in rows:
+        table.add_row(
+            Text(row.name),
+            *_mean_sd(row, digits=3),
+            _number(row.mcse_mean),
+            _ess(row.ess_bulk, least),
+            _ess(row.ess_tail, least),
+            _rhat(row.r_hat),
+        )
+    table.caption = " ".join([*_shown(len(rows), len(summary)), *summary.notes])
+    return table
+
+
+def comparison_table(
+    a: Summary,
+    b: Summary,
+    names: tuple[str, str] = ("pyro", "numpyro"),
+    title: str = "Two posteriors",
+    max_rows: int = MAX_ROWS,
+) -> Table:
+    """Two posteriors side by side, the difference in posterior standard deviations, and its z.
+
+    Args:
+        a: from ``summarize``.
+        b: with components named alike: ``summarize(tree_b, pivot=a.relabelling.pivot)``.
+        names: what to call the two.
+        title: above the table.
+        max_rows: of more scalars than this, those of the largest |z| are shown.
+    """
+    table = _table(title, (row.name for row in a))
+    for heading in (
+        f"{names[0]}\nmean",
+        "\nsd",
+        f"{names[1]}\nmean",
+        "\nsd",
+        "diff.\nin sd",
+        "MCSE\nin sd",
+        "\nz",
+    ):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for heading in ("ESS\nboth", "R-hat\nboth"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    everything = compare(a, b)
+    rows = _worst(everything, max_rows, lambda row: abs(row.z))
+    for row in rows:
+        table.add_row(
+            Text(row.a.name),
+            *_mean_sd(row.a, digits=2),
+            *_mean_sd(row.b, digits=2),
+            _formatted(row.difference_sd, "+.2f"),
+            _formatted(row.mcse_sd, ".2f"),
+            _formatted(row.z, "+.1f", bad=abs(row.z) > NOTABLE_Z),
+            Text.assemble(
+                _ess(row.a.ess_bulk, MIN_ESS_PER_CHAIN * a.num_chains),
+                " ",
+                _ess(row.b.ess_bulk, MIN_ESS_PER_CHAIN * b.num_chains),
+            ),
+            Text.assemble(_rhat(row.a.r_hat, 2), " ", _rhat(row.b.r_hat, 2)),
+        )
+    caption = _shown(len(rows), len(everything))
+    caption.append(f"diff. = {names[1]} - {names[0]}, in posterior sd; z = diff. / its MCSE; ESS is bulk.")
+    if a.relabelling is not None:
+        caption.append(f"Components were relabelled in both, {names[1]}'s to match {names[0]}'s.")
+    only = {row.name for row in a} ^ {row.name for row in b}
+    if only:
+        caption.append(f"In one of the two only: {', '.join(sorted(only)[:5])}{' ...' * (len(only) > 5)}.")
+    table.caption = " ".join(caption)
+    return table
+
+
+def _difference(a: Row, b: Row) -> Difference:
+    sd = math.sqrt((a.sd**2 + b.sd**2) / 2)
+    mcse = math.hypot(a.mcse_mean, b.mcse_mean)
+    gap = b.mean - a.mean
+    return Difference(a, b, _ratio(gap, sd), _ratio(mcse, sd), _ratio(gap, mcse))
+
+
+def _ratio(value: float, unit: float) -> float:
+    """Infinite for two constants that differ, however little; NaN where too few draws give no MCSE."""
+    if unit == 0:
+        return math.copysign(math.inf, value) if value else 0.0
+    return value / unit
+
+
+def _table(title: str, names: Iterable[str]) -> Table:
+    table = Table(
+        title=title,
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        title_justify="left",
+        title_style="bold",
+        caption_justify="left",
+    )
+    # Without a least width rich shortens every column alike, and "beta[0, ..." names nothing.
+    width = min(MAX_NAME, max(map(len, names), default=0))
+    table.add_column("parameter", no_wrap=True, overflow="ellipsis", min_width=width, max_width=MAX_NAME)
+    return table
+
+
+def _worst(rows: Sequence[T], limit: int, badness: Callable[[T], float]) -> list[T]:
+    """The ``limit`` worst rows, in the order in which they came; NaN counts as worst of all."""
+    if len(rows) <= limit:
+        return list(rows)
+    scores = [_number_or(badness(row), math.inf) for row in rows]
+    kept = sorted(range(len(rows)), key=lambda i: -scores[i])[:limit]
+    return [rows[i] for i in sorted(kept)]
+
+
+def _shown(shown: int, total: int) -> list[str]:
+    return [f"The worst {shown} of {total} scalars."] if shown < total else []
+
+
+def _above(r_hat: float) -> float:
+    return max(0.0, _number_or(r_hat, 1.0) - MAX_RHAT)
+
+
+def _number_or(value: float, default: float) -> float:
+    return default if math.isnan(value) else value
+
+
+def _mean_sd(row: Row, digits: int) -> tuple[Text, Text]:
+    """Both with the decimals that give the sd ``digits`` significant ones: more are noise."""
+    if not (row.sd > 0 and math.isfinite(row.sd) and abs(row.mean) < 1e6):
+        return _number(row.mean), _number(row.sd)
+    decimals = digits - 1 - math.floor(math.log10(row.sd))
+    if decimals > 6:
+        return Text(f"{row.mean:.{digits + 1}g}"), Text(f"{row.sd:.{digits}g}")
+    return Text(f"{row.mean:.{max(0, decimals)}f}"), Text(f"{row.sd:.{max(0, decimals)}f}")
+
+
+def _formatted(value: float, pattern: str, bad: bool = False) -> Text:
+    return Text("-") if math.isnan(value) else Text(f"{value:{pattern}}", style="red" if bad else "")
+
+
+def _number(value: float) -> Text:
+    return _formatted(value, ".3g")
+
+
+def _ess(value: float, least: float) -> Text:
+    return _formatted(value, ".0f", bad=value < least)
+
+
+def _rhat(value: float, decimals: int = 3) -> Text:
+    return _formatted(value, f".{decimals}f", bad=value > MAX_RHAT)

@@ -1,0 +1,1 @@
+"""Statistics on draws: plain NumPy arrays in, numbers out. Import the modules; nothing is loaded here."""
