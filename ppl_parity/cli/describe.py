@@ -1,0 +1,71 @@
+"""Data, model, sampler and run, each in a line of plain words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ppl_parity.posterior import attribute
+from ppl_parity.spec import MixtureSpec, SamplerSettings
+
+if TYPE_CHECKING:
+    from xarray import DataTree
+
+    from ppl_parity.data import Dataset
+
+MANY = 6  # columns or entries beyond which a line stops naming them
+
+
+def of_data(data: Dataset) -> str:
+    """Name, size, columns, and whether they are in their own units."""
+    columns = ", ".join(data.columns[:MANY]) + (", ..." if data.dim > MANY else "")
+    units = "each column standardised to mean 0 and sd 1" if data.transform else "in their own units"
+    return f"{data.name}: N = {data.num_data}, D = {data.dim} ({columns}), {units}"
+
+
+def of_model(spec: MixtureSpec) -> str:
+    """The hyperparameters."""
+    return (
+        f"K = {spec.num_components} components; theta ~ Dirichlet({_vector(spec.concentration)}); "
+        f"beta ~ Normal({_vector(spec.prior_mean)}, {_covariance(spec.prior_cov)}); "
+        f"noise scale {spec.noise_scale:g}"
+    )
+
+
+def of_sampler(backends: str, formulation: str, settings: SamplerSettings) -> str:
+    """What was asked of NUTS."""
+    return (
+        f"NUTS in {backends}; {settings.num_chains} chains of {settings.num_warmup} warmup + "
+        f"{settings.num_draws} draws; {formulation} formulation, {settings.precision} on {settings.device}, "
+        f"seed {settings.seed}"
+    )
+
+
+def of_run(tree: DataTree) -> str:
+    """What the backend then did: how the chains ran, where they started, how long they took."""
+    seconds = float(attribute(tree, "sampling_seconds"))
+    method, reason = attribute(tree, "chain_method"), attribute(tree, "chain_method_reason")
+    return f"chains {method} ({reason}), from {attribute(tree, 'start')}; sampling took {seconds:.1f} s"
+
+
+def of_run_json(tree: DataTree) -> dict[str, Any]:
+    """The same, for JSON."""
+    names = ("backend", "formulation", "start", "chain_method", "chain_method_reason", "sampling_seconds")
+    return {name: attribute(tree, name) for name in (*names, "left_out")}
+
+
+def _vector(values: np.ndarray) -> str:
+    if np.all(values == values[0]):
+        return f"{values[0]:g}"
+    shown = ", ".join(f"{value:g}" for value in values[:MANY])
+    return f"[{shown}{', ...' if len(values) > MANY else ''}]"
+
+
+def _covariance(matrix: np.ndarray) -> str:
+    diagonal = np.diag(matrix)
+    if not np.array_equal(matrix, np.diag(diagonal)):
+        return "a full covariance matrix"
+    if np.all(diagonal == diagonal[0]):
+        return "I" if diagonal[0] == 1 else f"{diagonal[0]:g} I"
+    return f"diag{_vector(diagonal)}"

@@ -1,0 +1,66 @@
+"""How the program ends: one sentence on standard error, and a status that says whose fault it was."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from ppl_parity.errors import InputError
+from ppl_parity.sides import SideError
+
+FAILED, BAD_INPUT, INTERRUPTED, TERMINATED = 1, 2, 130, 143
+
+# Its home differs between releases of typer; the class is above the one that typer exports.
+UsageError = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
+
+
+class Exits(TyperGroup):
+    """The top command. Input errors and usage errors alike become one ``Error: `` line and status 2."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the command line and leave the process; ``--debug`` adds the traceback."""
+        given = options.get("args") or (args[0] if args else None) or sys.argv[1:]
+        options["standalone_mode"] = False
+        try:
+            status = super().main(*args, **options)
+        except (KeyboardInterrupt, typer.Abort):
+            status = INTERRUPTED
+        except Exception as error:
+            status = _status(error)
+            if status is None:
+                raise
+            if "--debug" in given:
+                traceback.print_exc()
+            print(f"Error: {_sentence(error)}", file=sys.stderr)
+        if status == INTERRUPTED:
+            print("Interrupted.", file=sys.stderr)
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+def end_on_sigterm() -> None:
+    """Let ``kill`` end the program as Ctrl-C does, so that the backends' processes end with it."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(TERMINATED))
+
+
+def _status(error: Exception) -> int | None:
+    """The exit status that ``error`` deserves; None for a bug of ours, whose traceback is wanted."""
+    if isinstance(error, InputError | UsageError):
+        return BAD_INPUT
+    if isinstance(error, SideError | OSError | MemoryError):
+        return FAILED
+    return None
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, UsageError):
+        text = error.format_message()  # type: ignore[attr-defined]
+    elif isinstance(error, MemoryError):
+        text = f"There is not enough memory: {error}."
+    else:
+        text = str(error)
+    return " ".join(text.split())

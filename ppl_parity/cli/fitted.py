@@ -1,0 +1,95 @@
+"""One fit in numbers: its table, its troubles, and what does not depend on the components' names."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ppl_parity import arviz_compat
+from ppl_parity.posterior import group, to_datatree
+from ppl_parity.statistics import invariants
+from ppl_parity.statistics.labels import Pivot
+from ppl_parity.statistics.summary import Summary, diagnose, summarize
+
+if TYPE_CHECKING:
+    from xarray import DataTree
+
+DIMS = {"mixture_mean": ["dim"], "mixture_variance": ["dim"]}
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A fit, read once.
+
+    Args:
+        tree: the fit.
+        summary: of its posterior, components relabelled.
+        invariants: of the same, quantities that no renaming of components changes.
+        log_predictive: sum_i log p(x_i | x), averaged over draws within the log, and its MCSE; None if the
+            fit did not keep the log likelihood.
+        troubles: sentences; none is good.
+    """
+
+    tree: DataTree
+    summary: Summary
+    invariants: Summary
+    log_predictive: tuple[float, float] | None
+    troubles: list[str]
+
+    @property
+    def table_rows(self) -> Summary:
+        """The summary, followed by the invariants, for one table."""
+        return dataclasses.replace(self.summary, rows=(*self.summary.rows, *self.invariants.rows))
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        predictive = self.log_predictive
+        diverging = group(self.tree, "sample_stats")["diverging"].values
+        return {
+            "summary": self.summary.as_dicts(),
+            "relabelled": None if self.summary.relabelling is None else str(self.summary.relabelling),
+            "diagnosis": {"num_divergences": int(np.count_nonzero(diverging)), "troubles": self.troubles},
+            "invariants": {
+                "rows": self.invariants.as_dicts(),
+                "log_predictive_density": None
+                if predictive is None
+                else {"sum": predictive[0], "mcse": predictive[1]},
+            },
+        }
+
+
+def read_fit(tree: DataTree, pivot: Pivot | None = None) -> Fitted:
+    """Summarise a fit of the mixture.
+
+    Args:
+        tree: from ``fit_mixture``.
+        pivot: another fit's ``summary.relabelling.pivot``, to name the components as there.
+    """
+    summary = summarize(tree, pivot)
+    posterior = group(tree, "posterior")
+    theta, beta = posterior["theta"].values, posterior["beta"].values
+    whole = {
+        "mixture_mean": invariants.mixture_mean(theta, beta),
+        "mixture_variance": invariants.mixture_variance(theta, beta),
+        "theta_squared": invariants.theta_squared(theta),
+    }
+    predictive = None
+    if "x" in (log_likelihood := group(tree, "log_likelihood")):
+        values = log_likelihood["x"].values
+        # To first order the error of a log of means is that of the ratios' mean.
+        ratio = invariants.predictive_ratio(values).sum(axis=-1)
+        total = float(invariants.log_predictive(values).sum())
+        predictive = (total, float(arviz_compat.mcse_mean(ratio)))
+    rows = summarize(to_datatree({"posterior": whole}, {}, dims=DIMS))
+    return Fitted(tree, summary, rows, predictive, diagnose(tree, summary))
+
+
+def told(fitted: Fitted) -> str:
+    """The log predictive density, in words."""
+    if fitted.log_predictive is None:
+        return "not computed: the log likelihood was not kept"
+    total, mcse = fitted.log_predictive
+    return f"{total:.3f} (MCSE {mcse:.2g})"

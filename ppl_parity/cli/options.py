@@ -1,0 +1,224 @@
+"""Every option, defined once: the same word means the same in every subcommand.
+
+An option whose default is None here was not given: a bundled data set's own default, or MixtureSpec's, then
+applies.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ppl_parity.spec import CHAIN_METHODS, FORMULATIONS, INIT_STRATEGIES, PRECISIONS
+
+MODEL, DATA, SAMPLER, OUTPUT, PLACE = "Model", "Data", "Sampler", "Output", "Where it runs"
+BUNDLED = "old-faithful, iris, penguins"  # the data package names them too, but takes long to import
+
+
+def _option(*names: str, panel: str, help: str, metavar: str | None = None) -> typer.models.OptionInfo:
+    return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel)
+
+
+Backend = Annotated[
+    str, _option("--backend", panel=PLACE, metavar="NAME", help="numpyro or pyro; each needs its own extra.")
+]
+
+# --- model ------------------------------------------------------------------------------------------------
+
+Components = Annotated[
+    int | None,
+    _option(
+        "--components",
+        "-K",
+        panel=MODEL,
+        metavar="K",
+        help="Number of components. Required for your own data; bundled data bring their own.",
+    ),
+]
+Concentration = Annotated[
+    str | None,
+    _option(
+        "--concentration",
+        panel=MODEL,
+        metavar="A|A1,..,AK",
+        help="Of the Dirichlet prior of theta: a positive number, or K of them. Default 1.",
+    ),
+]
+PriorMean = Annotated[
+    str | None,
+    _option(
+        "--prior-mean",
+        panel=MODEL,
+        metavar="M|M1,..,MD",
+        help="Mean of the normal prior of beta, in the unit of the data: a number, or D of them. Default 0.",
+    ),
+]
+PriorCov = Annotated[
+    str | None,
+    _option(
+        "--prior-cov",
+        panel=MODEL,
+        metavar="V|V1,..,VD|ROW;..;ROW",
+        help="Covariance of the prior of beta (variances, not standard deviations): a number v for v I, D "
+        "numbers for a diagonal, or a matrix whose rows are separated by ';'. Default 1.",
+    ),
+]
+NoiseScale = Annotated[
+    float | None,
+    _option(
+        "--noise-scale",
+        panel=MODEL,
+        metavar="S",
+        help="Standard deviation of the data around their component, known and the same for all. Default 1 "
+        "for your own data, whatever their unit; a bundled set brings the one that suits it.",
+    ),
+]
+Formulation = Annotated[
+    str,
+    _option(
+        "--formulation",
+        panel=MODEL,
+        metavar="NAME",
+        help=f"How the density is written: {', '.join(FORMULATIONS)}. The same posterior; fused is fastest.",
+    ),
+]
+
+# --- data -------------------------------------------------------------------------------------------------
+
+Data = Annotated[
+    str,
+    _option(
+        "--data",
+        panel=DATA,
+        metavar="NAME|FILE",
+        help=f"A bundled set ({BUNDLED}) or a .csv, .npy, .npz or .parquet file of N rows and D columns.",
+    ),
+]
+OptionalData = Annotated[
+    str | None,
+    _option("--data", panel=DATA, metavar="NAME|FILE", help="As in fit; without it, --num-data and --dim."),
+]
+Standardize = Annotated[
+    bool | None,
+    _option(
+        "--standardize/--no-standardize",
+        panel=DATA,
+        help="Bring each column to mean 0 and standard deviation 1. Default: yes for bundled sets, no for your "
+        "own data.",
+    ),
+]
+NumData = Annotated[int, _option("--num-data", "-N", panel=DATA, metavar="N", help="Rows.")]
+Dim = Annotated[int, _option("--dim", "-D", panel=DATA, metavar="D", help="Columns.")]
+CheckedDim = Annotated[
+    int | None,
+    _option(
+        "--dim", "-D", panel=DATA, metavar="D", help="Columns that the data must have; default: as they are."
+    ),
+]
+
+# --- sampler ----------------------------------------------------------------------------------------------
+
+NumDraws = Annotated[
+    int, _option("--num-draws", panel=SAMPLER, metavar="S", help="Draws kept (of each chain, in a fit).")
+]
+NumWarmup = Annotated[
+    int, _option("--num-warmup", panel=SAMPLER, metavar="W", help="Adaptation iterations before them.")
+]
+NumChains = Annotated[
+    int, _option("--num-chains", panel=SAMPLER, metavar="C", help="Independent chains; 4 or more show trouble.")
+]
+Seed = Annotated[
+    int, _option("--seed", panel=SAMPLER, metavar="INT", help="The same seed gives the same draws.")
+]
+Init = Annotated[
+    str,
+    _option(
+        "--init",
+        panel=SAMPLER,
+        metavar="NAME|NPZ",
+        help=f"Where chains start: {', '.join(INIT_STRATEGIES)}, or an .npz file with theta (C, K) and beta "
+        "(C, K, D), a row for each chain.",
+    ),
+]
+TargetAccept = Annotated[
+    float,
+    _option(
+        "--target-accept", panel=SAMPLER, metavar="P", help="Acceptance that the step size is adapted to."
+    ),
+]
+MaxTreeDepth = Annotated[
+    int,
+    _option(
+        "--max-tree-depth", panel=SAMPLER, metavar="T", help="At most 2^T - 1 leapfrog steps a trajectory."
+    ),
+]
+DenseMass = Annotated[
+    bool, _option("--dense-mass", panel=SAMPLER, help="Adapt a full mass matrix, not a diagonal one.")
+]
+ChainMethod = Annotated[
+    str,
+    _option(
+        "--chain-method",
+        panel=SAMPLER,
+        metavar="NAME",
+        help=f"How chains run: {', '.join(CHAIN_METHODS)}. auto takes what suits; the output says which.",
+    ),
+]
+
+# --- output -----------------------------------------------------------------------------------------------
+
+Out = Annotated[
+    Path,
+    typer.Option("--out", "-o", help="The file to write.", metavar="FILE", rich_help_panel=OUTPUT),
+]
+OutFolder = Annotated[
+    Path, _option("--out", "-o", panel=OUTPUT, metavar="DIR", help="The folder to write to; made if absent.")
+]
+Force = Annotated[bool, _option("--force", "-f", panel=OUTPUT, help="Replace outputs that already exist.")]
+Json = Annotated[
+    str | None,
+    _option(
+        "--json",
+        panel=OUTPUT,
+        metavar="PATH|-",
+        help="Write one JSON object; with - standard output holds nothing else.",
+    ),
+]
+Plots = Annotated[
+    Path | None,
+    _option(
+        "--plots", panel=OUTPUT, metavar="DIR", help="Write trace, rank, pair and mixture plots (PNG) there."
+    ),
+]
+Plot = Annotated[
+    Path | None, _option("--plot", panel=OUTPUT, metavar="PNG", help="Draw the samples (the first draw's).")
+]
+LogLikelihood = Annotated[
+    bool | None,
+    _option(
+        "--log-likelihood/--no-log-likelihood",
+        panel=OUTPUT,
+        help="Keep log p(x_i | theta, beta) of every draw and row. Default: unless draws x rows is large.",
+    ),
+]
+PosteriorPredictive = Annotated[
+    bool, _option("--posterior-predictive", panel=OUTPUT, help="Keep a replicate of the data for every draw.")
+]
+
+# --- where it runs ----------------------------------------------------------------------------------------
+
+Precision = Annotated[
+    str, _option("--precision", panel=PLACE, metavar="NAME", help=f"{' or '.join(reversed(PRECISIONS))}.")
+]
+Device = Annotated[str, _option("--device", panel=PLACE, metavar="NAME", help="cpu, gpu, or gpu:1 and so on.")]
+PyroPython = Annotated[
+    str | None,
+    _option("--pyro-python", panel=PLACE, metavar="PATH", help="The Python to run Pyro with, if another."),
+]
+NumpyroPython = Annotated[
+    str | None,
+    _option("--numpyro-python", panel=PLACE, metavar="PATH", help="The Python to run NumPyro with, likewise."),
+]
+Debug = Annotated[bool, _option("--debug", panel=PLACE, help="Show tracebacks and the backends' warnings.")]

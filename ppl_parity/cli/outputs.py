@@ -1,0 +1,91 @@
+"""Where results go: every place is checked before any work is done, and a file is whole or absent."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ppl_parity.errors import InputError
+
+
+def check_file(path: Path, option: str, suffixes: Sequence[str] | None, force: bool) -> None:
+    """Refuse a file that could not be written, or that would replace another unasked.
+
+    Raises:
+        InputError: the suffix is another, the folder is missing or read-only, or the file is there already.
+    """
+    if suffixes is not None and path.suffix.lower() not in suffixes:
+        raise InputError(f"{option} must end in {' or '.join(suffixes)}; got {str(path)!r}.")
+    if not path.parent.is_dir():
+        raise InputError(f"The folder of {option} must exist; there is no folder {str(path.parent)!r}.")
+    if path.is_dir():
+        raise InputError(f"{option} must be a file; {str(path)!r} is a folder.")
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"The folder of {option} must be writable; {str(path.parent)!r} is not.")
+    if path.exists() and not force:
+        raise InputError(f"{option} must not exist already unless --force is given; {str(path)!r} does.")
+
+
+def check_folder(path: Path, option: str) -> None:
+    """Refuse a folder that could not be made, or not be written to.
+
+    Raises:
+        InputError: it is a file, or it, or the nearest folder above that exists, is not writable.
+    """
+    above = next((p for p in (path, *path.absolute().parents) if p.exists()), path)
+    if not above.is_dir():
+        raise InputError(f"{option} must be a folder; {str(above)!r} is a file.")
+    if not os.access(above, os.W_OK):
+        raise InputError(f"{option} must be writable; {str(above)!r} is not.")
+
+
+def check_plots(folder: Path | None, force: bool) -> None:
+    """Refuse a folder for plots that cannot be written to, or that has pictures in it already."""
+    if folder is None:
+        return
+    check_folder(folder, "--plots")
+    if not force and folder.is_dir() and (found := sorted(folder.glob("*.png"))):
+        raise InputError(f"--plots must hold no pictures yet unless --force is given; there is {str(found[0])!r}.")
+
+
+def check_json(target: str | None, force: bool) -> None:
+    """Refuse a place for the JSON object that cannot be written to."""
+    if target is not None and target != "-":
+        check_file(Path(target), "--json", None, force)
+
+
+def write_json(target: str | None, report: dict[str, Any]) -> None:
+    """Write ``report`` as one strict JSON object: to standard output if ``target`` is ``-``."""
+    if target is None:
+        return
+    text = json.dumps(_plain(report), indent=2, allow_nan=False) + "\n"
+    if target == "-":
+        sys.stdout.write(text)
+        return
+    write(Path(target), lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def write(path: Path, save: Callable[[Path], object]) -> None:
+    """Let ``save`` write a file beside ``path``, then put it there: a crash leaves no half of one."""
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        save(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold; it has no NaN and no infinity, which become null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,105 @@
+"""What every rung is given: the two sides, their programs, what is shared, and what is left of the budget."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ppl_parity.contract import Arrays, Program, Site
+from ppl_parity.pairs import Pair
+from ppl_parity.sides import Side
+
+SIDES = ("pyro", "numpyro")
+
+
+@dataclass(frozen=True)
+class CheckSettings:
+    """How a check is run.
+
+    Args:
+        seed: of everything random.
+        false_alarm: the probability that a check of two models that are the same calls them different,
+            over all sampling rungs together; it is split before anything runs.
+        margin: the difference, in posterior standard deviations, that ``same`` excludes.
+        budget: seconds that the sampling rungs may take together.
+        num_points: shared points of the deterministic rungs, at least 20.
+        keep_going: climb on after a difference.
+    """
+
+    seed: int = 0
+    false_alarm: float = 0.01
+    margin: float = 0.15
+    budget: float = 180.0
+    num_points: int = 24
+    keep_going: bool = False
+
+
+@dataclass(frozen=True)
+class Point:
+    """A shared parameter value, under Pyro's site names.
+
+    Attributes:
+        name: ``prior 3 of pyro``, ``near the mode``, ``tail 2``...
+        values: latent site -> constrained value, discrete ones included, and the index of each subsampled
+            plate under the plate's name.
+    """
+
+    name: str
+    values: Arrays
+
+
+@dataclass
+class Context:
+    """The state of one climb.
+
+    Attributes:
+        pair, settings: what is checked, and how.
+        sides: side -> its process.
+        programs: side -> the pair's program there, in float64.
+        sites: side -> site (under Pyro's names) -> description, at seed 0.
+        shared: latent sites that both sides have, with the same event and batch shape.
+        points: where the deterministic rungs compare.
+        alpha: rung -> its share of the false-alarm probability.
+        results: what a rung leaves for later ones and for plots, such as ``posterior draws``.
+        progress: told what is being done.
+    """
+
+    pair: Pair
+    settings: CheckSettings
+    sides: dict[str, Side]
+    programs: dict[str, Program]
+    sites: dict[str, dict[str, Site]]
+    shared: tuple[str, ...]
+    points: list[Point]
+    alpha: dict[str, float]
+    results: dict[str, Any] = field(default_factory=dict)
+    progress: Callable[[str], None] = lambda _: None
+    deadline: float = field(default_factory=lambda: time.monotonic() + 180.0)
+
+    def both(self, evaluate: Callable[[str, Program], Any]) -> dict[str, Any]:
+        """Ask the same of both programs."""
+        return {side: evaluate(side, self.programs[side]) for side in SIDES}
+
+    def values(self, side: str, point: Point, *, discrete: bool) -> Arrays:
+        """A point under ``side``'s names, for a call of its program; without discrete sites on request."""
+        sites = self.sites[side]
+        chosen = {
+            name: value
+            for name, value in point.values.items()
+            if name not in sites or discrete or not is_discrete(sites[name])
+        }
+        return self.pair.to_side(side, chosen)
+
+    def seconds_left(self) -> float:
+        """What is left of the sampling rungs' budget."""
+        return self.deadline - time.monotonic()
+
+
+DISCRETE_SUPPORTS = ("boolean", "nonnegative_integer", "positive_integer", "integer_interval", "multinomial")
+
+
+def is_discrete(site: Site) -> bool:
+    """Whether a site's values are integers, whatever dtype a framework stores them in."""
+    return site.support.startswith(DISCRETE_SUPPORTS)
