@@ -21,6 +21,7 @@ from numpyro_impl.runtime import NAME, seed_to_rng, session, to_framework, to_nu
 from ppl_parity.checks import check_values, explain
 from ppl_parity.contract import Arrays, Model, Site, Trajectory, Values
 from ppl_parity.errors import InputError, one_of
+from ppl_parity.foreign import foreign_statements
 
 # Larger arrays are arguments of the compiled functions; smaller ones are constants in them, so that a
 # model may use them as Python would (an index, a length).
@@ -78,6 +79,10 @@ class Program:
             except jax.errors.ConcretizationTypeError:
                 numbers = run(self.arrays, given)
             return describing.describe(traces[-1], to_numpy(numbers), self.enumerated)
+
+    def foreign_statements(self) -> tuple[str, ...]:
+        with self.session(), explain(NAME, "the model cannot be traced"):
+            return foreign_statements("pyro", self._skeleton)
 
     def site_log_probs(self, values: Values) -> Arrays:
         return self._call("site_log_probs", self._site_log_probs, values, required=self.shapes)

@@ -20,7 +20,8 @@ SUPPORTS = {
     "_Boolean": "boolean",
     "_Real": "real",
     "_Positive": "positive",
-    "_Nonnegative": "nonnegative",
+    # Closed and open ends share a name: the libraries differ there, by a set of measure zero.
+    "_Nonnegative": "positive",
     "_UnitInterval": "interval(0, 1)",
     "_Simplex": "simplex",
     "_OrderedVector": "ordered_vector",
@@ -93,10 +94,12 @@ def support_name(support: Any, bounds: dict[str, Any]) -> str:
     low, high = (_bound(bounds.get(end)) for end in ("lower_bound", "upper_bound"))
     if isinstance(support, constraints.integer_interval):
         return f"integer_interval({low}, {high})"
+    if isinstance(support, constraints.integer_greater_than):
+        return f"integer_greater_than({low})"
     if isinstance(support, constraints.interval):
         return f"interval({low}, {high})"
     if isinstance(support, constraints.greater_than | constraints.greater_than_eq):
-        return f"greater_than({low})"
+        return "positive" if low == "0" else f"greater_than({low})"
     if isinstance(support, constraints.less_than | constraints.less_than_eq):
         return f"less_than({high})"
     return kind.strip("_").lower()
@@ -105,7 +108,7 @@ def support_name(support: Any, bounds: dict[str, Any]) -> str:
 def _site(node: dict[str, Any], arrays: dict[str, Any], sizes: dict[str, int], enumerated: bool) -> Site:
     value = np.asarray(arrays["value"])
     plates = tuple(
-        Plate(frame.name, frame.dim, sizes.get(frame.name, frame.size), frame.size)
+        Plate(frame.name, frame.dim, sizes.get(frame.name, frame.size), frame.size)  # type: ignore[arg-type]
         for frame in sorted(node.get("cond_indep_stack", ()), key=lambda frame: frame.dim)
     )
     if node["type"] == "deterministic":

@@ -16,6 +16,7 @@ torch = pytest.importorskip("torch")
 import pyro.distributions as dist  # noqa: E402
 from pyro import poutine  # noqa: E402
 from pyro.infer import MCMC, NUTS  # noqa: E402
+from pyro.infer.reparam import LocScaleReparam  # noqa: E402
 
 import pyro_impl  # noqa: E402
 from ppl_parity.errors import InputError  # noqa: E402
@@ -24,7 +25,6 @@ from pyro_impl import formulations  # noqa: E402
 from pyro_impl.nuts import _one_thread, _RecordingNUTS  # noqa: E402
 from pyro_impl.program import Program  # noqa: E402
 from pyro_impl.runtime import seed_to_rng, session, to_framework  # noqa: E402
-from pyro_impl.sites import support_name  # noqa: E402
 
 pytestmark = pytest.mark.pyro
 
@@ -228,6 +228,26 @@ def test_moving_support_is_frozen_in_the_potential_and_nowhere_else():
     assert program.potential(u) != pytest.approx(truth, rel=1e-3)
 
 
+def test_a_reparametrised_site_is_reached_by_its_new_name():
+    def model(y):
+        mu = pyro.sample("mu", dist.ImproperUniform(dist.constraints.real, (), (2,)))
+        with pyro.plate("groups", 3):
+            b = pyro.sample("b", dist.Normal(mu[0], 2.0))
+        pyro.sample("y", dist.Normal(b.sum(), 1.0), obs=y)
+
+    program = Program(poutine.reparam(model, {"b": LocScaleReparam(0.0)}), {"y": np.array(0.0)})
+    values = {"mu": np.array([1.0, 2.0]), "b_decentered": np.array([0.1, 0.2, -0.4])}
+    back = program.constrain(program.unconstrain(values))
+    for name, value in values.items():
+        np.testing.assert_allclose(back[name], value, rtol=EXACT)
+    np.testing.assert_allclose(back["b"], [1.2, 1.4, 0.2], rtol=EXACT)
+    site = {site.name: site for site in program.sites(values)}
+    np.testing.assert_array_equal(site["b_decentered"].value, values["b_decentered"])
+    assert (site["b"].kind, site["b_decentered"].kind) == ("deterministic", "latent")
+    expected = stats.norm.logpdf(values["b_decentered"]).sum() + stats.norm(2.8).logpdf(0.0)
+    assert program.log_density(values) == pytest.approx(expected, rel=EXACT)
+
+
 def test_simulation_keeps_shapes_and_skips_what_is_not_random():
     program = Program(regression, REGRESSION_DATA)
     prior = program.prior_samples(num_draws=400, seed=1)
@@ -283,7 +303,7 @@ def test_fused_mixture_has_its_closed_form_gradient_and_no_second_one():
     ("distribution", "name"),
     [
         (dist.Normal(0.0, 1.0).expand([2]).to_event(1), "real"),
-        (dist.Gamma(1.0, 1.0), "nonnegative"),
+        (dist.Gamma(1.0, 1.0), "positive"),
         (dist.LogNormal(0.0, 1.0), "positive"),
         (dist.Uniform(torch.zeros(3), torch.tensor([2.0, 2.0, 2.0])), "interval(0, 2)"),
         (dist.Uniform(0.0, torch.tensor([1.0, 2.0])), "interval(0, array)"),
@@ -297,7 +317,8 @@ def test_fused_mixture_has_its_closed_form_gradient_and_no_second_one():
     ],
 )
 def test_supports_have_names(distribution, name):
-    assert support_name(distribution.support) == name
+    program = Program(lambda: pyro.sample("q", distribution), {}, precision="float32")
+    assert program.sites()[0].support == name
 
 
 def test_nothing_of_the_process_is_changed():

@@ -128,6 +128,13 @@ class Program(Protocol):
         """The model's sites in the order it visits them, at the given latent values if there are any."""
         ...
 
+    def foreign_statements(self) -> tuple[str, ...]:
+        """Statements of the other framework that the model runs, such as ``numpyro.factor('x')``.
+
+        They have no effect in this one, and no error: a likelihood that is written so is missing.
+        """
+        ...
+
     def site_log_probs(self, values: Values) -> Arrays:
         """Elementwise log probability of every latent, observed and factor site, scaled and masked.
 

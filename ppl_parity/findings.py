@@ -37,6 +37,7 @@ class Finding:
         hint: the probable cause, where the pattern is known.
         notable: worth a line in the report although it is no difference: a constant offset, another but
             equivalent way of writing, a library's own limit.
+        deferred: decided by the sampling rungs: it counts as unresolved unless they find the pair the same.
         numbers: what a plot or a program wants: plain numbers, strings, lists and arrays.
     """
 
@@ -50,6 +51,7 @@ class Finding:
     index: tuple[int, ...] | None = None
     hint: str | None = None
     notable: bool = False
+    deferred: bool = False
     numbers: dict[str, Any] = field(default_factory=dict)
 
 

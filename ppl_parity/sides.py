@@ -54,6 +54,8 @@ class Side:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=_environment(num_threads or os.cpu_count() or 1),
+                # Ctrl-C reaches the parent alone, which then ends this process and those that it started.
+                start_new_session=True,
             )
         except OSError as error:
             raise InputError(
@@ -83,8 +85,11 @@ class Side:
             self._process.stdout.close()
 
     def kill(self) -> None:
-        """End the process now."""
-        self._process.kill()
+        """End the process now, and the processes that it started."""
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # it has ended already
         self._process.wait()
 
     def call(

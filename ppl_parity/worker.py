@@ -15,6 +15,7 @@ import warnings
 from typing import Any, BinaryIO
 
 from ppl_parity import wire
+from ppl_parity.checks import explain
 from ppl_parity.errors import InputError
 from ppl_parity.references import CallableReference, FileReference, MixtureReference, ModuleReference
 
@@ -32,7 +33,10 @@ def serve(package: str) -> None:
             request = wire.receive(requests)
         except EOFError:
             return
-        wire.send(answers, server.answer(request))
+        try:
+            wire.send(answers, server.answer(request))
+        except BrokenPipeError:
+            return  # the parent has gone
 
 
 class Server:
@@ -60,6 +64,12 @@ class Server:
         if name == "Program":
             self.programs[len(self.programs)] = backend.Program(*args, **kwargs)
             return len(self.programs) - 1
+        if name == "evaluate":
+            with explain(backend.NAME, "data() failed"):
+                return args[0]()
+        if name == "attributes":
+            module = sys.modules[args[0].__module__]
+            return {option: getattr(module, option, None) for option in args[1]}
         owner = backend if target is None else self.programs[target]
         result = getattr(owner, name)(*args, **kwargs)
         return str(result) if isinstance(result, os.PathLike) else result

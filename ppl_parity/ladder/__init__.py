@@ -1,0 +1,116 @@
+"""The ladder: one question a rung, the cheap and exact ones first; the first difference has a place."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from types import ModuleType
+
+from ppl_parity.errors import InputError, one_of
+from ppl_parity.findings import Finding, RungResult, Verdict, worst
+from ppl_parity.ladder.context import Context
+
+DETERMINISTIC = ("structure", "density", "enumeration", "gradient", "transform", "dynamics")
+SAMPLING = ("forward", "posterior", "assignments", "calibration")
+RUNGS = DETERMINISTIC + SAMPLING
+
+LEVELS: dict[str, tuple[str, ...]] = {
+    "quick": DETERMINISTIC,
+    "standard": (*DETERMINISTIC, "forward", "posterior", "assignments"),
+    "full": RUNGS,
+}
+
+
+def choose(level: str, rungs: Sequence[str] | None) -> tuple[str, ...]:
+    """The rungs to climb, in the ladder's order; ``rungs`` replaces ``level``."""
+    if rungs is None:
+        return LEVELS[one_of("level", level, tuple(LEVELS))]
+    for name in rungs:
+        one_of("rung", name, RUNGS)
+    if not rungs:
+        raise InputError(f"At least one rung must be chosen of {', '.join(RUNGS)}; got none.")
+    return tuple(name for name in RUNGS if name in rungs)
+
+
+def split_false_alarm(rungs: Sequence[str], false_alarm: float) -> dict[str, float]:
+    """Each sampling rung's share of the suite-wide false-alarm probability, fixed before anything runs.
+
+    ``assignments`` compares exact probabilities and takes no share; Holm's method shares a rung's own among
+    its tests.
+    """
+    sharing = [name for name in rungs if name in SAMPLING and name != "assignments"]
+    return {name: false_alarm / len(sharing) for name in sharing}
+
+
+def climb(context: Context, rungs: Sequence[str]) -> tuple[RungResult, ...]:
+    """Run the rungs in order; stop after a difference unless told to go on."""
+    results: list[RungResult] = []
+    unused = set(context.pair.known_differences)
+    verdicts: dict[str, Verdict] = context.results.setdefault("verdicts", {})
+    for name in rungs:
+        began = time.monotonic()
+        findings: list[Finding] = []
+        for finding in _rung(name).run(context):
+            findings.append(_known(context, name, finding, unused))
+            context.progress(f"{name}: {finding.detail}")
+            if findings[-1].verdict == "different" and not context.settings.keep_going:
+                break
+        result = RungResult(name, _verdict(findings), time.monotonic() - began, tuple(findings))
+        results.append(result)
+        verdicts[name] = result.verdict
+        if result.verdict == "different" and not context.settings.keep_going:
+            break
+    stale = list(_stale(unused, results))
+    if stale:
+        last = results[-1]
+        results[-1] = replace(last, findings=(*last.findings, *stale))
+    return tuple(results)
+
+
+def pair_verdict(results: Sequence[RungResult]) -> Verdict:
+    """The worst rung's, where the sampling rungs have settled what was deferred to them."""
+    found = {result.name: result.verdict for result in results}
+    settled = all(found.get(name) == "same" for name in ("forward", "posterior"))
+    verdicts: list[Verdict] = []
+    for result in results:
+        deferred = [finding for finding in result.findings if finding.deferred]
+        kept = [finding for finding in result.findings if not finding.deferred]
+        verdicts.extend(finding.verdict for finding in kept)
+        if deferred and not settled:
+            verdicts.append("unresolved")
+    return worst(verdicts)
+
+
+def _rung(name: str) -> ModuleType:
+    return importlib.import_module(f"ppl_parity.ladder.{name}")
+
+
+def _verdict(findings: Sequence[Finding]) -> Verdict:
+    return worst(finding.verdict for finding in findings) if findings else "same"
+
+
+def _known(context: Context, rung: str, finding: Finding, unused: set[str]) -> Finding:
+    """A difference that the user has declared is reported with its reason, and fails nothing."""
+    if finding.verdict != "different":
+        return finding
+    for key in (f"{rung}/{finding.site}", rung):
+        reason = context.pair.known_differences.get(key)
+        if reason is not None:
+            unused.discard(key)
+            detail = f"Known difference ({reason}): {finding.detail}"
+            return replace(finding, verdict="same", detail=detail, notable=True)
+    return finding
+
+
+def _stale(unused: set[str], results: Sequence[RungResult]) -> Iterator[Finding]:
+    climbed = {result.name for result in results}
+    for key in sorted(unused):
+        if key.partition("/")[0] in climbed:
+            yield Finding(
+                "same",
+                "known difference",
+                f"The known difference {key!r} no longer applies; remove it.",
+                notable=True,
+            )

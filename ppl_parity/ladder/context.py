@@ -78,6 +78,12 @@ class Context:
     progress: Callable[[str], None] = lambda _: None
     deadline: float = field(default_factory=lambda: time.monotonic() + 180.0)
 
+    @property
+    def reparameterised(self) -> bool:
+        """Whether the two sides have different latent sites."""
+        latent = [{n for n, site in self.sites[side].items() if site.kind == "latent"} for side in SIDES]
+        return latent[0] != latent[1]
+
     def both(self, evaluate: Callable[[str, Program], Any]) -> dict[str, Any]:
         """Ask the same of both programs."""
         return {side: evaluate(side, self.programs[side]) for side in SIDES}

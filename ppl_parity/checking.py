@@ -1,0 +1,182 @@
+"""Check a pair: open both sides, find what they share, climb the ladder, report."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from ppl_parity.contract import Program, Site
+from ppl_parity.errors import InputError
+from ppl_parity.findings import Report
+from ppl_parity.ladder import choose, climb, pair_verdict, split_false_alarm
+from ppl_parity.ladder.context import SIDES, CheckSettings, Context
+from ppl_parity.ladder.points import shared_points
+from ppl_parity.loading import load_pair, split_data
+from ppl_parity.pairs import Pair
+from ppl_parity.references import CallableReference
+from ppl_parity.sides import Side
+
+Progress = Callable[[str], None]
+
+
+def check(
+    pyro_model: Callable[..., Any],
+    numpyro_model: Callable[..., Any],
+    data: Mapping[str, Any] | Callable[[], Mapping[str, Any]],
+    *,
+    level: str = "standard",
+    rungs: Sequence[str] | None = None,
+    settings: CheckSettings | None = None,
+    progress: Progress | None = None,
+    sides: Mapping[str, Side] | None = None,
+    **options: Any,
+) -> Report:
+    """Say whether two models are the same, where they first differ, and how sure that is.
+
+    Args:
+        pyro_model, numpyro_model: called as ``model(**data)``, each with its own framework's arrays.
+        data: keyword arguments of both, NumPy arrays or plain Python values; or a function that returns them;
+            or ``{"pyro": {...}, "numpyro": {...}}`` where the two take different arguments.
+        level: ``quick`` (deterministic rungs), ``standard`` (adds sampling) or ``full`` (adds calibration).
+        rungs: these rungs in place of a level.
+        settings: seed, false-alarm probability, margin, budget.
+        progress: told in words what is being done.
+        sides: open processes to use, for many checks in a row; None opens two and closes them.
+        options: ``name``, ``rename``, ``max_plate_nesting``, ``points``, ``known_differences``,
+            ``exchangeable``: see ``Pair``.
+
+    Returns:
+        a Report: its ``verdict`` is ``same``, ``different`` or ``unresolved``.
+
+    Raises:
+        InputError: a model that cannot be run, or data that it does not take.
+    """
+    name = options.pop("name", getattr(numpyro_model, "__name__", "pair"))
+    given = data() if callable(data) else data
+    pair = Pair(
+        name=name,
+        models={"pyro": CallableReference.of(pyro_model), "numpyro": CallableReference.of(numpyro_model)},
+        data=split_data(given, name),
+        **options,
+    )
+    return check_pair(pair, level=level, rungs=rungs, settings=settings, progress=progress, sides=sides)
+
+
+def assert_same_model(*models_and_data: Any, **options: Any) -> Report:
+    """``check``, for a test: raise unless the verdict is ``same``.
+
+    Raises:
+        AssertionError: where, how much and probably why the models differ, or why that is not resolved.
+    """
+    report = check(*models_and_data, **options)
+    if report.verdict != "same":
+        from ppl_parity.report.terminal import three_lines
+
+        raise AssertionError(three_lines(report))
+    return report
+
+
+def check_file(path: str, *, sides: Mapping[str, Side] | None = None, **options: Any) -> Report:
+    """``check`` of a pair file, or of an importable module; see ``loading.load_pair``."""
+    with _opened(sides) as opened:
+        return check_pair(load_pair(path, opened), sides=opened, **options)
+
+
+def check_pair(
+    pair: Pair,
+    *,
+    level: str = "standard",
+    rungs: Sequence[str] | None = None,
+    settings: CheckSettings | None = None,
+    progress: Progress | None = None,
+    sides: Mapping[str, Side] | None = None,
+) -> Report:
+    """``check`` of a pair that is described already."""
+    settings = settings or CheckSettings()
+    chosen = choose(level, rungs)
+    with _opened(sides) as opened:
+        tell = progress or (lambda _: None)
+        tell("running both models")
+        context = prepare(pair, settings, opened, chosen, tell)
+        results = climb(context, chosen)
+        return Report(
+            pair=pair.name,
+            verdict=pair_verdict(results),
+            rungs=results,
+            settings=asdict(settings) | {"level": level, "rungs": list(chosen)},
+            environment=_environment(opened),
+        )
+
+
+def prepare(
+    pair: Pair, settings: CheckSettings, sides: Mapping[str, Side], rungs: Sequence[str], progress: Progress
+) -> Context:
+    """Both programs, their sites, and the points at which they will be compared."""
+    with ThreadPoolExecutor(2) as pool:
+        opened = {side: pool.submit(_program, pair, side, sides[side]) for side in SIDES}
+        both = {side: future.result() for side, future in opened.items()}
+    programs: dict[str, Program] = {side: program for side, (program, _) in both.items()}
+    sites: dict[str, dict[str, Site]] = {side: found for side, (_, found) in both.items()}
+    shared = tuple(
+        name
+        for name, site in sites["pyro"].items()
+        if site.kind == "latent" and name in sites["numpyro"] and sites["numpyro"][name].kind == "latent"
+    )
+    context = Context(
+        pair=pair,
+        settings=settings,
+        sides=dict(sides),
+        programs=programs,
+        sites=sites,
+        shared=shared,
+        points=[],
+        alpha=split_false_alarm(rungs, settings.false_alarm),
+        progress=progress,
+        deadline=time.monotonic() + settings.budget,
+    )
+    if not context.reparameterised and _same_shapes(context):
+        progress("finding points to compare at")
+        context.points = shared_points(pair, programs, sites, settings.num_points, settings.seed)
+    return context
+
+
+def _program(pair: Pair, name: str, side: Side) -> tuple[Program, dict[str, Site]]:
+    program = side.program(pair.models[name], pair.data[name], max_plate_nesting=pair.max_plate_nesting)
+    sites = {site.name: site for site in program.sites()}
+    if not sites:
+        raise InputError(f"{name}: the model has no sample statement, so there is nothing to compare.")
+    return program, pair.from_side(name, sites)
+
+
+def _same_shapes(context: Context) -> bool:
+    return all(
+        np.shape(np.asarray(context.sites["pyro"][name].value))
+        == np.shape(np.asarray(context.sites["numpyro"][name].value))
+        for name in context.shared
+    )
+
+
+@contextmanager
+def _opened(sides: Mapping[str, Side] | None) -> Iterator[Mapping[str, Side]]:
+    if sides is not None:
+        yield sides
+        return
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(Side(name)) for name in SIDES}
+
+
+def _environment(sides: Mapping[str, Side]) -> dict[str, Any]:
+    return {
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "versions": {name: side.versions() for name, side in sides.items()},
+        "warnings": {name: side.warnings for name, side in sides.items()},
+    }

@@ -1,0 +1,64 @@
+"""Do both sides use the same unconstrained coordinates? What follows in them is comparable only then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ppl_parity.contract import Arrays
+from ppl_parity.ladder.context import SIDES, Context, Point
+from ppl_parity.tolerances import agree
+
+
+@dataclass(frozen=True)
+class Position:
+    """A shared point in each side's unconstrained coordinates, under Pyro's names."""
+
+    point: Point
+    coordinates: dict[str, Arrays]
+
+
+def positions(context: Context, count: int) -> list[Position]:
+    """Up to ``count`` shared points in unconstrained coordinates, taken evenly from all kinds of points."""
+    stride = max(1, len(context.points) // count)
+    found = []
+    for point in context.points[::stride][:count]:
+        coordinates = {}
+        for side in SIDES:
+            values = context.programs[side].unconstrain(context.values(side, point, discrete=False))
+            coordinates[side] = context.pair.from_side(side, values)
+        if all(np.all(np.isfinite(v)) for side in SIDES for v in coordinates[side].values()):
+            found.append(Position(point, coordinates))
+    return found
+
+
+def moved_sites(context: Context, found: list[Position]) -> list[str]:
+    """Sites whose unconstrained coordinates differ between the sides at some point."""
+    names = context.results.get("moved sites")
+    if names is None:
+        names = sorted(
+            {
+                name
+                for position in found
+                for name, value in position.coordinates["pyro"].items()
+                if name in position.coordinates["numpyro"]
+                and not agree("unconstrained", value, position.coordinates["numpyro"][name])
+            }
+        )
+    return names
+
+
+def dynamic_sites(context: Context) -> list[str]:
+    """Latent sites whose support moves with the point: Pyro's sampler freezes it where it starts."""
+    cached = context.results.get("dynamic sites")
+    if cached is not None:
+        return cached
+    seen: dict[str, set[str]] = {}
+    for point in context.points[:: max(1, len(context.points) // 4)]:
+        for site in context.programs["numpyro"].sites(context.values("numpyro", point, discrete=True)):
+            if site.kind == "latent":
+                seen.setdefault(site.name, set()).add(site.support)
+    names = context.pair.from_side("numpyro", {name: s for name, s in seen.items() if len(s) > 1})
+    context.results["dynamic sites"] = sorted(names)
+    return context.results["dynamic sites"]

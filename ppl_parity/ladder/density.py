@@ -1,0 +1,200 @@
+"""Rung 2: is the log probability the same, site by site and jointly, up to a constant?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from ppl_parity.contract import Arrays
+from ppl_parity.findings import Finding
+from ppl_parity.ladder.comparison import Comparison, compare, name_of_constant
+from ppl_parity.ladder.context import SIDES, Context
+from ppl_parity.ladder.hints import explain_site
+from ppl_parity.tolerances import LIBRARY_LIMITS, agree, library_limit
+
+NAME = "density"
+
+SiteLogProbs = dict[str, list[Arrays]]
+
+
+def run(context: Context) -> Iterator[Finding]:
+    """Compare at every shared point: first the joint density, then the sites that make it up."""
+    if context.reparameterised:
+        yield Finding(
+            "unresolved",
+            "log joint",
+            "The latent sites differ, so no shared point has a density in both; the sampling rungs decide.",
+            deferred=True,
+        )
+        return
+    unsteady = list(_unsteady(context))
+    yield from unsteady
+    if unsteady:
+        return
+    values: SiteLogProbs = {side: [] for side in SIDES}
+    for point in context.points:
+        for side in SIDES:
+            log_probs = context.programs[side].site_log_probs(context.values(side, point, discrete=True))
+            values[side].append(context.pair.from_side(side, log_probs))
+    joint = _compare_joint(context, values)
+    sites = _names(values)
+    comparisons = {name: _compare_site(context, values, name) for name in sites}
+    if joint.relation == "different":
+        yield from _blame(context, values, comparisons)
+        return
+    if joint.relation == "unusable":
+        yield Finding(
+            "unresolved", "log joint", "The log density is finite at no shared point on either side."
+        )
+        return
+    if joint.relation == "constant":
+        name = name_of_constant(joint.offset, len(context.points))
+        moved = [n for n in sites if comparisons[n].relation == "constant"]
+        where = f", at {', '.join(map(repr, moved))}" if moved else ""
+        yield Finding(
+            "same",
+            "log joint",
+            f"The log densities differ by the constant {name}{where}; the posterior is the same.",
+            site=moved[0] if len(moved) == 1 else None,
+            size=abs(joint.offset),
+            notable=True,
+            hint="a density that one side does not normalise",
+        )
+    yield from _spread(context, comparisons)
+    yield Finding(
+        "same",
+        "log joint",
+        f"{len(sites)} sites agree at {len(context.points)} points.",
+        size=joint.size,
+        resolution=_resolution(values),
+        numbers={"sites": {n: comparisons[n].size for n in sites}},
+    )
+
+
+def _unsteady(context: Context) -> Iterator[Finding]:
+    """A side that answers the same question differently cannot be compared with anything."""
+    for side in SIDES:
+        program = context.programs[side]
+        for point in context.points[:3]:
+            values = context.values(side, point, discrete=True)
+            first, second = (program.site_log_probs(values) for _ in range(2))
+            for name in first:
+                a, b = (np.nan_to_num(v[name], nan=0.0) for v in (first, second))
+                if not agree("self", a, b):
+                    yield Finding(
+                        "unresolved",
+                        "self-consistency",
+                        f"The {side} model is not deterministic: the log prob of {name!r} changed from "
+                        f"{np.sum(a):.6g} to {np.sum(b):.6g} between two calls at {point.name}.",
+                        site=name,
+                        hint="a random number drawn outside a sample statement, or state kept between calls",
+                    )
+                    return
+
+
+def _names(values: SiteLogProbs) -> list[str]:
+    first, second = (values[side][0] for side in SIDES)
+    return list(first) + [name for name in second if name not in first]
+
+
+def _sums(values: SiteLogProbs, side: str, name: str | None) -> list[float]:
+    rows = values[side]
+    if name is None:
+        return [float(sum(np.sum(v) for v in row.values())) for row in rows]
+    return [float(np.sum(row[name])) if name in row else 0.0 for row in rows]
+
+
+def _limit(context: Context, name: str) -> float:
+    return max(library_limit(context.sites[side].get(name)) for side in SIDES)
+
+
+def _compare_joint(context: Context, values: SiteLogProbs) -> Comparison:
+    extra = sum(_limit(context, name) for name in _names(values))
+    return compare("log density", *(_sums(values, side, None) for side in SIDES), extra=extra)
+
+
+def _compare_site(context: Context, values: SiteLogProbs, name: str) -> Comparison:
+    sums = [_sums(values, side, name) for side in SIDES]
+    return compare("log density", *sums, extra=_limit(context, name))
+
+
+def _blame(context: Context, values: SiteLogProbs, comparisons: dict[str, Comparison]) -> Iterator[Finding]:
+    """One finding for each site whose log prob moves differently; the first one first."""
+    blamed = [name for name, comparison in comparisons.items() if comparison.relation == "different"]
+    for name in blamed:
+        comparison = comparisons[name]
+        point = context.points[comparison.worst]
+        index, rows = _worst_element(values, name, comparison.worst)
+        a, b = (_sums(values, side, name)[comparison.worst] for side in SIDES)
+        present = [side for side in SIDES if name in values[side][0]]
+        if len(present) == 1:
+            other = SIDES[1 - SIDES.index(present[0])]
+            kind = context.sites[present[0]][name].kind
+            detail = (
+                f"The {kind} site {name!r} is missing from {other}: "
+                f"it contributes {a + b:.6g} at {point.name}."
+            )
+            hint = "a likelihood or factor that the port lost"
+        else:
+            detail = f"The log prob of {name!r} is {a:.10g} in pyro and {b:.10g} in numpyro at {point.name}."
+            hint = explain_site(context, name, values, comparison)
+        yield Finding(
+            "different",
+            "log prob",
+            detail,
+            site=name,
+            size=comparison.size if math.isfinite(comparison.size) else None,
+            point=point.name,
+            index=index,
+            hint=hint,
+            numbers={} if rows is None else {"plot": "rows", "difference": rows},
+        )
+    if not blamed:
+        yield Finding(
+            "different",
+            "log joint",
+            "The log joint densities differ, though each site agrees up to a constant of its own.",
+        )
+
+
+def _worst_element(
+    values: SiteLogProbs, name: str, point: int
+) -> tuple[tuple[int, ...] | None, np.ndarray | None]:
+    rows = [values[side][point].get(name) for side in SIDES]
+    if rows[0] is None or rows[1] is None or rows[0].shape != rows[1].shape or rows[0].ndim == 0:
+        return None, None
+    with np.errstate(invalid="ignore"):
+        gap = np.nan_to_num(rows[1] - rows[0], nan=0.0, posinf=1e300, neginf=-1e300)
+    index = tuple(int(i) for i in np.unravel_index(int(np.argmax(np.abs(gap))), gap.shape))
+    return index, gap
+
+
+def _spread(context: Context, comparisons: dict[str, Comparison]) -> Iterator[Finding]:
+    """Sites that differ while the joint agrees: the same density, written otherwise."""
+    moved = [name for name, comparison in comparisons.items() if comparison.relation == "different"]
+    if moved:
+        yield Finding(
+            "same",
+            "log prob",
+            f"The joint density agrees, spread differently over {', '.join(map(repr, moved))}.",
+            site=moved[0],
+            notable=True,
+        )
+    for name in comparisons:
+        site = context.sites["pyro"].get(name)
+        if site is not None and site.family in LIBRARY_LIMITS and comparisons[name].size > 1e-9:
+            yield Finding(
+                "same",
+                "log prob",
+                f"{name!r} agrees to {comparisons[name].size:.1e}: {LIBRARY_LIMITS[site.family][1]}.",
+                site=name,
+                size=comparisons[name].size,
+                notable=True,
+            )
+
+
+def _resolution(values: SiteLogProbs) -> float:
+    largest = max(abs(v) for v in _sums(values, "pyro", None) if math.isfinite(v))
+    return 1e-8 + 1e-10 * largest

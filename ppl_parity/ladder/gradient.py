@@ -1,0 +1,134 @@
+"""Rung 4: is the gradient the same on both sides, and the same as a numerical derivative of the potential?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ppl_parity.contract import Arrays
+from ppl_parity.findings import Finding
+from ppl_parity.ladder.context import SIDES, Context
+from ppl_parity.ladder.coordinates import Position, dynamic_sites, moved_sites, positions
+from ppl_parity.tolerances import allowed, library_limit
+
+NAME = "gradient"
+
+NUM_POSITIONS = 12
+NUM_DERIVATIVES = 4  # positions at which the potential is also differentiated numerically
+STEP = 1e-5
+
+
+def run(context: Context) -> Iterator[Finding]:
+    """In unconstrained coordinates: on the simplex the two libraries' gradients differ by convention."""
+    if context.reparameterised:
+        yield Finding("unresolved", "gradient", "The latent sites differ.", deferred=True)
+        return
+    if dynamic_sites(context):
+        yield Finding("same", "gradient", "Left to the transform rung: a support moves with the point.")
+        return
+    found = positions(context, NUM_POSITIONS)
+    if not found or not found[0].coordinates["pyro"]:
+        yield Finding("same", "gradient", "There is no continuous latent site.")
+        return
+    yield from _against_derivatives(context, found[:NUM_DERIVATIVES])
+    moved = moved_sites(context, found)
+    if moved:
+        yield Finding(
+            "same",
+            "gradient",
+            f"The sides unconstrain {', '.join(map(repr, moved))} differently, so each gradient is held to "
+            "its own numerical derivative only.",
+            notable=True,
+        )
+        return
+    yield from _against_each_other(context, found)
+
+
+def _against_each_other(context: Context, found: list[Position]) -> Iterator[Finding]:
+    largest = 0.0
+    # A family that is off by so much has a derivative that is off by as much, times its slope.
+    limit = 10 * sum(library_limit(site) for side in SIDES for site in context.sites[side].values())
+    for position in found:
+        gradients = {}
+        for side in SIDES:
+            # Both at Pyro's coordinates: what rounding did on the way there is not the gradient's.
+            at = context.pair.to_side(side, position.coordinates["pyro"])
+            gradients[side] = context.pair.from_side(
+                side, context.programs[side].potential_and_gradient(at)[1]
+            )
+        scale = max(float(np.max(np.abs(g), initial=0.0)) for g in gradients["pyro"].values())
+        for name, a in gradients["pyro"].items():
+            b = gradients["numpyro"][name]
+            finding = _gap(name, a, b, scale, limit, position)
+            if finding is not None:
+                yield finding
+                return
+            largest = max(largest, float(np.max(np.abs(a - b), initial=0.0)))
+    yield Finding("same", "gradient", f"Both gradients agree at {len(found)} points.", size=largest)
+
+
+def _gap(
+    name: str, a: np.ndarray, b: np.ndarray, scale: float, limit: float, position: Position
+) -> Finding | None:
+    broken = {"pyro": not np.all(np.isfinite(a)), "numpyro": not np.all(np.isfinite(b))}
+    if broken["pyro"] != broken["numpyro"]:
+        side = "pyro" if broken["pyro"] else "numpyro"
+        return Finding(
+            "different",
+            "gradient",
+            f"The gradient for {name!r} is not finite in {side} at {position.point.name}, where the density is.",
+            site=name,
+            point=position.point.name,
+            hint="a masked row of NaN, a where whose other branch overflows, or a detached value",
+        )
+    if broken["pyro"]:
+        return None
+    gap = np.abs(a - b)
+    if np.all(gap <= allowed("gradient", a, b) + 1e-9 * scale + limit * (1 + np.abs(a))):
+        return None
+    index = tuple(int(i) for i in np.unravel_index(int(np.argmax(gap)), gap.shape)) if gap.ndim else ()
+    return Finding(
+        "different",
+        "gradient",
+        f"dU/d{name} is {a[index]:.8g} in pyro and {b[index]:.8g} in numpyro at {position.point.name}.",
+        site=name,
+        size=float(gap[index]),
+        point=position.point.name,
+        index=index,
+        hint="a detached value or a custom derivative, since the densities agree",
+    )
+
+
+def _against_derivatives(context: Context, found: list[Position]) -> Iterator[Finding]:
+    """The derivative along a random direction, by central differences of the side's own potential."""
+    rng = np.random.default_rng(context.settings.seed)
+    for position in found:
+        for side in SIDES:
+            program = context.programs[side]
+            at = context.pair.to_side(side, position.coordinates[side])
+            direction = {name: rng.standard_normal(np.shape(value)) for name, value in at.items()}
+            value, gradient = program.potential_and_gradient(at)
+            if not np.isfinite(value) or abs(value) > 1e8:
+                continue
+            slope = sum(float(np.sum(gradient[name] * direction[name])) for name in at)
+            ahead, behind = (program.potential(_along(at, direction, h)) for h in (STEP, -STEP))
+            numerical = (ahead - behind) / (2 * STEP)
+            rounding = 1e-14 * abs(value) / STEP
+            if np.isfinite(numerical) and not abs(slope - numerical) <= rounding + float(
+                allowed("numerical derivative", slope, numerical)
+            ):
+                yield Finding(
+                    "different",
+                    "numerical derivative",
+                    f"The {side} gradient along a random direction is {slope:.8g}, its potential changes by "
+                    f"{numerical:.8g} at {position.point.name}.",
+                    size=abs(slope - numerical),
+                    point=position.point.name,
+                    hint=f"{side}'s derivative is not that of its own density: a detached value, or a kink here",
+                )
+                return
+
+
+def _along(at: Arrays, direction: Arrays, step: float) -> Arrays:
+    return {name: value + step * direction[name] for name, value in at.items()}

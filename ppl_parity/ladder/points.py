@@ -1,0 +1,135 @@
+"""The shared points of the deterministic rungs: prior draws, near the mode, tails, edges, a user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize
+
+from ppl_parity.contract import Arrays, Program, Site
+from ppl_parity.errors import InputError
+from ppl_parity.ladder.context import SIDES, Point, is_discrete
+from ppl_parity.pairs import Pair
+
+TAIL = 3.0  # unconstrained prior draws are moved this many times as far out
+EDGE = 8.0  # unconstrained coordinates of this size: exp(8), a probability of 0.0003
+
+
+def shared_points(
+    pair: Pair,
+    programs: Mapping[str, Program],
+    sites: Mapping[str, Mapping[str, Site]],
+    num_points: int,
+    seed: int,
+) -> list[Point]:
+    """At least ``num_points`` parameter values, under Pyro's names; the same latent sites on both sides."""
+    rng = np.random.default_rng(seed)
+    latent = [name for name, site in sites["pyro"].items() if site.kind == "latent"]
+    draws = {side: _prior(pair, programs[side], side, sites, max(4, num_points // 3), seed) for side in SIDES}
+    points = [
+        Point(f"prior draw {i} of {side}", {name: draws[side][name][i] for name in latent})
+        for side in SIDES
+        for i in range(len(draws[side][latent[0]]) if latent else 1)
+    ]
+    points += _moved(programs["pyro"], sites["pyro"], points, num_points - len(points), rng)
+    # Torch clamps probabilities at 2e-16, NumPyro at 1e-308: nearer to an edge each has its own density.
+    points = [point for point in points if _inside(point, sites["pyro"])] or points
+    plates = _subsampled(sites["pyro"])
+    points += [
+        Point(name, {k: np.asarray(v) for k, v in values.items()}) for name, values in pair.points.items()
+    ]
+    return [Point(point.name, plates | point.values) for point in points]
+
+
+def _prior(
+    pair: Pair, program: Program, side: str, sites: Mapping[str, Mapping[str, Site]], count: int, seed: int
+) -> Arrays:
+    try:
+        return pair.from_side(side, program.prior_samples(num_draws=count, seed=seed))
+    except InputError:
+        # An improper prior cannot be drawn from; a box in unconstrained coordinates can.
+        starts = program.initial("uniform", num_chains=count, seed=seed)
+        rows = [program.constrain({n: v[i] for n, v in starts.items()}) for i in range(count)]
+        stacked = pair.from_side(side, {name: np.stack([row[name] for row in rows]) for name in rows[0]})
+        for name, site in sites[side].items():
+            if site.kind == "latent" and name not in stacked and site.value is not None:
+                stacked[name] = np.stack([site.value] * count)
+        return stacked
+
+
+def _moved(
+    program: Program, sites: Mapping[str, Site], prior: list[Point], count: int, rng: np.random.Generator
+) -> list[Point]:
+    """Points near the mode, in the tails and at the edges, in about equal numbers."""
+    discrete = [name for name, site in sites.items() if site.kind == "latent" and is_discrete(site)]
+    plates = _subsampled(sites)
+    points = []
+    mode = _mode(program, [point.values for point in prior], discrete, plates)
+    for i in range(max(count, 6)):
+        values = prior[i % len(prior)].values
+        continuous = {name: value for name, value in values.items() if name not in discrete}
+        start = program.unconstrain(plates | continuous)
+        if not start:
+            break
+        if i % 3 == 0 and mode is not None:
+            name, where = (
+                f"near the mode, {i // 3}",
+                {n: v + 0.1 * rng.standard_normal(v.shape) for n, v in mode.items()},
+            )
+        elif i % 3 == 1:
+            name, where = f"tail {i // 3}", {n: TAIL * v for n, v in start.items()}
+        else:
+            signs = {n: rng.choice([-EDGE, EDGE], size=v.shape) for n, v in start.items()}
+            name, where = f"edge {i // 3}", signs
+        moved = program.constrain(where)
+        moved = {n: moved[n] for n in continuous if n in moved}
+        if all(np.all(np.isfinite(v)) for v in moved.values()):
+            points.append(Point(name, values | moved))
+    return points
+
+
+def _mode(program: Program, draws: list[Arrays], discrete: list[str], plates: Arrays) -> Arrays | None:
+    """A mode of the posterior, unconstrained, from the best of some prior draws; None if there is none."""
+    starts = [
+        program.unconstrain(plates | {n: v for n, v in d.items() if n not in discrete}) for d in draws[:6]
+    ]
+    values = [program.potential(start) for start in starts]
+    if not starts or not starts[0] or not np.any(np.isfinite(values)):
+        return None
+    start = starts[int(np.nanargmin(np.where(np.isfinite(values), values, np.nan)))]
+    names = list(start)
+    sizes = [start[name].size for name in names]
+
+    def unflatten(flat: np.ndarray) -> Arrays:
+        parts = np.split(flat, np.cumsum(sizes)[:-1])
+        return {name: part.reshape(start[name].shape) for name, part in zip(names, parts, strict=True)}
+
+    def value_and_gradient(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = program.potential_and_gradient(unflatten(flat))
+        flat_gradient = np.concatenate([gradient[name].ravel() for name in names])
+        usable = np.isfinite(value) and np.all(np.isfinite(flat_gradient))
+        return (value, flat_gradient) if usable else (1e300, np.zeros_like(flat))
+
+    flat = np.concatenate([start[name].ravel() for name in names])
+    found: Any = minimize(value_and_gradient, flat, jac=True, method="L-BFGS-B", options={"maxiter": 60})
+    return unflatten(found.x) if np.isfinite(found.fun) and found.fun < 1e299 else None
+
+
+def _inside(point: Point, sites: Mapping[str, Site]) -> bool:
+    for name, value in point.values.items():
+        if sites[name].support in ("simplex", "interval(0, 1)") and value.size:
+            if min(np.min(value), np.min(1 - value) if sites[name].support != "simplex" else 1.0) < 1e-12:
+                return False
+    return True
+
+
+def _subsampled(sites: Mapping[str, Site]) -> Arrays:
+    """Fixed indices for every subsampled plate, so that both sides take the same rows."""
+    return {
+        plate.name: np.arange(plate.subsample_size)
+        for site in sites.values()
+        for plate in site.plates
+        if plate.subsample_size < plate.size
+    }

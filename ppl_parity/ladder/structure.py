@@ -1,0 +1,149 @@
+"""Rung 1: do both models have the same sites, shapes, supports, plates, observed values and dtypes?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from ppl_parity.contract import Site
+from ppl_parity.findings import Finding, Verdict
+from ppl_parity.ladder.context import SIDES, Context, is_discrete
+from ppl_parity.tolerances import agree
+
+NAME = "structure"
+
+
+def run(context: Context) -> Iterator[Finding]:
+    """Compare the sites, by name and in any order."""
+    for side in SIDES:
+        for statement in context.programs[side].foreign_statements():
+            other = SIDES[1 - SIDES.index(side)]
+            yield Finding(
+                "different",
+                "statement",
+                f"The {side} model calls {statement}, which belongs to {other} and does nothing there.",
+                site=statement.partition("'")[2].rstrip("')") or None,
+                hint=f"write {side}.{statement.partition('.')[2].partition('(')[0]} in its place",
+            )
+    pyro, numpyro = (context.sites[side] for side in SIDES)
+    for name in list(pyro) + [name for name in numpyro if name not in pyro]:
+        if name in pyro and name in numpyro:
+            yield from _compare(name, pyro[name], numpyro[name])
+        else:
+            yield from _one_sided(name, "pyro" if name in pyro else "numpyro", context)
+    yield Finding("same", "sites", f"{len(context.shared)} latent sites are shared.")
+
+
+def _one_sided(name: str, side: str, context: Context) -> Iterator[Finding]:
+    site = context.sites[side][name]
+    other = SIDES[1 - SIDES.index(side)]
+    if site.kind == "deterministic":
+        return
+    if site.kind == "latent":
+        yield Finding(
+            "unresolved",
+            "site",
+            f"The latent site {name!r} is in {side} only; the pair is judged on the sites that are shared.",
+            site=name,
+            hint="a re-parameterisation, a renamed site (give rename), or a site that the port lost",
+            deferred=True,
+        )
+    else:
+        yield Finding(
+            "same",
+            "site",
+            f"The {site.kind} site {name!r} is in {side} and not in {other}; the density decides.",
+            site=name,
+            notable=True,
+        )
+
+
+def _compare(name: str, a: Site, b: Site) -> Iterator[Finding]:
+    both = {"pyro": a, "numpyro": b}
+
+    def finding(
+        verdict: Verdict, quantity: str, left: object, right: object, hint: str | None = None
+    ) -> Finding:
+        return Finding(
+            verdict,
+            quantity,
+            f"The {quantity} of {name!r} is {left} in pyro and {right} in numpyro.",
+            site=name,
+            hint=hint,
+            notable=verdict == "same",
+        )
+
+    if {a.kind, b.kind} == {"latent", "deterministic"}:
+        yield replace(
+            finding(
+                "unresolved", "kind", a.kind, b.kind, "a re-parameterisation: one side computes the site"
+            ),
+            deferred=True,
+        )
+        return
+    if a.kind != b.kind:
+        verdict = "different" if "latent" in (a.kind, b.kind) else "same"
+        hint = "an observation was forgotten on one side" if verdict == "different" else None
+        yield finding(verdict, "kind", a.kind, b.kind, hint)
+        return
+    if a.kind == "deterministic":
+        return
+    shapes = {side: np.shape(np.asarray(site.value)) for side, site in both.items()}
+    if a.kind != "factor" and shapes["pyro"] != shapes["numpyro"]:
+        yield finding(
+            "different", "shape", shapes["pyro"], shapes["numpyro"], "a missing expand, plate or axis"
+        )
+        return
+    if a.support != b.support:
+        verdict = "different" if a.kind == "latent" else "same"
+        hint = "a half distribution whose port lives on the whole line, or the reverse"
+        yield finding(verdict, "support", a.support, b.support, hint if verdict == "different" else None)
+    if a.kind == "observed":
+        yield from _observed(name, a, b)
+    if (a.batch_shape, a.event_shape) != (b.batch_shape, b.event_shape) and a.kind != "factor":
+        left, right = (f"batch {s.batch_shape} event {s.event_shape}" for s in (a, b))
+        yield finding("same", "split into batch and event", left, right)
+    plates = [sorted((p.size, p.subsample_size) for p in site.plates) for site in (a, b)]
+    if plates[0] != plates[1]:
+        yield finding("same", "sizes of the plates", plates[0], plates[1])
+    if a.enumerated != b.enumerated:
+        left, right = ("summed out" if site.enumerated else "not" for site in (a, b))
+        yield finding("same", "enumeration", left, right)
+    if a.dtype != b.dtype and not is_discrete(a) and "float" in a.dtype + b.dtype:
+        hint = "parity is judged in float64; a constant made in float32 loses nine digits"
+        yield finding("same", "dtype", a.dtype, b.dtype, hint)
+
+
+def _observed(name: str, a: Site, b: Site) -> Iterator[Finding]:
+    left, right = (np.asarray(site.value, dtype=float) for site in (a, b))
+    with np.errstate(invalid="ignore"):
+        gap = np.where(np.isnan(left) & np.isnan(right), 0.0, np.abs(left - right))
+    narrow = "float32" in (a.dtype, b.dtype)
+    if agree("observed", left, right, extra=1e-6 * float(np.nanmax(np.abs(left), initial=1.0)) * narrow):
+        return
+    if np.all(gap == 0):
+        return
+    index = tuple(int(i) for i in np.unravel_index(int(np.nanargmax(gap)), gap.shape))
+    yield Finding(
+        "different",
+        "observed values",
+        f"The data at {name!r} differ: {left[index]:.6g} in pyro and {right[index]:.6g} in numpyro.",
+        site=name,
+        size=float(gap[index]),
+        index=index,
+        hint=_data_hint(left, right),
+    )
+
+
+def _data_hint(left: np.ndarray, right: np.ndarray) -> str:
+    if np.allclose(np.sort(left.ravel()), np.sort(right.ravel())):
+        return "the same numbers in another order: a transpose or a shifted index"
+    with np.errstate(all="ignore"):
+        ratio = left / right
+    if np.all(np.isfinite(ratio)) and np.ptp(ratio) < 1e-9 * abs(ratio.flat[0]):
+        return (
+            f"pyro's are {ratio.flat[0]:.6g} times numpyro's: one side standardises (ddof 1 or 0?) or scales"
+        )
+    return "one side changes the data before it observes them"

@@ -1,0 +1,70 @@
+"""Load a pair from a file or a module: inside a side's process, for the parent loads no framework."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ppl_parity.errors import InputError
+from ppl_parity.ladder.context import SIDES
+from ppl_parity.pairs import Pair
+from ppl_parity.references import FileReference, ModuleReference
+from ppl_parity.sides import Side
+
+OPTIONS = ("rename", "max_plate_nesting", "points", "known_differences", "exchangeable")
+
+
+def load_pair(where: str, sides: Mapping[str, Side]) -> Pair:
+    """The pair of a Python file, or of an importable module, that defines ``pyro_model``, ``numpyro_model``, ``data``.
+
+    Args:
+        where: ``path/to/file.py`` or ``package.module``.
+        sides: open processes; the file is imported there, once in each.
+
+    Raises:
+        InputError: a name is missing, the file cannot be imported, or ``data`` is not what a model can be given.
+    """
+    is_file = where.endswith(".py") or "/" in where
+    if is_file and not Path(where).is_file():
+        raise InputError(f"A pair must be a Python file or an importable module; there is no file {where!r}.")
+    path = str(Path(where).resolve())
+
+    def reference(name: str) -> FileReference | ModuleReference:
+        return FileReference(path, name) if is_file else ModuleReference(where, name)
+
+    asker = sides["numpyro"]
+    data = asker.call("evaluate", reference("data"))
+    found = asker.call("attributes", reference("data"), list(OPTIONS))
+    return Pair(
+        name=Path(where).stem if is_file else where,
+        models={side: reference(f"{side}_model") for side in SIDES},
+        data=split_data(data, where),
+        **_options(found, where),
+    )
+
+
+def split_data(data: Any, where: str) -> dict[str, dict[str, Any]]:
+    """Check what ``data()`` returned, and give each side its own."""
+    if not isinstance(data, Mapping):
+        raise InputError(f"data() of {where} must return a dictionary of arrays; got {type(data).__name__}.")
+    if set(data) == set(SIDES) and all(isinstance(value, Mapping) for value in data.values()):
+        return {side: dict(data[side]) for side in SIDES}
+    return {side: dict(data) for side in SIDES}
+
+
+def _options(found: Mapping[str, Any], where: str) -> dict[str, Any]:
+    options = {name: value for name, value in found.items() if value is not None}
+    for name in ("rename", "points", "known_differences"):
+        if not isinstance(options.get(name, {}), Mapping):
+            raise InputError(f"{name} of {where} must be a dictionary; got {type(options[name]).__name__}.")
+    if "points" in options:
+        options["points"] = {
+            point: {site: np.asarray(value) for site, value in values.items()}
+            for point, values in options["points"].items()
+        }
+    if "exchangeable" in options:
+        options["exchangeable"] = tuple(options["exchangeable"])
+    return options

@@ -1,0 +1,86 @@
+"""Every tolerance of the deterministic comparisons, by quantity and precision, each with its reason.
+
+Two numbers agree if ``|a - b| <= absolute + relative * max(|a|, |b|)``, scaled where the caller sums n terms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ppl_parity.contract import Site
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far two numbers may part, and why."""
+
+    relative: float
+    absolute: float
+    reason: str
+
+
+TOLERANCES: dict[tuple[str, str], Tolerance] = {
+    ("log prob", "float64"): Tolerance(
+        1e-10,
+        1e-9,
+        "both libraries' families agree to 1e-13 a term; parameters computed by a model lose digits",
+    ),
+    ("log density", "float64"): Tolerance(
+        1e-10, 1e-8, "a sum over sites and, enumerated, over states, in an order of each library's own"
+    ),
+    ("marginal", "float64"): Tolerance(0.0, 1e-8, "a probability; the derivative of an enumerated sum"),
+    ("gradient", "float64"): Tolerance(
+        1e-7,
+        1e-7,
+        "sums of the size of the data that cancel near a mode; transforms lose digits in the tails",
+    ),
+    ("numerical derivative", "float64"): Tolerance(
+        1e-4, 1e-4, "a central difference of a potential whose own rounding the step divides by 1e-5"
+    ),
+    ("unconstrained", "float64"): Tolerance(
+        1e-7, 1e-7, "stick breaking and tanh maps lose digits near the edge of their support"
+    ),
+    ("observed", "float64"): Tolerance(1e-12, 0.0, "the same data were sent to both"),
+    ("self", "float64"): Tolerance(1e-12, 1e-12, "the same call twice in one process"),
+}
+
+# Limits of the libraries themselves, absolute, for each element: a known error is not an alarm.
+LIBRARY_LIMITS: dict[str, tuple[float, str]] = {
+    "BetaBinomial": (2e-6, "NumPyro's beta-function families agree with SciPy to 1e-6 only"),
+    "GammaPoisson": (2e-6, "NumPyro's beta-function families agree with SciPy to 1e-6 only"),
+    "NegativeBinomial": (2e-6, "NumPyro's beta-function families agree with SciPy to 1e-6 only"),
+    "NegativeBinomial2": (2e-6, "NumPyro's beta-function families agree with SciPy to 1e-6 only"),
+    "ZeroInflatedNegativeBinomial": (2e-6, "NumPyro's beta-function families agree with SciPy to 1e-6 only"),
+    "ZeroInflatedNegativeBinomial2": (2e-6, "NumPyro's beta-function families agree with SciPy to 1e-6 only"),
+    "VonMises": (4e-7, "torch's Bessel function is a polynomial, good to 3e-7"),
+    "StudentT": (1e-7, "at very large degrees of freedom, differences of log-gamma"),
+    "Weibull": (1e-10, "torch's transformed distribution loses a digit"),
+}
+
+
+def library_limit(site: Site | None) -> float:
+    """How far a site's summed log prob may be off by its library's own limit; 0 for most families."""
+    if site is None or site.family not in LIBRARY_LIMITS:
+        return 0.0
+    return LIBRARY_LIMITS[site.family][0] * max(1, int(np.prod(site.batch_shape)))
+
+
+def allowed(
+    quantity: str, a: np.ndarray | float, b: np.ndarray | float, dtype: str = "float64"
+) -> np.ndarray:
+    """How far ``a`` and ``b`` may part, elementwise."""
+    tolerance = TOLERANCES[quantity, dtype]
+    size = np.maximum(np.abs(a), np.abs(b))
+    return tolerance.absolute + tolerance.relative * np.where(np.isfinite(size), size, 0.0)
+
+
+def agree(quantity: str, a: np.ndarray | float, b: np.ndarray | float, *, extra: float = 0.0) -> bool:
+    """Whether all of ``a`` and ``b`` agree; equal infinities do, and NaN does not agree with anything."""
+    a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    if a.shape != b.shape:
+        return False
+    with np.errstate(invalid="ignore"):
+        near = np.abs(a - b) <= allowed(quantity, a, b) + extra
+    return bool(np.all(near | (a == b)))

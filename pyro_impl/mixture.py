@@ -1,0 +1,117 @@
+"""The mixture as its lab would write it, with z enumerated, and what follows from it in closed form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyro
+import pyro.distributions as dist
+import torch
+
+from ppl_parity.contract import Arrays, Model
+from ppl_parity.errors import one_of
+from ppl_parity.graphs import write_graph
+from ppl_parity.spec import FORMULATIONS, MixtureSpec
+from pyro_impl import formulations
+from pyro_impl.program import Program
+from pyro_impl.runtime import seed_to_rng, session, to_framework, to_numpy
+
+
+def textbook(spec: MixtureSpec) -> Model:
+    """The generative process, line for line; z is summed out wherever a density is asked for."""
+
+    def model(x: Any = None, num_data: Any = None):
+        K, D = spec.num_components, spec.dim
+        N = num_data if x is None else len(x)
+        noise_cov = spec.noise_scale**2 * torch.eye(D)
+        theta = pyro.sample("theta", dist.Dirichlet(to_framework(spec.concentration)))
+        with pyro.plate("components", K):
+            prior = dist.MultivariateNormal(to_framework(spec.prior_mean), to_framework(spec.prior_cov))
+            beta = pyro.sample("beta", prior)
+        with pyro.plate("data", N):
+            z = pyro.sample("z", dist.Categorical(theta), infer={"enumerate": "parallel"})
+            pyro.sample("x", dist.MultivariateNormal(beta[z], noise_cov), obs=x)
+
+    return model
+
+
+def mixture(spec: MixtureSpec, formulation: str = "enumerated") -> Model:
+    """See ``contract.Backend.mixture``."""
+    one_of("formulation", formulation, FORMULATIONS)
+    write = {"enumerated": textbook, "marginal": formulations.marginal, "fused": formulations.fused}
+    return write[formulation](spec)
+
+
+def sample_mixture(
+    spec: MixtureSpec,
+    num_data: int,
+    *,
+    num_draws: int = 1,
+    seed: int = 0,
+    precision: str = "float64",
+    device: str = "cpu",
+) -> Arrays:
+    """See ``contract.Backend.sample_mixture``."""
+    program = Program(textbook(spec), {"num_data": num_data}, precision=precision, device=device)
+    samples = program.prior_samples(num_draws=num_draws, seed=seed)
+    return {
+        "theta": samples["theta"],
+        "beta": samples["beta"],
+        "z": samples["z"].astype(np.int64),
+        "x": samples["x"],
+    }
+
+
+def responsibilities(
+    spec: MixtureSpec,
+    theta: np.ndarray,
+    beta: np.ndarray,
+    x: np.ndarray,
+    *,
+    precision: str = "float64",
+    device: str = "cpu",
+) -> np.ndarray:
+    """See ``contract.Backend.responsibilities``."""
+    with session(precision, device):
+        theta, beta, x = (to_framework(np.asarray(a)) for a in (theta, beta, x))
+        total = torch.zeros((len(x), spec.num_components))
+        for s in range(len(theta)):
+            total = total + _responsibilities(theta[s], beta[s], x, spec.noise_scale)
+        return to_numpy(total / len(theta))
+
+
+def sample_assignments(
+    spec: MixtureSpec,
+    theta: np.ndarray,
+    beta: np.ndarray,
+    x: np.ndarray,
+    *,
+    seed: int = 0,
+    precision: str = "float64",
+    device: str = "cpu",
+) -> np.ndarray:
+    """See ``contract.Backend.sample_assignments``."""
+    with session(precision, device), seed_to_rng(seed):
+        theta, beta, x = (to_framework(np.asarray(a)) for a in (theta, beta, x))
+        z = np.empty((len(theta), len(x)), dtype=np.int64)
+        for s in range(len(theta)):
+            z[s] = to_numpy(_draw_assignments(theta[s], beta[s], x, spec.noise_scale))
+        return z
+
+
+def render(model: Model, data: Mapping[str, Any], path: str | Path) -> Path:
+    """See ``contract.Backend.render``."""
+    with session(), seed_to_rng(0):
+        graph = pyro.render_model(model, model_kwargs=to_framework(dict(data)), render_distributions=True)
+    return write_graph(graph, path)
+
+
+def _responsibilities(theta, beta, x, noise_scale):
+    return torch.softmax(formulations.logits(theta, beta, x, noise_scale), dim=-1)
+
+
+def _draw_assignments(theta, beta, x, noise_scale):
+    return dist.Categorical(logits=formulations.logits(theta, beta, x, noise_scale)).sample()

@@ -1,0 +1,327 @@
+"""NUTS on any Pyro model, by the framework's own kernel: a process for each chain, or one after the other."""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.machinery import PathFinder
+from typing import Any
+
+import cloudpickle
+import loky
+import numpy as np
+import torch
+from pyro.infer import MCMC, NUTS
+
+from ppl_parity.checks import explain
+from ppl_parity.completion import complete, observed_values
+from ppl_parity.contract import Arrays, Groups, Model, Values
+from ppl_parity.errors import InputError
+from ppl_parity.spec import SamplerSettings
+from pyro_impl.program import Program
+from pyro_impl.runtime import NAME, seed_to_rng, to_framework, to_numpy, versions
+
+IDLE_SECONDS = 30  # how long chain processes wait for the next fit: torch takes seconds to import
+
+
+def sample_posterior(
+    model: Model,
+    data: Mapping[str, Any],
+    settings: SamplerSettings,
+    *,
+    initial_values: Values | None = None,
+    max_plate_nesting: int | None = None,
+    progress: bool = False,
+) -> tuple[Groups, dict[str, Any]]:
+    """See ``contract.Backend.sample_posterior``."""
+    program = Program(
+        model,
+        data,
+        precision=settings.precision,
+        device=settings.device,
+        max_plate_nesting=max_plate_nesting,
+    )
+    return run_chains(program, settings, initial_values=initial_values, progress=progress)
+
+
+def fit(
+    model: Model,
+    data: Mapping[str, Any],
+    settings: SamplerSettings,
+    *,
+    initial_values: Values | None = None,
+    max_plate_nesting: int | None = None,
+    log_likelihood: bool = False,
+    posterior_predictive: bool = False,
+    progress: bool = False,
+) -> Any:
+    """See ``contract.Backend.fit``."""
+    from ppl_parity.posterior import to_datatree  # ArviZ is slow to import, seldom needed
+
+    program = Program(
+        model,
+        data,
+        precision=settings.precision,
+        device=settings.device,
+        max_plate_nesting=max_plate_nesting,
+    )
+    groups, attributes = run_chains(program, settings, initial_values=initial_values, progress=progress)
+    groups = complete(
+        program,
+        groups,
+        observed_values(program),
+        seed=settings.seed,
+        log_likelihood=log_likelihood,
+        posterior_predictive=posterior_predictive,
+    )
+    return to_datatree(groups, attributes)
+
+
+def run_chains(
+    program: Program, settings: SamplerSettings, *, initial_values: Values | None, progress: bool
+) -> tuple[Groups, dict[str, Any]]:
+    """Run every chain from its own starting point; see ``contract.Backend.sample_posterior``."""
+    unenumerable = sorted(set(program.discrete) - program.enumerated)
+    if unenumerable:
+        raise InputError(f"pyro: NUTS needs {', '.join(unenumerable)} summed out, and it cannot be.")
+    if not program.continuous:
+        raise InputError("pyro: NUTS needs a continuous latent site; the model has none.")
+    method, reason = chain_method(settings)
+    position = starting_points(program, settings, initial_values)
+    began = time.perf_counter()
+    unconstrained, stats, method, reason = _sample(program, settings, position, method, reason, progress)
+    seconds = time.perf_counter() - began
+    flat = {name: value.reshape(-1, *value.shape[2:]) for name, value in unconstrained.items()}
+    shape = (settings.num_chains, settings.num_draws)
+    posterior = {
+        name: value.reshape(*shape, *value.shape[1:]) for name, value in program.constrain_draws(flat).items()
+    }
+    attributes = {
+        "backend": NAME,
+        "versions": json.dumps(versions()),
+        "settings": json.dumps(settings.as_dict()),
+        "precision": settings.precision,
+        "device": settings.device,
+        "chain_method": method,
+        "chain_method_reason": reason,
+        "sampling_seconds": seconds,
+    }
+    return {"posterior": posterior, "sample_stats": stats}, attributes
+
+
+def starting_points(program: Program, settings: SamplerSettings, initial_values: Values | None) -> Arrays:
+    """Unconstrained starting points, (num_chains, ...) a site: the given ones, or by strategy."""
+    if initial_values is None:
+        if settings.init == "kmeans":
+            raise InputError(
+                "The start 'kmeans' belongs to the mixture; ppl_parity.starts computes its values."
+            )
+        return program.initial(settings.init, num_chains=settings.num_chains, seed=settings.seed)
+    chains = []
+    for chain in range(settings.num_chains):
+        for name, value in initial_values.items():
+            if len(value) != settings.num_chains:
+                raise InputError(
+                    f"Starting values of {name!r} must be given for {settings.num_chains} chains; "
+                    f"got {len(value)}."
+                )
+        chains.append(program.unconstrain({n: np.asarray(v)[chain] for n, v in initial_values.items()}))
+    return {name: np.stack([point[name] for point in chains]) for name in program.continuous}
+
+
+def chain_method(settings: SamplerSettings) -> tuple[str, str]:
+    """How the chains are run here, and why."""
+    wanted, here = settings.chain_method, loky.cpu_count()
+    if wanted == "vectorized":
+        raise InputError("pyro cannot run chains vectorized; numpyro can. Use parallel or sequential.")
+    if wanted != "auto":
+        return wanted, "as asked for"
+    if settings.num_chains == 1:
+        return "sequential", "one chain"
+    if here > 1:
+        return "parallel", f"{here} cores"
+    return "sequential", "one core"
+
+
+class _RecordingNUTS(NUTS):
+    """Pyro's NUTS, which remembers of an iteration what it has in hand; it draws nothing of its own."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.accept_probs: list[float] = []
+        self._drops: dict[int, Any] = {}
+        self._drop = self._energy = 0.0
+
+    def sample(self, params: Any) -> Any:
+        self.accept_probs, self._drops, self._drop = [], {}, 0.0
+        return super().sample(params)
+
+    def _build_basetree(self, z: Any, r: Any, z_grads: Any, log_slice: Any, direction: Any, energy: Any):
+        tree = super()._build_basetree(z, r, z_grads, log_slice, direction, energy)
+        self.accept_probs.append(float(tree.sum_accept_probs))
+        # With multinomial sampling a leaf's log weight is the energy at the start less its own.
+        self._drops[id(tree.z_proposal)] = tree.weight
+        self._energy = energy
+        return tree
+
+    def _cache(self, z: Any, potential_energy: Any, z_grads: Any = None) -> None:
+        self._drop = self._drops.get(id(z), 0.0)
+        super()._cache(z, potential_energy, z_grads)
+
+    def record(self, draw: int) -> dict[str, Any]:
+        """What is kept of an iteration, in ArviZ's names; energy is of the draw, with its own momentum."""
+        potential: Any = self._potential_energy_last
+        return {
+            "diverging": draw in self._divergences[-1:],
+            "n_steps": len(self.accept_probs),
+            "tree_depth": len(self.accept_probs).bit_length(),
+            "acceptance_rate": float(np.mean(self.accept_probs)),
+            "step_size": float(self.step_size),
+            "energy": float(self._energy - self._drop),
+            "lp": -float(potential),
+        }
+
+
+def _sample(
+    program: Program, settings: SamplerSettings, position: Arrays, method: str, reason: str, progress: bool
+) -> tuple[Arrays, Arrays, str, str]:
+    streams = np.random.SeedSequence(settings.seed).spawn(settings.num_chains)
+    tasks = [
+        (
+            {name: np.asarray(value[chain]) for name, value in position.items()},
+            int(stream.generate_state(1)[0]),
+        )
+        for chain, stream in enumerate(streams)
+    ]
+    results = None
+    if method == "parallel":
+        try:
+            executor, packed = _processes(program, settings)
+        except Exception as error:
+            why = f"chain processes cannot be started here ({type(error).__name__}: {error})"
+            if settings.chain_method == "parallel":
+                raise InputError(f"pyro: {why}; use sequential.") from error
+            method, reason = "sequential", why
+        else:
+            results = _in_parallel(executor, packed, settings, tasks, progress)
+    if results is None:
+        results = [_run_chain(program, settings, *task, progress) for task in tasks]
+    draws, stats = ([result[i] for result in results] for i in range(2))
+    return _stacked(draws), _stacked(stats), method, reason
+
+
+def _run_chain(
+    program: Program, settings: SamplerSettings, position: Arrays, seed: int, progress: bool
+) -> tuple[Arrays, Arrays]:
+    records = []
+
+    def keep(kernel, params, stage, i):
+        if stage.startswith("Sample"):
+            records.append(kernel.record(i))
+
+    with (
+        program.session(),
+        seed_to_rng(seed),
+        _one_thread(),
+        _own_logging(),
+        explain(NAME, "sampling failed"),
+    ):
+        kernel = _RecordingNUTS(
+            potential_fn=program.potential_function,
+            target_accept_prob=settings.target_accept,
+            max_tree_depth=settings.max_tree_depth,
+            full_mass=settings.dense_mass,
+        )
+        mcmc = MCMC(
+            kernel,
+            num_samples=settings.num_draws,
+            warmup_steps=settings.num_warmup,
+            initial_params=to_framework(position),
+            hook_fn=keep,
+            disable_progbar=not progress,
+        )
+        mcmc.run()
+        draws = to_numpy(mcmc.get_samples())
+    stats = {name: np.array([record[name] for record in records]) for name in records[0]}
+    return draws, stats
+
+
+def _in_parallel(
+    executor: Any, packed: bytes, settings: SamplerSettings, tasks: list[Any], progress: bool
+) -> list[tuple[Arrays, Arrays]]:
+    try:
+        futures = [
+            executor.submit(_in_process, packed, settings, *task, progress and chain == 0)
+            for chain, task in enumerate(tasks)
+        ]
+        return [future.result() for future in futures]
+    except BaseException:  # an interrupted chain would otherwise run on
+        executor.shutdown(wait=True, kill_workers=True)
+        raise
+
+
+def _processes(program: Program, settings: SamplerSettings) -> tuple[Any, bytes]:
+    """Processes that have proved that they can load this model, and the model as they load it."""
+    packed = _packed(program)
+    workers = min(settings.num_chains, loky.cpu_count())
+    executor = loky.get_reusable_executor(max_workers=workers, timeout=IDLE_SECONDS)
+    executor.submit(_load, packed).result()
+    return executor, packed
+
+
+def _packed(program: Program) -> bytes:
+    module = sys.modules.get(getattr(program.model, "__module__", None) or "")
+    hidden = module is not None and not _is_importable(module)
+    if hidden:  # a model from a file that Python cannot import by name travels as code
+        cloudpickle.register_pickle_by_value(module)
+    try:
+        return cloudpickle.dumps((program.model, program.given, program.options))
+    finally:
+        if hidden:
+            cloudpickle.unregister_pickle_by_value(module)
+
+
+def _is_importable(module: Any) -> bool:
+    spec = PathFinder.find_spec(module.__name__.partition(".")[0])
+    return spec is not None and ("." in module.__name__ or spec.origin == getattr(module, "__file__", None))
+
+
+def _load(packed: bytes) -> None:
+    pickle.loads(packed)
+
+
+def _in_process(packed: bytes, *task: Any) -> tuple[Arrays, Arrays]:
+    model, data, options = pickle.loads(packed)
+    with _one_thread():
+        return _run_chain(Program(model, data, **options), *task)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One torch thread inside the block: a chain then sums in the same order in any process."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _own_logging() -> Iterator[None]:
+    """Pyro's MCMC takes over its logger's handlers; give them back."""
+    logger = logging.getLogger("pyro.infer.mcmc")
+    handlers, propagate = logger.handlers, logger.propagate
+    try:
+        yield
+    finally:
+        logger.handlers, logger.propagate = handlers, propagate
+
+
+def _stacked(chains: list[Arrays]) -> Arrays:
+    return {name: np.stack([chain[name] for chain in chains]) for name in chains[0]}

@@ -1,0 +1,121 @@
+"""Precision, device, random numbers and arrays: the one place that touches process state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+import pyro
+import torch
+from pyro.util import get_rng_state, set_rng_state
+
+from ppl_parity.errors import InputError
+
+NAME = "pyro"
+
+KINDS = {"i": torch.int64, "u": torch.int64, "b": torch.bool}
+
+
+def versions() -> dict[str, str]:
+    """See ``contract.Backend.versions``."""
+    return {name: metadata.version(name) for name in ("pyro-ppl", "torch", "opt-einsum", "numpy")}
+
+
+def devices() -> list[str]:
+    """See ``contract.Backend.devices``."""
+    return ["cpu"] + (["gpu"] if torch.cuda.is_available() else [])
+
+
+@contextmanager
+def session(precision: str = "float64", device: str = "cpu") -> Iterator[None]:
+    """Compute in ``precision`` on ``device`` inside the block; leave the process as it was.
+
+    Validation is off, as Pyro's own MCMC has it, because with it a density outside its support raises
+    instead of having a value. A model's ``pyro.param`` sites find the parameter store as the caller left it.
+    """
+    wanted = _find(device)
+    dtype = torch.get_default_dtype()
+    store = pyro.get_param_store()
+    parameters = store.get_state()
+    with ExitStack() as stack:
+        stack.enter_context(pyro.validation_enabled(False))
+        # A default device slows every tensor's creation, so it is set only where it is another one.
+        if wanted != torch.get_default_device():
+            stack.enter_context(wanted)
+        torch.set_default_dtype(torch.float64 if precision == "float64" else torch.float32)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(dtype)
+            store.clear()
+            store.set_state(parameters)
+
+
+@contextmanager
+def seed_to_rng(seed: int) -> Iterator[None]:
+    """Random numbers from an integer seed, inside the block; the generators are then as they were.
+
+    Pyro has no keys: it draws from torch's global generator, and seeds Python's and NumPy's with it.
+    """
+    before = get_rng_state()
+    gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    try:
+        pyro.set_rng_seed(seed)
+        yield
+    finally:
+        set_rng_state(before)
+        if gpus:
+            torch.cuda.set_rng_state_all(gpus)
+
+
+def to_framework(value: Any) -> Any:
+    """NumPy arrays to tensors of the session's precision and device; everything else as it is.
+
+    NumPy scalars become Python's, so that a count stays usable as a shape.
+    """
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind not in "fiub":
+            return value
+        # A copy, in native byte order: a model that writes into its data writes into its own.
+        own = torch.from_numpy(np.array(value, dtype=value.dtype.newbyteorder("="), order="C"))
+        return own.to(torch.get_default_device(), KINDS.get(value.dtype.kind, torch.get_default_dtype()))
+    if isinstance(value, dict):
+        return {key: to_framework(item) for key, item in value.items()}
+    if isinstance(value, list | tuple) and any(isinstance(item, np.ndarray) for item in value):
+        return type(value)(to_framework(item) for item in value)
+    return value
+
+
+def to_numpy(tree: Any) -> Any:
+    """Every tensor of a tree as a NumPy array of its own."""
+    if isinstance(tree, torch.Tensor):
+        return np.array(tree.detach().cpu().numpy())
+    if isinstance(tree, dict):
+        return {key: to_numpy(item) for key, item in tree.items()}
+    if isinstance(tree, list | tuple):
+        return type(tree)(to_numpy(item) for item in tree)
+    return tree
+
+
+def synchronise(tree: Any) -> Any:
+    """Wait until every tensor of a tree is computed: a GPU returns before the work is done."""
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+    return tree
+
+
+def _find(device: str) -> torch.device:
+    kind, _, index = device.partition(":")
+    if kind == "cpu":
+        return torch.device("cpu")
+    number = int(index) if index.isdigit() else 0
+    if number >= torch.cuda.device_count():
+        raise InputError(
+            f"pyro: device {device!r} is not here; torch sees {torch.cuda.device_count()} CUDA devices."
+        )
+    return torch.device("cuda", number)

@@ -1,0 +1,188 @@
+"""A Pyro trace in the normal form that both backends share: one ``Site`` for each sample statement."""
+
+from __future__ import annotations
+
+from inspect import getattr_static
+from typing import Any
+
+import numpy as np
+import pyro.distributions as dist
+import torch
+from pyro.distributions import constraints
+from pyro.poutine.util import site_is_subsample
+from torch.distributions.utils import lazy_property
+
+from ppl_parity.contract import Plate, Site, SiteKind
+from pyro_impl.runtime import to_numpy
+
+WRAPPERS = (dist.Independent, dist.ExpandedDistribution, dist.MaskedDistribution)
+
+SUPPORTS = {
+    "_Boolean": "boolean",
+    "_Real": "real",
+    "_Simplex": "simplex",
+    "_OrderedVector": "ordered_vector",
+    "_PositiveOrderedVector": "positive_ordered_vector",
+    "_CorrCholesky": "corr_cholesky",
+    "_CorrMatrix": "corr_matrix",
+    "_LowerCholesky": "lower_cholesky",
+    "_SoftplusLowerCholesky": "lower_cholesky",
+    "_SoftplusPositive": "positive",
+    "_PositiveDefinite": "positive_definite",
+    "_PositiveSemidefinite": "positive_semidefinite",
+    "_Sphere": "sphere",
+    "_Multinomial": "multinomial",
+}
+
+
+def numbers(trace: Any) -> dict[str, dict[str, Any]]:
+    """Every array that ``describe`` needs of a trace."""
+    found = {}
+    for node in _statements(trace):
+        fn = node["fn"]
+        found[node["name"]] = {
+            "value": to_numpy(node["value"]),
+            "scale": to_numpy(torch.as_tensor(node["scale"]).max()),
+            "masked": _masked(fn) or _hides(node["mask"]),
+            "bounds": {} if is_factor(node) else _bounds(fn.support),
+            "params": _params(unwrap(fn)),
+        }
+    return found
+
+
+def describe(trace: Any, arrays: dict[str, dict[str, Any]], enumerated: frozenset[str]) -> tuple[Site, ...]:
+    """The sites of a trace in the order in which the model visits them; ``arrays`` are its ``numbers``."""
+    nodes = _statements(trace)
+    return tuple(_site(node, arrays[node["name"]], node["name"] in enumerated) for node in nodes)
+
+
+def is_factor(node: dict[str, Any]) -> bool:
+    """Whether a node comes from a ``factor`` statement."""
+    return node["type"] == "sample" and isinstance(unwrap(node["fn"]), dist.Unit)
+
+
+def unwrap(fn: Any) -> Any:
+    """The distribution under ``to_event``, ``expand`` and ``mask``."""
+    while isinstance(fn, WRAPPERS):
+        fn = fn.base_dist
+    return fn
+
+
+def support_name(support: Any, bounds: dict[str, Any]) -> str:
+    """A constraint in the common vocabulary, with its bounds."""
+    if isinstance(support, constraints.independent) or _is_mixture(support):
+        return support_name(support.base_constraint, bounds)
+    kind = type(support).__name__
+    if kind in SUPPORTS:
+        return SUPPORTS[kind]
+    low, high = (_bound(bounds.get(end)) for end in ("lower_bound", "upper_bound"))
+    if isinstance(support, constraints.integer_interval):
+        return f"integer_interval({low}, {high})"
+    # Pyro has no classes of their own for bounds of 0 and 1.
+    if kind == "_IntegerGreaterThan":
+        named = {"0": "nonnegative_integer", "1": "positive_integer"}
+        return named.get(low, f"integer_greater_than({low})")
+    if isinstance(support, constraints.interval | constraints.half_open_interval):
+        return f"interval({low}, {high})"
+    if isinstance(support, constraints.greater_than | constraints.greater_than_eq):
+        # Closed and open ends share a name: the libraries differ there, by a set of measure zero.
+        return "positive" if low == "0" else f"greater_than({low})"
+    if isinstance(support, constraints.less_than):
+        return f"less_than({high})"
+    return kind.strip("_").lower()
+
+
+def _statements(trace: Any) -> list[dict[str, Any]]:
+    # A plate is a sample statement too in Pyro.
+    nodes = trace.nodes.values()
+    return [node for node in nodes if node["type"] == "sample" and not site_is_subsample(node)]
+
+
+def _site(node: dict[str, Any], arrays: dict[str, Any], enumerated: bool) -> Site:
+    value = arrays["value"]
+    plates = tuple(
+        Plate(frame.name, frame.dim, int(frame.full_size or frame.size), int(frame.size))
+        for frame in sorted(node["cond_indep_stack"], key=lambda frame: frame.dim or 0)
+        if frame.vectorized
+    )
+    if _is_deterministic(node):
+        return Site(
+            node["name"], "deterministic", "", (), value.shape, "", str(value.dtype), plates, value=value
+        )
+    fn = node["fn"]
+    kind: SiteKind = "factor" if is_factor(node) else "observed" if node["is_observed"] else "latent"
+    return Site(
+        name=node["name"],
+        kind=kind,
+        family=_family(unwrap(fn)),
+        batch_shape=tuple(fn.batch_shape),
+        event_shape=tuple(fn.event_shape),
+        support="" if kind == "factor" else support_name(fn.support, arrays["bounds"]),
+        dtype=str(value.dtype),
+        plates=plates,
+        enumerated=enumerated,
+        scale=float(arrays["scale"]),
+        masked=bool(arrays["masked"]),
+        value=value,
+        params=arrays["params"],
+    )
+
+
+def _bounds(support: Any) -> dict[str, Any]:
+    while isinstance(support, constraints.independent) or _is_mixture(support):
+        support = support.base_constraint
+    ends = ("lower_bound", "upper_bound")
+    return {end: to_numpy(getattr(support, end)) for end in ends if hasattr(support, end)}
+
+
+def _is_mixture(support: Any) -> bool:
+    return type(support).__name__ == "MixtureSameFamilyConstraint"
+
+
+def _is_deterministic(node: dict[str, Any]) -> bool:
+    """In Pyro an observed sample of a Delta that is masked out; a reparametrised site leaves one as well."""
+    fn = node["fn"]
+    hidden = isinstance(fn, dist.MaskedDistribution) and fn._mask is False
+    return node["is_observed"] and hidden and isinstance(unwrap(fn), dist.Delta)
+
+
+def _params(base: Any) -> dict[str, np.ndarray]:
+    """What the distribution was made from; torch derives the other parameters when they are asked for."""
+    params = {}
+    for name in base.arg_constraints:
+        derived = isinstance(getattr_static(type(base), name, None), lazy_property)
+        if name in vars(base) or not derived:
+            parameter = getattr(base, name, None)
+            if isinstance(parameter, torch.Tensor):
+                params[name] = to_numpy(_unexpanded(parameter))
+    return params
+
+
+def _unexpanded(tensor: torch.Tensor) -> torch.Tensor:
+    """Without the copies that broadcasting made: of N equal covariances one is enough, and fits in memory."""
+    return tensor[tuple(slice(0, 1) if stride == 0 else slice(None) for stride in tensor.stride())]
+
+
+def _family(base: Any) -> str:
+    name = type(base).__name__
+    return {"MixtureSameFamily": "Mixture"}.get(name, name)
+
+
+def _masked(fn: Any) -> bool:
+    while isinstance(fn, WRAPPERS):
+        if isinstance(fn, dist.MaskedDistribution) and _hides(fn._mask):
+            return True
+        fn = fn.base_dist
+    return False
+
+
+def _hides(mask: Any) -> bool:
+    return mask is not None and not bool(torch.as_tensor(mask).all())
+
+
+def _bound(value: Any) -> str:
+    if value is None:
+        return "array"
+    array = np.asarray(value)
+    constant = array.size > 0 and np.all(array == array.flat[0])
+    return f"{float(array.flat[0]):g}" if constant else "array"
