@@ -6,6 +6,7 @@ import functools
 import json
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -182,8 +183,13 @@ def _sample(
 
         return jax.lax.fori_loop(begin, end, iterate, (state, kept))
 
-    start = jax.jit(_over_chains(start, method, settings.num_chains, num_shared=1))
-    advance = jax.jit(_over_chains(advance, method, settings.num_chains, num_shared=3))
+    key = ("nuts", method, len(jax.local_devices()), replace(settings, seed=0))
+    if key not in program.compiled:
+        program.compiled[key] = tuple(
+            jax.jit(_over_chains(function, method, settings.num_chains, num_shared=num_shared))
+            for function, num_shared in ((start, 1), (advance, 3))
+        )
+    start, advance = program.compiled[key]
     state, kept = start(arrays, keys, position)
     stride = max(1, total // NUM_REPORTS) if progress else total
     with tqdm(total=total, disable=not progress, desc=f"numpyro, {settings.num_chains} chains") as bar:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
@@ -23,9 +24,14 @@ from ppl_parity.contract import Arrays, Model, Site, Trajectory, Values
 from ppl_parity.errors import InputError, one_of
 from ppl_parity.foreign import foreign_statements
 
-# Larger arrays are arguments of the compiled functions; smaller ones are constants in them, so that a
-# model may use them as Python would (an index, a length).
+# Arrays of numbers are arguments of the compiled functions, so that these serve other data of the same shape;
+# small integer and boolean arrays are constants in them, so that a model may use them as Python would (a
+# length, a range, a branch).
 LARGE = 10_000
+
+# Compiled functions by model and shape of the data: simulation-based calibration refits one model many times.
+_COMPILED: OrderedDict[Any, dict[Any, Any]] = OrderedDict()
+MAX_COMPILED = 32
 
 INIT_STRATEGIES = {"uniform": init_to_uniform, "prior": init_to_sample}
 
@@ -43,11 +49,10 @@ class Program:
         max_plate_nesting: int | None = None,
     ) -> None:
         self.model, self.precision, self.device = model, precision, device
-        self._compiled: dict[str, Callable[..., Any]] = {}
         with self.session():
             self._leaves, self._structure = jax.tree.flatten(to_framework(dict(data)))
-            self._large = [i for i, leaf in enumerate(self._leaves) if np.size(leaf) > LARGE]
-            self.arrays = [self._leaves[i] for i in self._large]
+            self._passed = [i for i, leaf in enumerate(self._leaves) if _is_argument(leaf)]
+            self.arrays = [self._leaves[i] for i in self._passed]
             with explain(NAME, "the model cannot be run on these data"):
                 nodes = self._skeleton()
         samples = {name: node for name, node in nodes.items() if node["type"] == "sample"}
@@ -60,6 +65,7 @@ class Program:
         self.subsampled = {n: node["shape"] for n, node in nodes.items() if node["type"] == "plate"}
         dims = [dim for node in samples.values() for dim in node["dims"]]
         self.max_plate_nesting = max_plate_nesting if max_plate_nesting is not None else -min(dims, default=0)
+        self.compiled = self._shared()
 
     def session(self) -> AbstractContextManager[None]:
         """This program's precision and device, for the length of a block."""
@@ -202,7 +208,7 @@ class Program:
 
     def _data(self, arrays: list[Any]) -> dict[str, Any]:
         leaves = list(self._leaves)
-        for i, array in zip(self._large, arrays, strict=True):
+        for i, array in zip(self._passed, arrays, strict=True):
             leaves[i] = array
         return jax.tree.unflatten(self._structure, leaves)
 
@@ -214,8 +220,8 @@ class Program:
         """Names, kinds and shapes: traced without arithmetic, or with it where the model needs numbers."""
         nodes: dict[str, dict[str, Any]] = {}
 
-        def run():
-            for name, node in self._trace(self.arrays, {}).items():
+        def run(arrays):
+            for name, node in self._trace(arrays, {}).items():
                 if node["type"] == "sample":
                     nodes[name] = _outline(node)
                 elif node["type"] == "plate" and len(node["value"]) < node["args"][0]:
@@ -223,11 +229,29 @@ class Program:
             return 0
 
         try:
-            jax.eval_shape(run)
+            jax.eval_shape(run, self.arrays)
         except jax.errors.ConcretizationTypeError:
+            # The model uses its data, or its draws, as Python numbers: the data become constants.
             nodes.clear()
-            run()
+            self._passed, self.arrays = [], []
+            run(self.arrays)
         return nodes
+
+    def _shared(self) -> dict[Any, Any]:
+        """The compiled functions of every program of this model on data of these shapes."""
+        leaves = [
+            (np.shape(leaf), str(leaf.dtype)) if i in self._passed else _constant(leaf)
+            for i, leaf in enumerate(self._leaves)
+        ]
+        key = (self.model, self._structure, *leaves, self.precision, self.device, self.max_plate_nesting)
+        try:
+            compiled = _COMPILED.setdefault(key, {})
+        except TypeError:  # something among the data cannot be compared
+            return {}
+        _COMPILED.move_to_end(key)
+        if len(_COMPILED) > MAX_COMPILED:
+            _COMPILED.popitem(last=False)
+        return compiled
 
     def _given(self, values: Values, required: Any) -> dict[str, Any]:
         check_values(NAME, values, {**self.shapes, **self.subsampled}, required=required)
@@ -239,10 +263,10 @@ class Program:
                 given = self._given(given, required)
             elif not isinstance(given, np.ndarray):
                 given = jax.tree.map(lambda value: to_framework(np.asarray(value)), given)
-            if name not in self._compiled:
-                self._compiled[name] = jax.jit(function)
+            if name not in self.compiled:
+                self.compiled[name] = jax.jit(function)
             with explain(NAME, f"{name.replace('_', ' ')} failed"):
-                return to_numpy(self._compiled[name](self.arrays, given))
+                return to_numpy(self.compiled[name](self.arrays, given))
 
     def _site_log_probs(self, arrays, values):
         return infer.compute_log_probs(self._seeded(), (), self._data(arrays), values, sum_log_prob=False)[0]
@@ -325,10 +349,10 @@ class Program:
         name = f"simulate {num_draws} {sorted(given)}"
         with self.session():
             given = to_framework(given)
-            if name not in self._compiled:
-                self._compiled[name] = jax.jit(simulate)
+            if name not in self.compiled:
+                self.compiled[name] = jax.jit(simulate)
             with explain(NAME, "the model cannot be simulated"):
-                return to_numpy(self._compiled[name](self.arrays, (np.array([seed], dtype=np.uint32), given)))
+                return to_numpy(self.compiled[name](self.arrays, (np.array([seed], dtype=np.uint32), given)))
 
     def _log_likelihood(self, arrays, draws):
         def one(values):
@@ -344,6 +368,18 @@ class unobserved(handlers.uncondition):
     def process_message(self, msg: dict[str, Any]) -> None:
         if msg["type"] == "sample" and not describing.is_factor(msg):
             super().process_message(msg)
+
+
+def _is_argument(leaf: Any) -> bool:
+    if not isinstance(leaf, jax.Array):
+        return False
+    return jnp.issubdtype(leaf.dtype, jnp.floating) or leaf.size > LARGE
+
+
+def _constant(leaf: Any) -> Any:
+    if isinstance(leaf, jax.Array | np.ndarray):
+        return (np.shape(leaf), str(leaf.dtype), np.asarray(leaf).tobytes())
+    return leaf
 
 
 def _outline(node: dict[str, Any]) -> dict[str, Any]:

@@ -45,6 +45,7 @@ class Server:
     def __init__(self, package: str) -> None:
         self.package = package
         self.programs: dict[int, Any] = {}
+        self.models: dict[Any, Any] = {}
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """One call's result, or what it raised; with the warnings that it gave."""
@@ -60,7 +61,7 @@ class Server:
 
     def _call(self, *, target: int | None, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         backend = self._backend()
-        args = [arg.resolve(backend) if isinstance(arg, REFERENCES) else arg for arg in args]
+        args = [self._resolved(arg, backend) if isinstance(arg, REFERENCES) else arg for arg in args]
         if name == "Program":
             self.programs[len(self.programs)] = backend.Program(*args, **kwargs)
             return len(self.programs) - 1
@@ -73,6 +74,12 @@ class Server:
         owner = backend if target is None else self.programs[target]
         result = getattr(owner, name)(*args, **kwargs)
         return str(result) if isinstance(result, os.PathLike) else result
+
+    def _resolved(self, reference: Any, backend: Any) -> Any:
+        """The same function for the same reference: what was compiled for a model is found by its function."""
+        if reference not in self.models:
+            self.models[reference] = reference.resolve(backend)
+        return self.models[reference]
 
     def _backend(self) -> Any:
         try:
