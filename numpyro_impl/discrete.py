@@ -12,14 +12,15 @@ from numpyro.primitives import Messenger
 class Tilted(dist.Distribution):
     """A discrete distribution with t[..., v] added to the log probability of its v-th value.
 
-    Not normalised on purpose: the derivative of the log normaliser in t is the marginal.
+    Not normalised on purpose: the derivative of the log normaliser in t is the marginal. The site's scale
+    is on the probability alone, so the tilt is divided by it beforehand.
     """
 
     arg_constraints: ClassVar = {}
     has_enumerate_support = True
 
-    def __init__(self, base: Any, tilt: Any):
-        self.base, self.tilt = base, tilt
+    def __init__(self, base: Any, tilt: Any, scale: Any = None):
+        self.base, self.tilt = base, tilt if scale is None else tilt / jnp.asarray(scale)[..., None]
         self.first = jnp.ravel(base.enumerate_support(expand=False))[0]
         super().__init__(batch_shape=base.batch_shape, event_shape=base.event_shape, validate_args=False)
 
@@ -47,4 +48,4 @@ class tilt(Messenger):
 
     def process_message(self, msg: dict[str, Any]) -> None:
         if msg["type"] == "sample" and msg["name"] in self.tilts:
-            msg["fn"] = Tilted(msg["fn"], self.tilts[msg["name"]])
+            msg["fn"] = Tilted(msg["fn"], self.tilts[msg["name"]], msg["scale"])

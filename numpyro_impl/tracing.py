@@ -1,0 +1,283 @@
+"""A NumPyro model bound to its data: what it consists of, and how each quantity is asked of the framework."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+from jax.flatten_util import ravel_pytree
+from numpyro import handlers
+from numpyro.infer import hmc_util, init_to_sample, init_to_uniform
+from numpyro.infer import util as infer
+
+from numpyro_impl import sites as describing
+from numpyro_impl.discrete import tilt
+from numpyro_impl.runtime import NAME, seed_to_rng, session, to_framework, to_numpy
+from ppl_parity.checks import check_values, explain
+from ppl_parity.contract import Arrays, Model, Values
+
+# Arrays of numbers are arguments of the compiled functions, so that these serve other data of the same shape;
+# small integer and boolean arrays are constants in them, so that a model may use them as Python would (a
+# length, a range, a branch).
+LARGE = 10_000
+
+# Compiled functions by model and shape of the data: simulation-based calibration refits one model many times.
+_COMPILED: OrderedDict[Any, dict[Any, Any]] = OrderedDict()
+MAX_COMPILED = 32
+
+INIT_STRATEGIES = {"uniform": init_to_uniform, "prior": init_to_sample}
+
+
+class TracedModel:
+    """A model, its data, and what one run of it tells; ``Program`` is its public face."""
+
+    def __init__(
+        self,
+        model: Model,
+        data: Mapping[str, Any],
+        *,
+        precision: str = "float64",
+        device: str = "cpu",
+        max_plate_nesting: int | None = None,
+    ) -> None:
+        self.model, self.precision, self.device = model, precision, device
+        with self.session():
+            self._leaves, self._structure = jax.tree.flatten(to_framework(dict(data)))
+            self._passed = [i for i, leaf in enumerate(self._leaves) if _is_argument(leaf)]
+            self.arrays = [self._leaves[i] for i in self._passed]
+            with explain(NAME, "the model cannot be run on these data"):
+                nodes = self._skeleton()
+        samples = {name: node for name, node in nodes.items() if node["type"] == "sample"}
+        latent = {name: node for name, node in samples.items() if not node["is_observed"]}
+        self.shapes = {name: node["shape"] for name, node in latent.items()}
+        self.discrete = [name for name, node in latent.items() if node["discrete"]]
+        self.continuous = [name for name in latent if name not in self.discrete]
+        self.enumerated = frozenset(name for name, node in latent.items() if node["enumerated"])
+        self.observed = [n for n, node in samples.items() if node["is_observed"] and not node["factor"]]
+        self.subsampled = {n: node["shape"] for n, node in nodes.items() if node["type"] == "plate"}
+        dims = [dim for node in samples.values() for dim in node["dims"]]
+        self.max_plate_nesting = max_plate_nesting if max_plate_nesting is not None else -min(dims, default=0)
+        self.compiled = self._shared()
+
+    def session(self) -> AbstractContextManager[None]:
+        """This program's precision and device, for the length of a block."""
+        return session(self.precision, self.device)
+
+    # What the samplers compile: pure functions of (large arrays, unconstrained values).
+
+    def potential_function(self, arrays: list[Any], unconstrained: dict[str, Any]) -> Any:
+        if self.enumerated:
+            return infer.potential_energy(
+                self._summed_out(), (), self._data(arrays), unconstrained, enum=True
+            )
+        return infer.potential_energy(self._seeded(), (), self._data(arrays), unconstrained)
+
+    def constrain_function(self, arrays: list[Any], unconstrained: dict[str, Any]) -> dict[str, Any]:
+        data = self._data(arrays)
+        return infer.constrain_fn(self._seeded(), (), data, unconstrained, return_deterministic=True)
+
+    # The rest is private: how each quantity is asked of the framework.
+
+    def _seeded(self) -> Any:
+        return handlers.seed(self.model, seed_to_rng(0))
+
+    def _summed_out(self, tilts: dict[str, Any] | None = None) -> Any:
+        from numpyro.contrib.funsor import config_enumerate, enum  # slow to import, seldom needed
+
+        return enum(config_enumerate(tilt(self._seeded(), tilts or {})), -1 - self.max_plate_nesting)
+
+    def _data(self, arrays: list[Any]) -> dict[str, Any]:
+        leaves = list(self._leaves)
+        for i, array in zip(self._passed, arrays, strict=True):
+            leaves[i] = array
+        return jax.tree.unflatten(self._structure, leaves)
+
+    def _trace(self, arrays: list[Any], values: dict[str, Any], key: Any = None) -> dict[str, Any]:
+        seeded = handlers.seed(self.model, seed_to_rng(0) if key is None else key)
+        return handlers.trace(handlers.substitute(seeded, data=values)).get_trace(**self._data(arrays))
+
+    def _skeleton(self) -> dict[str, dict[str, Any]]:
+        """Names, kinds and shapes: traced without arithmetic, or with it where the model needs numbers."""
+        nodes: dict[str, dict[str, Any]] = {}
+
+        def run(arrays):
+            for name, node in self._trace(arrays, {}).items():
+                if node["type"] == "sample":
+                    nodes[name] = _outline(node)
+                elif node["type"] == "plate" and len(node["value"]) < node["args"][0]:
+                    nodes[name] = {"type": "plate", "shape": np.shape(node["value"])}
+            return 0
+
+        try:
+            jax.eval_shape(run, self.arrays)
+        except jax.errors.ConcretizationTypeError:
+            # The model uses its data, or its draws, as Python numbers: the data become constants.
+            nodes.clear()
+            self._passed, self.arrays = [], []
+            run(self.arrays)
+        return nodes
+
+    def _shared(self) -> dict[Any, Any]:
+        """The compiled functions of every program of this model on data of these shapes."""
+        leaves = [
+            (np.shape(leaf), str(leaf.dtype)) if i in self._passed else _constant(leaf)
+            for i, leaf in enumerate(self._leaves)
+        ]
+        key = (self.model, self._structure, *leaves, self.precision, self.device, self.max_plate_nesting)
+        try:
+            compiled = _COMPILED.setdefault(key, {})
+        except TypeError:  # something among the data cannot be compared
+            return {}
+        _COMPILED.move_to_end(key)
+        if len(_COMPILED) > MAX_COMPILED:
+            _COMPILED.popitem(last=False)
+        return compiled
+
+    def _given(self, values: Values, required: Any) -> dict[str, Any]:
+        check_values(NAME, values, {**self.shapes, **self.subsampled}, required=required)
+        return to_framework({name: np.asarray(value) for name, value in values.items()})
+
+    def _call(self, name: str, function: Callable[..., Any], given: Any, required: Any = None) -> Any:
+        with self.session():
+            if required is not None:
+                given = self._given(given, required)
+            elif not isinstance(given, np.ndarray):
+                given = jax.tree.map(lambda value: to_framework(np.asarray(value)), given)
+            if name not in self.compiled:
+                self.compiled[name] = jax.jit(function)
+            with explain(NAME, f"{name.replace('_', ' ')} failed"):
+                return to_numpy(self.compiled[name](self.arrays, given))
+
+    def _site_log_probs(self, arrays, values):
+        return infer.compute_log_probs(self._seeded(), (), self._data(arrays), values, sum_log_prob=False)[0]
+
+    def _log_density(self, arrays, values, tilts=None):
+        if not self.enumerated:
+            return infer.log_density(self._seeded(), (), self._data(arrays), values)[0]
+        from numpyro.contrib.funsor import log_density  # slow to import, seldom needed
+
+        return log_density(self._summed_out(tilts), (), self._data(arrays), values)[0]
+
+    def _discrete_marginals(self, arrays, values):
+        trace = self._trace(arrays, values)
+        shapes = {
+            name: (*trace[name]["fn"].batch_shape, len(trace[name]["fn"].enumerate_support(expand=False)))
+            for name in self.enumerated
+            if name not in values
+        }
+        tilts = {name: jnp.zeros(shape) for name, shape in shapes.items()}
+        return jax.grad(lambda tilts: self._log_density(arrays, values, tilts))(tilts)
+
+    def _bijections(self, trace: dict[str, Any]) -> dict[str, Any]:
+        return {name: dist.biject_to(trace[name]["fn"].support) for name in self.continuous}
+
+    def _unconstrain(self, arrays, values):
+        bijections = self._bijections(self._trace(arrays, values))
+        return {name: bijections[name].inv(values[name]) for name in self.continuous}
+
+    def _log_abs_det_jacobian(self, arrays, unconstrained):
+        values = self.constrain_function(arrays, unconstrained)
+        trace = self._trace(arrays, {name: values[name] for name in self.continuous})
+        return {
+            name: jnp.sum(bijection.log_abs_det_jacobian(unconstrained[name], values[name]))
+            for name, bijection in self._bijections(trace).items()
+        }
+
+    def _leapfrog(self, arrays, position, momentum, inverse_mass, step_size, *, num_steps):
+        mass = ravel_pytree(inverse_mass)[0]
+        kinetic = hmc_util.euclidean_kinetic_energy
+        start, step = hmc_util.velocity_verlet(lambda u: self.potential_function(arrays, u), kinetic)
+
+        def advance(state, _):
+            state = step(step_size, mass, state)
+            return state, state
+
+        first = start(position, momentum)
+        _, rest = jax.lax.scan(advance, first, None, length=num_steps)
+        path = jax.tree.map(lambda one, many: jnp.concatenate([one[None], many]), first, rest)
+        energy = path.potential_energy + jax.vmap(lambda r: kinetic(mass, r))(path.r)
+        return path.z, path.r, path.potential_energy, energy
+
+    def _start(self, strategy: str) -> Callable[..., Any]:
+        def start(arrays, words):
+            key = jax.random.fold_in(jax.random.fold_in(seed_to_rng(words[0]), words[1]), words[2])
+            seeded = handlers.seed(self.model, key)
+            model = handlers.substitute(seeded, substitute_fn=INIT_STRATEGIES[strategy])
+            trace = handlers.trace(model).get_trace(**self._data(arrays))
+            bijections = self._bijections(trace)
+            return {name: bijections[name].inv(trace[name]["value"]) for name in self.continuous}
+
+        return start
+
+    def _simulate(self, given: Arrays, num_draws: int, seed: int) -> Arrays:
+        def simulate(arrays, batch):
+            def one(pair):
+                key, values = pair
+                model = unobserved(handlers.substitute(handlers.seed(self.model, key), data=values))
+                trace = handlers.trace(model).get_trace(**self._data(arrays))
+                kept = ("sample", "deterministic")
+                return {
+                    name: node["value"]
+                    for name, node in trace.items()
+                    if node["type"] in kept and not describing.is_factor(node)
+                }
+
+            words, values = batch
+            keys = jax.vmap(lambda i: jax.random.fold_in(seed_to_rng(words[0]), i))(jnp.arange(num_draws))
+            return jax.lax.map(one, (keys, values), batch_size=1000)
+
+        name = f"simulate {num_draws} {sorted(given)}"
+        with self.session():
+            given = to_framework(given)
+            if name not in self.compiled:
+                self.compiled[name] = jax.jit(simulate)
+            with explain(NAME, "the model cannot be simulated"):
+                return to_numpy(self.compiled[name](self.arrays, (np.array([seed], dtype=np.uint32), given)))
+
+    def _log_likelihood(self, arrays, draws):
+        def one(values):
+            log_probs = self._site_log_probs(arrays, values)
+            return {name: log_probs[name] for name in self.observed}
+
+        return jax.lax.map(one, draws, batch_size=1000)
+
+
+class unobserved(handlers.uncondition):
+    """Sample what was observed; a ``factor`` has no value to sample and stays as it is."""
+
+    def process_message(self, msg: dict[str, Any]) -> None:
+        if msg["type"] == "sample" and not describing.is_factor(msg):
+            super().process_message(msg)
+
+
+def _is_argument(leaf: Any) -> bool:
+    if not isinstance(leaf, jax.Array):
+        return False
+    return jnp.issubdtype(leaf.dtype, jnp.floating) or leaf.size > LARGE
+
+
+def _constant(leaf: Any) -> Any:
+    if isinstance(leaf, jax.Array | np.ndarray):
+        return (np.shape(leaf), str(leaf.dtype), np.asarray(leaf).tobytes())
+    return leaf
+
+
+def _outline(node: dict[str, Any]) -> dict[str, Any]:
+    fn = node["fn"]
+    discrete = not node["is_observed"] and bool(fn.support.is_discrete)
+    wanted = node["infer"].get("enumerate", "parallel") == "parallel"
+    return {
+        "type": "sample",
+        "is_observed": node["is_observed"],
+        "factor": describing.is_factor(node),
+        "shape": np.shape(node["value"]),
+        "discrete": discrete,
+        "enumerated": discrete and wanted and fn.has_enumerate_support,
+        "dims": [frame.dim for frame in node["cond_indep_stack"]],
+    }

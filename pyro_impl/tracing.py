@@ -1,0 +1,329 @@
+"""A Pyro model bound to its data: what it consists of, and how each quantity is asked of the framework."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyro.distributions as dist
+import torch
+from pyro import poutine
+from pyro.distributions import constraints
+from pyro.distributions.util import scale_and_mask
+from pyro.infer import config_enumerate
+from pyro.infer.autoguide.initialization import (
+    init_to_sample,
+    init_to_uniform,
+    init_to_value,
+)
+from pyro.infer.mcmc.util import TraceEinsumEvaluator, initialize_model
+from pyro.ops.integrator import potential_grad
+from pyro.poutine.messenger import Messenger
+from pyro.poutine.uncondition_messenger import UnconditionMessenger
+from pyro.poutine.util import site_is_subsample
+from torch.distributions import biject_to
+
+from ppl_parity.checks import check_values, explain
+from ppl_parity.contract import Arrays, Model, Site, Values
+from ppl_parity.errors import InputError
+from pyro_impl import sites as describing
+from pyro_impl.discrete import tilt
+from pyro_impl.runtime import NAME, seed_to_rng, session, to_framework, to_numpy
+
+INIT_STRATEGIES = {"uniform": init_to_uniform, "prior": init_to_sample}
+
+Tensors = dict[str, torch.Tensor]
+
+
+class TracedModel:
+    """A model, its data, and what one run of it tells; ``Program`` is its public face."""
+
+    def __init__(
+        self,
+        model: Model,
+        data: Mapping[str, Any],
+        *,
+        precision: str = "float64",
+        device: str = "cpu",
+        max_plate_nesting: int | None = None,
+    ) -> None:
+        self.model, self.precision, self.device = model, precision, device
+        self.given = dict(data)
+        self.options = {"precision": precision, "device": device, "max_plate_nesting": max_plate_nesting}
+        with self._running("the model cannot be run on these data"), seed_to_rng(0):
+            self.data = to_framework(dict(data))
+            trace = self._trace({}, _Filled(_draw)(model))
+            kinds = {site.name: site.kind for site in self._described(trace, frozenset())}
+        nodes = {name: trace.nodes[name] for name in kinds}
+        latent = {name: node for name, node in nodes.items() if kinds[name] == "latent"}
+        self.prototype = {name: node["value"] for name, node in latent.items()}
+        self.shapes = {name: tuple(value.shape) for name, value in self.prototype.items()}
+        self.batch_shapes = {name: tuple(node["fn"].batch_shape) for name, node in latent.items()}
+        self.discrete = [name for name, node in latent.items() if _is_discrete(node)]
+        self.continuous = [name for name in latent if name not in self.discrete]
+        enumerated = {name: node for name, node in latent.items() if _is_enumerated(node)}
+        self.enumerated = frozenset(enumerated)
+        self.deterministic = {
+            name: tuple(node["value"].shape) for name, node in nodes.items() if kinds[name] == "deterministic"
+        }
+        self.observed = [name for name, kind in kinds.items() if kind == "observed"]
+        self.subsampled = {
+            name: tuple(node["value"].shape)
+            for name, node in trace.nodes.items()
+            if site_is_subsample(node) and len(node["value"]) < node["fn"].size
+        }
+        with self.session():
+            self.num_values = {
+                name: len(node["fn"].enumerate_support(expand=False)) for name, node in enumerated.items()
+            }
+        frames = [frame for node in nodes.values() for frame in node["cond_indep_stack"] if frame.vectorized]
+        guess = -min((frame.dim for frame in frames), default=0)
+        self.max_plate_nesting = max_plate_nesting if max_plate_nesting is not None else guess
+
+    def session(self) -> Any:
+        """This program's precision and device, for the length of a block."""
+        return session(self.precision, self.device)
+
+    @cached_property
+    def _initialized(self) -> tuple[Callable[[Tensors], torch.Tensor], dict[str, Any]]:
+        left = sorted(set(self.discrete) - self.enumerated)
+        if left:
+            raise InputError(f"pyro: a potential needs {', '.join(left)} summed out, and it cannot be.")
+        # Pyro's sampler fixes each transform at one trace: a support that moves with another site does not.
+        with seed_to_rng(0):
+            _, potential, transforms, _ = initialize_model(
+                self.model,
+                model_kwargs=self.data,
+                max_plate_nesting=self.max_plate_nesting,
+                init_strategy=init_to_value(values=self.prototype),
+                initial_params={},
+            )
+        direct = getattr(self.model, "direct_potential", None)
+        return (potential if direct is None else direct(**self.data)), transforms
+
+    @property
+    def potential_function(self) -> Callable[[Tensors], torch.Tensor]:
+        """u -> U(u), as Pyro's NUTS defines it."""
+        return self._initialized[0]
+
+    @contextmanager
+    def _running(self, what: str) -> Iterator[None]:
+        with self.session(), explain(NAME, what):
+            yield
+
+    def _described(self, trace: Any, enumerated: frozenset[str]) -> tuple[Site, ...]:
+        return describing.describe(trace, describing.numbers(trace), enumerated)
+
+    def _drawn(self, values: Tensors) -> Any:
+        """A trace in which every latent site is still one: the rest is drawn, and nothing is conditioned."""
+
+        def value(site):
+            return values[site["name"]] if site["name"] in values else _draw(site)
+
+        plates = {name: value for name, value in values.items() if name not in self.shapes}
+        return self._trace(plates, _Filled(value)(self.model))
+
+    def _trace(self, values: Tensors, model: Model | None = None) -> Any:
+        conditioned = poutine.condition(model or self.model, values)
+        return poutine.trace(conditioned).get_trace(**self.data)
+
+    def _summed_out(self, tilts: Tensors | None = None) -> Model:
+        if not self.enumerated:
+            return self.model
+        model = config_enumerate(tilt(tilts or {})(self.model))
+        return poutine.enum(model, first_available_dim=-1 - self.max_plate_nesting)
+
+    def _log_sum(self, given: Tensors, tilts: Tensors | None = None) -> torch.Tensor:
+        trace = self._trace(given, self._summed_out(tilts))
+        _score(trace)
+        return TraceEinsumEvaluator(trace, True, self.max_plate_nesting).log_prob(trace)
+
+    def _not_summed(self) -> list[str]:
+        return [name for name in self.shapes if name not in self.enumerated]
+
+    def _given(self, values: Values, required: Collection[str]) -> Tensors:
+        check_values(NAME, values, {**self.shapes, **self.subsampled}, required=required)
+        return {name: self._as_drawn(name, np.asarray(value)) for name, value in values.items()}
+
+    def _as_drawn(self, name: str, value: np.ndarray) -> torch.Tensor:
+        # Pyro draws a Bernoulli as a float and a Categorical as an integer; another kind is refused by some.
+        dtype = self.prototype[name].dtype if name in self.prototype else torch.int64
+        if not dtype.is_floating_point and not np.array_equal(value, np.round(value)):
+            raise InputError(f"pyro: the site {name!r} takes whole numbers; got {value}.")
+        return to_framework(value).to(dtype)
+
+    def _each(self, draws: Arrays) -> list[Tensors]:
+        tensors = {name: self._as_drawn(name, value) for name, value in draws.items()}
+        return [dict(zip(tensors, row, strict=True)) for row in zip(*tensors.values(), strict=True)]
+
+    @cached_property
+    def _unconstrained_shapes(self) -> dict[str, tuple[int, ...]]:
+        return {
+            name: tuple(self._initialized[1][name](self.prototype[name]).shape) for name in self.continuous
+        }
+
+    def _position(self, unconstrained: Values) -> Tensors:
+        check_values(NAME, unconstrained, self._unconstrained_shapes, required=self.continuous)
+        return {name: to_framework(np.asarray(unconstrained[name])) for name in self.continuous}
+
+    def _bijections(self, trace: Any) -> dict[str, Any]:
+        return {name: biject_to(trace.nodes[name]["fn"].support) for name in self.continuous}
+
+    def _transformed(self, position: Tensors) -> Any:
+        """The trace at T(u), each bijection by its site's support in that trace."""
+
+        def value(site):
+            if site["name"] in position:
+                return biject_to(site["fn"].support)(position[site["name"]])
+            return _draw(site)
+
+        return poutine.trace(_Filled(value)(self._summed_out())).get_trace(**self.data)
+
+    def _kept(self, trace: Any) -> list[str]:
+        # A deterministic site that depends on an enumerated one has a value for each of its values, not one.
+        whole = [
+            n for n, shape in self.deterministic.items() if tuple(trace.nodes[n]["value"].shape) == shape
+        ]
+        return [*self.continuous, *whole]
+
+    def _site_log_probs(self, given: Tensors) -> Tensors:
+        trace = self._trace(given)
+        _score(trace)
+        nodes = {node["name"]: node for node in _samples(trace)}
+        return {name: node["log_prob"] for name, node in nodes.items() if name not in self.deterministic}
+
+    def _start(self, model: Model, strategy: str) -> Tensors:
+        potential, transforms = self._initialized
+        for _ in range(100):
+            trace = poutine.trace(model).get_trace(**self.data)
+            values = {node["name"]: node["value"] for node in _samples(trace)}
+            point = {name: transforms[name](values[name].detach()) for name in self.continuous}
+            gradient, value = potential_grad(potential, point)
+            if all(bool(torch.isfinite(tensor).all()) for tensor in (value, *gradient.values())):
+                return point
+        raise InputError(
+            f"pyro: no starting point with a finite potential and gradient in 100 tries by the strategy "
+            f"{strategy!r}; try another --init or check the model's supports."
+        )
+
+    def _simulate(self, draws: list[Tensors], kept: Collection[str] | None = None) -> Arrays:
+        # One run of the model a draw: Pyro's Predictive changes the shapes of a model with plates.
+        model = _Unobserved(self.observed)(self.model)
+        rows = []
+        for values in draws:
+            nodes = _samples(self._trace(values, model))
+            rows.append(
+                {
+                    node["name"]: to_numpy(node["value"])
+                    for node in nodes
+                    if not describing.is_factor(node) and (kept is None or node["name"] in kept)
+                }
+            )
+        return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+class _Filled(Messenger):
+    """Give sites a value and leave them unobserved, after any reparametrisation (InitMessenger: before)."""
+
+    def __init__(self, value: Callable[[Any], torch.Tensor]):
+        self.value = value
+        super().__init__()
+
+    def _pyro_sample(self, msg: Any) -> None:
+        if msg["value"] is None and not site_is_subsample(msg):
+            msg["value"] = self.value(msg)
+
+
+class _Unobserved(UnconditionMessenger):
+    """Sample what was observed; a ``factor`` has no value to sample, and a ``deterministic`` only one."""
+
+    def __init__(self, names: Collection[str]):
+        self.names = names
+        super().__init__()
+
+    def _pyro_sample(self, msg: Any) -> None:
+        if msg["name"] in self.names:
+            super()._pyro_sample(msg)
+
+
+def _samples(trace: Any) -> list[dict[str, Any]]:
+    # A plate is a sample statement too in Pyro.
+    nodes = trace.nodes.values()
+    return [node for node in nodes if node["type"] == "sample" and not site_is_subsample(node)]
+
+
+def _draw(site: dict[str, Any]) -> torch.Tensor:
+    """A draw from the prior, or a feasible point where a distribution cannot be drawn from."""
+    try:
+        return site["fn"].sample()
+    except NotImplementedError:
+        bijection = biject_to(site["fn"].support)
+        return bijection(torch.zeros(bijection.inverse_shape(site["fn"].shape())))
+
+
+def _is_discrete(node: dict[str, Any]) -> bool:
+    return bool(node["fn"].has_enumerate_support or node["fn"].support.is_discrete)
+
+
+def _is_enumerated(node: dict[str, Any]) -> bool:
+    wanted = node["infer"].get("enumerate", "parallel") == "parallel"
+    return wanted and node["fn"].has_enumerate_support
+
+
+def kinetic(momentum: Tensors, inverse_mass: Tensors) -> torch.Tensor:
+    terms = [torch.sum(inverse_mass[name] * momentum[name] ** 2) for name in momentum]
+    return 0.5 * torch.stack(terms).sum()
+
+
+def stacked(points: Any) -> Tensors:
+    return {name: torch.stack([point[name] for point in points]) for name in points[0]}
+
+
+def _score(trace: Any) -> None:
+    """Pyro's ``Trace.compute_log_prob``, with -inf where a value is outside its support.
+
+    Pyro has no value there: it raises with validation, and without gives -inf, nan or a finite number, by
+    family. The trace's own evaluators find the result in place of their own.
+    """
+    for node in _samples(trace):
+        fn, value = node["fn"], node["value"]
+        inside = _in_support(fn, value)
+        everywhere = bool(torch.all(inside))
+        if not everywhere and fn.has_enumerate_support:
+            # These look their value up in a table, and would raise.
+            rows = inside.reshape(inside.shape + (1,) * fn.event_dim)
+            value = torch.where(rows, value, fn.enumerate_support(expand=False)[0])
+        with explain(NAME, f"the log probability of {node['name']!r} failed"):
+            log_prob = fn.log_prob(value, *node["args"], **node["kwargs"])
+        if not everywhere:
+            log_prob = torch.where(inside, log_prob, -torch.inf)
+        node["unscaled_log_prob"] = log_prob
+        node["log_prob"] = scale_and_mask(log_prob, node["scale"], node["mask"])
+        node["log_prob_sum"] = node["log_prob"].sum()
+
+
+def _in_support(fn: Any, value: torch.Tensor) -> torch.Tensor:
+    """Whether each element of the batch is inside its support, or masked out."""
+    if isinstance(fn, dist.MaskedDistribution):
+        mask = torch.as_tensor(fn._mask, device=value.device)
+        return _in_support(fn.base_dist, value) | ~mask
+    if isinstance(fn, dist.Independent):
+        return _all_rightmost(_in_support(fn.base_dist, value), fn.reinterpreted_batch_ndims)
+    if isinstance(fn, dist.ExpandedDistribution):
+        return _in_support(fn.base_dist, value)
+    if type(fn.support) is type(constraints.simplex):
+        # torch allows 1e-6 in any precision, which a long float32 simplex does not keep.
+        allowed = 1e-6 + 10 * value.shape[-1] * torch.finfo(value.dtype).eps
+        return (value >= 0).all(-1) & ((value.sum(-1) - 1).abs() < allowed)
+    inside = fn.support.check(value)
+    # Some constraints are on each element of an event.
+    return _all_rightmost(inside, inside.dim() - value.dim() + fn.event_dim)
+
+
+def _all_rightmost(inside: torch.Tensor, num_dims: int) -> torch.Tensor:
+    for _ in range(num_dims):
+        inside = inside.all(-1)
+    return inside
