@@ -24,7 +24,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (check, sample, fit, render):
-    app.command()(command)
+    paragraphs = (command.__doc__ or "").split("\n\n")  # typer would keep the line breaks within them
+    app.command(help="\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs))(command)
 
 
 def main() -> None:

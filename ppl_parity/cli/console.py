@@ -6,18 +6,23 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+if TYPE_CHECKING:
+    from ppl_parity.cli.fitted import Fitted
+
 WIDTH = 100  # into a file or a pipe, which have no width of their own
 
 
-def console(json_target: str | None) -> Console:
-    """The console for everything but JSON."""
-    stream = sys.stderr if json_target == "-" else sys.stdout
+def screen(json: str | None = None) -> Console:
+    """The console for everything but JSON; standard error if JSON goes to standard output."""
+    stream = sys.stderr if json == "-" else sys.stdout
     width = None if stream.isatty() or "COLUMNS" in os.environ else WIDTH
     return Console(file=stream, width=width, highlight=False)
 
@@ -33,11 +38,43 @@ def facts(out: Console, rows: Mapping[str, str]) -> None:
     out.print()
 
 
+def table(out: Console, whole: Table) -> None:
+    """Print a table; what a narrow terminal has no room for is left out, from the right, and named."""
+    left_out = []
+    unbounded = out.options.update(max_width=10_000)
+    while len(whole.columns) > 2 and Measurement.get(out, unbounded, whole).maximum > out.width:
+        left_out.insert(0, " ".join(str(whole.columns.pop().header).split()))
+    if left_out:
+        whole.caption = f"{whole.caption or ''} In a wider window: {', '.join(left_out)}."
+    out.print(whole)
+    out.print()
+
+
+def show_fit(out: Console, fitted: Fitted, title: str) -> None:
+    """A fit's table, its log predictive density, and what is wrong with it."""
+    from ppl_parity.report.tables import summary_table
+
+    table(out, summary_table(fitted.table_rows, title=title))
+    predictive(out, fitted)
+    troubles(out, fitted.troubles)
+    out.print()
+
+
+def predictive(out: Console, fitted: Fitted, whose: str = "") -> None:
+    """How well the posterior predicts the data that it was fitted to."""
+    if fitted.log_predictive is not None:
+        total, mcse = fitted.log_predictive
+        by = f" ({whose})" if whose else ""
+        out.print(f"Log predictive density of the data, all rows{by}: {total:.3f}, MCSE {mcse:.2g}.")
+
+
 def troubles(out: Console, found: Sequence[str], whose: str = "") -> None:
     """What is wrong with the draws, or that nothing was found."""
     of = f" of {whose}" if whose else ""
     if not found:
-        out.print(Text(f"No trouble in the draws{of}: no divergences, R-hat and effective sizes as they should be."))
+        out.print(
+            Text(f"No trouble in the draws{of}: no divergences, R-hat and effective sizes as they should be.")
+        )
         return
     out.print(Text(f"Trouble in the draws{of}:", style="bold red"))
     for sentence in found:
@@ -46,7 +83,7 @@ def troubles(out: Console, found: Sequence[str], whose: str = "") -> None:
         out.print(Padding(grid, (0, 0, 0, 2)))
 
 
-def written(out: Console, paths: Sequence[Path]) -> None:
+def written(out: Console, files: Sequence[Path], json: str | None = None) -> None:
     """Which files there are now; a path is never broken over two lines."""
-    for path in paths:
+    for path in [*files, *([Path(json)] if json not in (None, "-") else [])]:
         out.print(Text(f"Wrote {path}"), soft_wrap=True)

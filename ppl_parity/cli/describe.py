@@ -7,14 +7,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ppl_parity.posterior import attribute
-from ppl_parity.spec import MixtureSpec, SamplerSettings
+from ppl_parity.spec import MixtureSpec
 
 if TYPE_CHECKING:
     from xarray import DataTree
 
+    from ppl_parity.cli.job import Job
     from ppl_parity.data import Dataset
 
 MANY = 6  # columns or entries beyond which a line stops naming them
+
+
+def of_job(job: Job, backends: str) -> dict[str, str]:
+    """What is about to be done, by topic."""
+    return {
+        "Data": of_data(job.data),
+        "Model": of_model(job.spec),
+        "Sampler": of_sampler(job, backends),
+    }
 
 
 def of_data(data: Dataset) -> str:
@@ -33,12 +43,13 @@ def of_model(spec: MixtureSpec) -> str:
     )
 
 
-def of_sampler(backends: str, formulation: str, settings: SamplerSettings) -> str:
+def of_sampler(job: Job, backends: str) -> str:
     """What was asked of NUTS."""
+    settings = job.settings
     return (
         f"NUTS in {backends}; {settings.num_chains} chains of {settings.num_warmup} warmup + "
-        f"{settings.num_draws} draws; {formulation} formulation, {settings.precision} on {settings.device}, "
-        f"seed {settings.seed}"
+        f"{settings.num_draws} draws; {job.formulation} formulation, "
+        f"{settings.precision} on {settings.device}, seed {settings.seed}"
     )
 
 

@@ -85,11 +85,3 @@ def read_fit(tree: DataTree, pivot: Pivot | None = None) -> Fitted:
         predictive = (total, float(arviz_compat.mcse_mean(ratio)))
     rows = summarize(to_datatree({"posterior": whole}, {}, dims=DIMS))
     return Fitted(tree, summary, rows, predictive, diagnose(tree, summary))
-
-
-def told(fitted: Fitted) -> str:
-    """The log predictive density, in words."""
-    if fitted.log_predictive is None:
-        return "not computed: the log likelihood was not kept"
-    total, mcse = fitted.log_predictive
-    return f"{total:.3f} (MCSE {mcse:.2g})"

@@ -47,15 +47,15 @@ def data_and_spec(
 
     data = load_data(name_or_path, standardize=standardize)
     if dim is not None and dim != data.dim:
-        raise InputError(f"--dim must be the data's number of columns, {data.dim} for {data.name}; got {dim}.")
+        raise InputError(
+            f"--dim must be the data's number of columns, {data.dim} for {data.name}; got {dim}."
+        )
     if "num_components" not in given and "num_components" not in data.spec_hints:
         raise InputError(f"--components must be given for your own data; got none for {data.name}.")
     return data, data.spec(**given)
 
 
-def starts(
-    init: str, spec: MixtureSpec, settings: dict[str, Any]
-) -> tuple[SamplerSettings, Arrays | None]:
+def starts(init: str, spec: MixtureSpec, settings: dict[str, Any]) -> tuple[SamplerSettings, Arrays | None]:
     """The sampler's settings, and the explicit starting values if ``init`` is a file of them.
 
     Args:
@@ -75,11 +75,6 @@ def starts(
         raise InputError(f"--init must be one of {', '.join(allowed)}; got {init!r}.{hint}")
     checked = SamplerSettings(**settings)
     return checked, _explicit(path, spec, checked.num_chains)
-
-
-def python_of(backend: str, pyro_python: str | None, numpyro_python: str | None) -> str | None:
-    """The Python that was asked for this backend."""
-    return {"pyro": pyro_python, "numpyro": numpyro_python}[backend]
 
 
 def backend_name(name: str) -> str:

@@ -7,7 +7,7 @@ applies.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,12 +17,32 @@ MODEL, DATA, SAMPLER, OUTPUT, PLACE = "Model", "Data", "Sampler", "Output", "Whe
 BUNDLED = "old-faithful, iris, penguins"  # the data package names them too, but takes long to import
 
 
-def _option(*names: str, panel: str, help: str, metavar: str | None = None) -> typer.models.OptionInfo:
-    return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel)
+def _integer(text: str | int) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"an integer is needed; got {text!r}.") from None
+
+
+def _number(text: str | float) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(f"a number is needed; got {text!r}.") from None
+
+
+def _option(*names: str, panel: str, help: str, **more: Any) -> Any:
+    return typer.Option(*names, help=help, rich_help_panel=panel, **more)
 
 
 Backend = Annotated[
-    str, _option("--backend", panel=PLACE, metavar="NAME", help="numpyro or pyro; each needs its own extra.")
+    str,
+    _option(
+        "--backend",
+        panel="Options",
+        metavar="NAME",
+        help="numpyro or pyro; each is installed by the extra of its name.",
+    ),
 ]
 
 # --- model ------------------------------------------------------------------------------------------------
@@ -33,6 +53,7 @@ Components = Annotated[
         "--components",
         "-K",
         panel=MODEL,
+        parser=_integer,
         metavar="K",
         help="Number of components. Required for your own data; bundled data bring their own.",
     ),
@@ -70,6 +91,7 @@ NoiseScale = Annotated[
     _option(
         "--noise-scale",
         panel=MODEL,
+        parser=_number,
         metavar="S",
         help="Standard deviation of the data around their component, known and the same for all. Default 1 "
         "for your own data, whatever their unit; a bundled set brings the one that suits it.",
@@ -105,32 +127,57 @@ Standardize = Annotated[
     _option(
         "--standardize/--no-standardize",
         panel=DATA,
-        help="Bring each column to mean 0 and standard deviation 1. Default: yes for bundled sets, no for your "
-        "own data.",
+        help="Bring each column to mean 0 and standard deviation 1. Default: yes for bundled sets, no "
+        "for your own data.",
     ),
 ]
-NumData = Annotated[int, _option("--num-data", "-N", panel=DATA, metavar="N", help="Rows.")]
-Dim = Annotated[int, _option("--dim", "-D", panel=DATA, metavar="D", help="Columns.")]
+NumData = Annotated[int, _option("--num-data", "-N", panel=DATA, parser=_integer, metavar="N", help="Rows.")]
+Dim = Annotated[int, _option("--dim", "-D", panel=DATA, parser=_integer, metavar="D", help="Columns.")]
 CheckedDim = Annotated[
     int | None,
     _option(
-        "--dim", "-D", panel=DATA, metavar="D", help="Columns that the data must have; default: as they are."
+        "--dim",
+        "-D",
+        panel=DATA,
+        parser=_integer,
+        metavar="D",
+        help="Columns that the data must have; default: as they are.",
     ),
 ]
 
 # --- sampler ----------------------------------------------------------------------------------------------
 
 NumDraws = Annotated[
-    int, _option("--num-draws", panel=SAMPLER, metavar="S", help="Draws kept (of each chain, in a fit).")
+    int,
+    _option(
+        "--num-draws",
+        panel=SAMPLER,
+        parser=_integer,
+        metavar="S",
+        help="Draws kept (of each chain, in a fit).",
+    ),
 ]
 NumWarmup = Annotated[
-    int, _option("--num-warmup", panel=SAMPLER, metavar="W", help="Adaptation iterations before them.")
+    int,
+    _option(
+        "--num-warmup", panel=SAMPLER, parser=_integer, metavar="W", help="Adaptation iterations before them."
+    ),
 ]
 NumChains = Annotated[
-    int, _option("--num-chains", panel=SAMPLER, metavar="C", help="Independent chains; 4 or more show trouble.")
+    int,
+    _option(
+        "--num-chains",
+        panel=SAMPLER,
+        parser=_integer,
+        metavar="C",
+        help="Independent chains; 4 or more show trouble.",
+    ),
 ]
 Seed = Annotated[
-    int, _option("--seed", panel=SAMPLER, metavar="INT", help="The same seed gives the same draws.")
+    int,
+    _option(
+        "--seed", panel=SAMPLER, parser=_integer, metavar="INT", help="The same seed gives the same draws."
+    ),
 ]
 Init = Annotated[
     str,
@@ -145,13 +192,21 @@ Init = Annotated[
 TargetAccept = Annotated[
     float,
     _option(
-        "--target-accept", panel=SAMPLER, metavar="P", help="Acceptance that the step size is adapted to."
+        "--target-accept",
+        panel=SAMPLER,
+        parser=_number,
+        metavar="P",
+        help="Acceptance that the step size is adapted to.",
     ),
 ]
 MaxTreeDepth = Annotated[
     int,
     _option(
-        "--max-tree-depth", panel=SAMPLER, metavar="T", help="At most 2^T - 1 leapfrog steps a trajectory."
+        "--max-tree-depth",
+        panel=SAMPLER,
+        parser=_integer,
+        metavar="T",
+        help="At most 2^T - 1 leapfrog steps a trajectory.",
     ),
 ]
 DenseMass = Annotated[
@@ -212,13 +267,17 @@ PosteriorPredictive = Annotated[
 Precision = Annotated[
     str, _option("--precision", panel=PLACE, metavar="NAME", help=f"{' or '.join(reversed(PRECISIONS))}.")
 ]
-Device = Annotated[str, _option("--device", panel=PLACE, metavar="NAME", help="cpu, gpu, or gpu:1 and so on.")]
+Device = Annotated[
+    str, _option("--device", panel=PLACE, metavar="NAME", help="cpu, gpu, or gpu:1 and so on.")
+]
 PyroPython = Annotated[
     str | None,
     _option("--pyro-python", panel=PLACE, metavar="PATH", help="The Python to run Pyro with, if another."),
 ]
 NumpyroPython = Annotated[
     str | None,
-    _option("--numpyro-python", panel=PLACE, metavar="PATH", help="The Python to run NumPyro with, likewise."),
+    _option(
+        "--numpyro-python", panel=PLACE, metavar="PATH", help="The Python to run NumPyro with, likewise."
+    ),
 ]
 Debug = Annotated[bool, _option("--debug", panel=PLACE, help="Show tracebacks and the backends' warnings.")]

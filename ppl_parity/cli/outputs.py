@@ -6,6 +6,7 @@ import json
 import math
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,7 @@ def check_file(path: Path, option: str, suffixes: Sequence[str] | None, force: b
         raise InputError(f"The folder of {option} must exist; there is no folder {str(path.parent)!r}.")
     if path.is_dir():
         raise InputError(f"{option} must be a file; {str(path)!r} is a folder.")
-    if not os.access(path.parent, os.W_OK):
-        raise InputError(f"The folder of {option} must be writable; {str(path.parent)!r} is not.")
+    _check_writable(path.parent, f"The folder of {option}")
     if path.exists() and not force:
         raise InputError(f"{option} must not exist already unless --force is given; {str(path)!r} does.")
 
@@ -40,8 +40,7 @@ def check_folder(path: Path, option: str) -> None:
     above = next((p for p in (path, *path.absolute().parents) if p.exists()), path)
     if not above.is_dir():
         raise InputError(f"{option} must be a folder; {str(above)!r} is a file.")
-    if not os.access(above, os.W_OK):
-        raise InputError(f"{option} must be writable; {str(above)!r} is not.")
+    _check_writable(above, option)
 
 
 def check_plots(folder: Path | None, force: bool) -> None:
@@ -50,13 +49,23 @@ def check_plots(folder: Path | None, force: bool) -> None:
         return
     check_folder(folder, "--plots")
     if not force and folder.is_dir() and (found := sorted(folder.glob("*.png"))):
-        raise InputError(f"--plots must hold no pictures yet unless --force is given; there is {str(found[0])!r}.")
+        raise InputError(
+            f"--plots must hold no pictures yet unless --force is given; there is {str(found[0])!r}."
+        )
 
 
 def check_json(target: str | None, force: bool) -> None:
     """Refuse a place for the JSON object that cannot be written to."""
     if target is not None and target != "-":
         check_file(Path(target), "--json", None, force)
+
+
+def check_distinct(*places: Path | str | None) -> None:
+    """Refuse two outputs that would be one file."""
+    files = [Path(place).resolve() for place in places if place is not None and place != "-"]
+    for index, file in enumerate(files):
+        if file in files[:index]:
+            raise InputError(f"Every output must be a file of its own; {str(file)!r} is given twice.")
 
 
 def write_json(target: str | None, report: dict[str, Any]) -> None:
@@ -78,6 +87,16 @@ def write(path: Path, save: Callable[[Path], object]) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _check_writable(folder: Path, what: str) -> None:
+    """Try it: the permissions say that root may write where nobody can."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(f"{what} must be writable; {str(folder)!r} is not: {reason}.") from None
 
 
 def _plain(value: Any) -> Any:

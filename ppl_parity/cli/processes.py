@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ppl_parity.errors import InputError
 from ppl_parity.sides import Side
+
+READY = "ready"
 
 
 @contextmanager
-def backend_process(name: str, python: str | None, *, debug: bool = False) -> Iterator[Side]:
-    """A side that is killed, not waited for, when the command is interrupted; ``debug`` shows its warnings."""
+def backend_process(
+    name: str, pythons: dict[str, str | None], device: str = "cpu", *, debug: bool = False
+) -> Iterator[Side]:
+    """A side that has shown that it can work, and that is killed when the command is interrupted.
+
+    Args:
+        name: the backend.
+        pythons: the Python that was asked for, by backend; None is this one.
+        device: what will be asked of it.
+        debug: show the backend's warnings when it ends.
+
+    Raises:
+        InputError: that Python, the backend's packages or the device are not here.
+    """
+    python = pythons[name]
+    if python is not None:
+        _check_python(name, python)
     with Side(name, python=python) as side:
         try:
+            if device.partition(":")[0] not in (here := side.devices()):
+                raise InputError(f"{name}: device {device!r} is not here; there is {', '.join(here)}.")
             yield side
         except (KeyboardInterrupt, SystemExit):
             side.kill()
@@ -21,3 +42,20 @@ def backend_process(name: str, python: str | None, *, debug: bool = False) -> It
         finally:
             for warning in side.warnings if debug else ():
                 print(f"{name}: {warning}", file=sys.stderr)
+
+
+def _check_python(name: str, python: str) -> None:
+    """A Python without NumPy cannot even say what else it lacks."""
+    try:
+        tried = subprocess.run(
+            [python, "-c", f"import numpy; print({READY!r})"], capture_output=True, text=True, check=False
+        )
+    except OSError as error:
+        raise InputError(
+            f"--{name}-python must be a program; got {python!r}: {error.strerror or error}."
+        ) from None
+    if tried.stdout.strip() != READY:
+        raise InputError(
+            f"--{name}-python must be a Python with 'ppl-parity[{name}]' installed; {python!r} does not even"
+            " import numpy."
+        )

@@ -12,20 +12,21 @@ from ppl_parity.spec import FORMULATIONS, MixtureSpec
 
 
 def render(
-    out: options.Out,
+    *,
     backend: options.Backend = "numpyro",
     components: options.Components = None,
     data: options.OptionalData = None,
     num_data: options.NumData = 100,
     dim: options.Dim = 2,
     formulation: options.Formulation = "enumerated",
+    out: options.Out,
     force: options.Force = False,
     pyro_python: options.PyroPython = None,
     numpyro_python: options.NumpyroPython = None,
     debug: options.Debug = False,
 ) -> None:
     """Draw the mixture's graph: .gv is Graphviz source; .pdf, .png and .svg need Graphviz's program dot."""
-    from ppl_parity.cli.console import console, written
+    from ppl_parity.cli import console
     from ppl_parity.cli.processes import backend_process
 
     inputs.backend_name(backend)
@@ -40,7 +41,7 @@ def render(
         spec = MixtureSpec(num_components=3 if components is None else components, dim=dim)
         x = np.zeros((num_data, dim))  # a graph shows shapes and what is observed, not values
     outputs.check_file(out, "--out", [".gv", *DRAWN], force)
-    python = inputs.python_of(backend, pyro_python, numpyro_python)
-    with backend_process(backend, python, debug=debug) as side:
+    pythons = {"pyro": pyro_python, "numpyro": numpyro_python}
+    with backend_process(backend, pythons, debug=debug) as side:
         side.render(MixtureReference(spec, formulation), {"x": x}, out.absolute())
-    written(console(None), [out])
+    console.written(console.screen(), [out])

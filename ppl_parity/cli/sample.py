@@ -16,17 +16,18 @@ SCHEMA = "ppl-parity/sample/1"
 
 
 def sample(
-    out: options.Out,
+    *,
     backend: options.Backend = "numpyro",
+    num_data: options.NumData = 1000,
+    dim: options.Dim = 2,
     components: options.Components = 3,
     concentration: options.Concentration = None,
     prior_mean: options.PriorMean = None,
     prior_cov: options.PriorCov = None,
     noise_scale: options.NoiseScale = None,
-    num_data: options.NumData = 1000,
-    dim: options.Dim = 2,
     num_draws: options.NumDraws = 1,
     seed: options.Seed = 0,
+    out: options.Out,
     plot: options.Plot = None,
     json: options.Json = None,
     force: options.Force = False,
@@ -42,8 +43,7 @@ def sample(
     with --num-draws S above 1 each has a leading axis of S independent draws. The entries spec and settings
     are JSON text.
     """
-    from ppl_parity.cli import describe
-    from ppl_parity.cli.console import console, facts, written
+    from ppl_parity.cli import console, describe
     from ppl_parity.cli.environment import environment
     from ppl_parity.cli.processes import backend_process
 
@@ -57,6 +57,7 @@ def sample(
     if plot is not None:
         outputs.check_file(plot, "--plot", [".png"], force)
     outputs.check_json(json, force)
+    outputs.check_distinct(out, plot, json)
 
     settings = {
         "backend": backend,
@@ -66,8 +67,8 @@ def sample(
         "precision": precision,
         "device": device,
     }
-    python = inputs.python_of(backend, pyro_python, numpyro_python)
-    with backend_process(backend, python, debug=debug) as side:
+    pythons = {"pyro": pyro_python, "numpyro": numpyro_python}
+    with backend_process(backend, pythons, device, debug=debug) as side:
         versions = side.versions()
         draws = side.sample_mixture(
             spec, num_data, num_draws=num_draws, seed=seed, precision=precision, device=device
@@ -80,7 +81,7 @@ def sample(
         from ppl_parity.report.plots import plot_samples
 
         files.append(plot_samples(first["x"], first["z"], first["beta"], plot))
-    screen = console(json)
+    screen = console.screen(json)
     shapes = ", ".join(f"{name} {values.shape}" for name, values in arrays.items())
     rows = {
         "Model": describe.of_model(spec),
@@ -90,7 +91,7 @@ def sample(
         counts = np.bincount(first["z"], minlength=spec.num_components)
         rows["theta"] = ", ".join(f"{weight:.3f}" for weight in first["theta"])
         rows["Rows of x"] = ", ".join(map(str, counts)) + " from each component"
-    facts(screen, rows)
+    console.facts(screen, rows)
     report: dict[str, Any] = {
         "schema": SCHEMA,
         "spec": spec.as_dict(),
@@ -100,12 +101,11 @@ def sample(
         "environment": environment({backend: versions}),
     }
     outputs.write_json(json, report)
-    written(screen, files + ([Path(json)] if json not in (None, "-") else []))
+    console.written(screen, files, json)
 
 
-def _save(
-    path: Path, arrays: dict[str, np.ndarray], spec: MixtureSpec, settings: dict[str, Any]
-) -> None:
+def _save(path: Path, arrays: dict[str, Any], spec: MixtureSpec, settings: dict[str, Any]) -> None:
     texts = {"spec": spec.as_dict(), "settings": settings}
+    entries: dict[str, Any] = {name: json_module.dumps(text) for name, text in texts.items()}
     with path.open("wb") as file:  # given a name, NumPy would add a suffix to it
-        np.savez(file, **arrays, **{name: np.array(json_module.dumps(text)) for name, text in texts.items()})
+        np.savez(file, allow_pickle=False, **entries, **arrays)

@@ -1,0 +1,48 @@
+# Everything a contributor runs. `make test` is what CI runs.
+#
+#   make setup                          .venv with both backends, at the versions of constraints.txt
+#   make check                          the shipped pair on the Old Faithful data; results in results/
+#   make test                           lint, and the fast tests
+#   make test-numpyro PYTHON=python3.12 the newest NumPyro alone, without torch, in a venv of its own
+#
+# PYTHON is the interpreter that makes the venv; PIP_FLAGS go to every pip install.
+
+PYTHON ?= python3
+PIP_FLAGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+NUMPYRO_VENV := .venv-numpyro
+PACKAGES := ppl_parity numpyro_impl pyro_impl
+SOURCES := $(PACKAGES) parity_tests
+
+.PHONY: setup check test lint test-numpyro clean
+
+setup: $(STAMP)
+
+# torch goes first and alone: if its wheel cannot be had, that is what should be seen to fail.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install $(PIP_FLAGS) -c constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install $(PIP_FLAGS) -c constraints.txt -e '.[all,test,lint]'
+	touch $@
+
+check: setup
+	$(BIN)/ppl-parity check --force
+
+test: setup lint
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: setup
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/pyright $(PACKAGES)
+
+test-numpyro:
+	$(PYTHON) -m venv --clear $(NUMPYRO_VENV)
+	$(NUMPYRO_VENV)/bin/python -m pip install $(PIP_FLAGS) -e '.[numpyro,test]'
+	$(NUMPYRO_VENV)/bin/python -m pytest -m "not pyro and not slow"
+
+clean:
+	rm -rf $(VENV) $(NUMPYRO_VENV) results build dist *.egg-info .pytest_cache .ruff_cache
+	find $(SOURCES) -name __pycache__ -type d -exec rm -rf {} +

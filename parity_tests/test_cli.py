@@ -1,0 +1,349 @@
+"""The command line: what it writes, and one sentence and status 2 for whatever it is given wrongly."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from ppl_parity.cli import app
+from ppl_parity.cli.numbers import matrix, vector
+from ppl_parity.data import load_data
+from ppl_parity.errors import InputError
+from ppl_parity.posterior import attribute, load
+from ppl_parity.spec import MixtureSpec
+
+OK = "--data ok.csv -K 2 --out o.nc"
+TINY = "--num-draws 12 --num-warmup 20 --num-chains 2 --max-tree-depth 4"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with good and bad inputs in it."""
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.normal(-4, 1, (20, 2)), rng.normal(4, 1, (30, 2))])
+    np.savetxt(tmp_path / "ok.csv", x, delimiter=",")
+    texts = {
+        "nan": "1,2\n3,nan\n",
+        "inf": "1,2\n3,inf\n",
+        "empty": "",
+        "text": "1,2\n3,a\n",
+        "ragged": "1,2\n3\n",
+    }
+    for name, text in texts.items():
+        (tmp_path / f"{name}.csv").write_text(text)
+    np.save(tmp_path / "pickled.npy", np.array([[1, "a"], [2, None]], dtype=object), allow_pickle=True)
+    np.savez(tmp_path / "short.npz", theta=np.full((1, 2), 0.5), beta=np.zeros((1, 2, 2)))
+    np.savez(tmp_path / "no_beta.npz", theta=np.full((4, 2), 0.5))
+    np.savez(tmp_path / "off.npz", theta=np.full((4, 2), 0.9), beta=np.zeros((4, 2, 2)))
+    (tmp_path / "there.nc").touch()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "trace.png").touch()
+    (tmp_path / "a.nc").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def listing(folder: Path) -> dict[str, tuple[int, int]]:
+    """Every file below ``folder``, with its size and time of change."""
+    return {str(p): (p.stat().st_size, p.stat().st_mtime_ns) for p in folder.rglob("*") if p.is_file()}
+
+
+def refused(folder: Path, command: str, *, status: int = 2) -> str:
+    """Run a command that must be refused: one sentence, no traceback, nothing written."""
+    before = listing(folder)
+    result = CliRunner().invoke(app, command.split())
+    assert result.exit_code == status, result.output
+    assert result.stdout == ""
+    assert result.stderr.startswith("Error: ")
+    assert result.stderr.count("\n") == 1
+    assert "Traceback" not in result.stderr
+    assert listing(folder) == before
+    return result.stderr
+
+
+BAD = {
+    # --- data ---
+    "--data nan.csv -K 2 --out o.nc": "finite number.*got nan in data row 2, column 2",
+    "--data inf.csv -K 2 --out o.nc": "finite number.*got inf in data row 2, column 2",
+    "--data empty.csv -K 2 --out o.nc": "starts empty",
+    "--data text.csv -K 2 --out o.nc": "must be a number; got 'a' in data row 2",
+    "--data ragged.csv -K 2 --out o.nc": "data row 2 of ragged.csv has 1",
+    "--data pickled.npy -K 2 --out o.nc": "never loaded",
+    "--data absent.csv -K 2 --out o.nc": "no file 'absent.csv'",
+    "--data old-fathful --out o.nc": "Did you mean 'old-faithful'",
+    "--data ok.csv --out o.nc": "--components must be given for your own data",
+    f"{OK} --dim 3": "--dim must be the data's number of columns, 2 for ok.csv; got 3",
+    # --- model ---
+    "--data ok.csv -K 0 --out o.nc": "at least 1; got 0",
+    "--data ok.csv -K two --out o.nc": "an integer is needed; got 'two'",
+    f"{OK} --concentration 0": "must be positive",
+    f"{OK} --concentration 1,2,3": r"shape \(K,\) = \(2,\)",
+    f"{OK} --concentration 1,x": "numbers separated by commas; got '1,x'",
+    f"{OK} --prior-mean 1,2,3": r"shape \(D,\) = \(2,\)",
+    f"{OK} --prior-cov 1,2;2,1": "positive definite",
+    f"{OK} --prior-cov 1,2;2": "rows of --prior-cov must be of one length",
+    f"{OK} --prior-cov nan": "must be finite",
+    f"{OK} --noise-scale 0": "noise_scale must be positive",
+    f"{OK} --noise-scale wide": "a number is needed; got 'wide'",
+    f"{OK} --formulation fusd": "Did you mean 'fused'",
+    # --- sampler ---
+    f"{OK} --seed 1.5": "an integer is needed; got '1.5'",
+    f"{OK} --seed -1": "at least 0; got -1",
+    f"{OK} --num-draws 0": "num_draws must be at least 1; got 0",
+    f"{OK} --num-chains 0": "num_chains must be at least 1",
+    f"{OK} --target-accept 1": "between 0 and 1",
+    f"{OK} --init kmean": "Did you mean 'kmeans'",
+    f"{OK} --init absent.npz": "absent.npz is not: No such file",
+    f"{OK} --init short.npz": r"shape \(4, 2\), a row for each chain; got \(1, 2\)",
+    f"{OK} --init no_beta.npz": "no_beta.npz is not: beta",
+    f"{OK} --init off.npz": "sum to 1",
+    f"{OK} --chain-method parallell": "Did you mean 'parallel'",
+    # --- where it runs ---
+    f"{OK} --backend numpro": "Did you mean 'numpyro'",
+    f"{OK} --precision float16": "precision must be one of",
+    f"{OK} --device tpu": "device must be one of",
+    f"{OK} --numpyro-python no-such-python": "--numpyro-python must be a program",
+    # --- outputs ---
+    "--data ok.csv -K 2 --out absent/o.nc": "no folder 'absent'",
+    "--data ok.csv -K 2 --out there.nc": "unless --force is given; 'there.nc' does",
+    "--data ok.csv -K 2 --out a.nc": "'a.nc' is a folder",
+    "--data ok.csv -K 2 --out o.csv": "must end in .nc",
+    f"{OK} --plots ok.csv": "'ok.csv' is a file",
+    f"{OK} --plots full": "no pictures yet unless --force",
+    f"{OK} --json ok.csv": "--json must not exist already",
+    f"{OK} --json o.nc": "is given twice",
+    # --- usage ---
+    "--out o.nc": "Missing option '--data'",
+    f"{OK} --colour red": "No such option: --colour",
+}
+
+
+@pytest.mark.parametrize("options", BAD)
+def test_fit_refuses_bad_input(folder: Path, options: str) -> None:
+    message = refused(folder, f"fit {options}")
+    assert re.search(BAD[options], message), message
+
+
+@pytest.mark.parametrize(
+    ("command", "part"),
+    [
+        ("sample --out a.npz --num-data 0", "--num-data must be at least 1"),
+        ("sample --out a.npz --components 0", "at least 1; got 0"),
+        ("sample --out a.npz --num-draws 0", "num_draws must be at least 1"),
+        ("sample --out a.csv", "must end in .npz"),
+        ("sample --out short.npz", "unless --force is given"),
+        ("sample --out a.npz --plot a.pdf", "must end in .png"),
+        ("render --out g.txt", "must end in .gv"),
+        ("render --out g.gv --formulation fusd", "Did you mean 'fused'"),
+        ("check --data ok.csv", "--components must be given"),
+        ("check --out ok.csv", "'ok.csv' is a file"),
+        ("fti", "Did you mean 'fit'"),
+    ],
+)
+def test_other_commands_refuse_bad_input(folder: Path, command: str, part: str) -> None:
+    assert part in refused(folder, command)
+
+
+def test_a_pair_of_the_users_own_is_not_checked_yet(folder: Path) -> None:
+    assert "Only the shipped pair, 'mixture', can be checked yet" in refused(folder, "check models.py")
+
+
+def test_check_refuses_to_replace_its_files(folder: Path) -> None:
+    (folder / "results").mkdir()
+    (folder / "results" / "old-faithful-numpyro.nc").touch()
+    assert "unless --force is given" in refused(folder, "check")
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that nobody can write to")
+def test_a_folder_must_be_writable(folder: Path) -> None:
+    assert "'/proc' is not" in refused(folder, "fit --data ok.csv -K 2 --out /proc/o.nc")
+
+
+def test_a_device_must_be_there(folder: Path) -> None:
+    assert "numpyro: device 'gpu:7' is not here" in refused(folder, f"fit {OK} --device gpu:7")
+
+
+def test_a_missing_package_names_the_extra(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "numpyro.py").write_text("raise ModuleNotFoundError('No module', name='numpyro')\n")
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    assert "install 'ppl-parity[numpyro]'" in refused(folder, f"fit {OK}")
+
+
+def test_a_python_without_numpy_is_named(folder: Path) -> None:
+    bare = folder / "bare-python"
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S -I "$@"\n')
+    bare.chmod(0o755)
+    message = refused(folder, f"fit {OK} --numpyro-python {bare}")
+    assert "ppl-parity[numpyro]" in message
+
+
+def test_a_backend_that_dies_is_status_1(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "numpyro.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    assert "SIGKILL" in refused(folder, f"fit {OK}", status=1)
+
+
+def test_debug_shows_the_traceback(folder: Path) -> None:
+    result = CliRunner().invoke(app, ["fit", "--data", "nan.csv", "-K", "2", "--out", "o.nc", "--debug"])
+    assert result.exit_code == 2
+    assert "Traceback" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["", "check", "fit", "sample", "render"])
+def test_help(command: str) -> None:
+    result = CliRunner().invoke(app, [*command.split(), "--help"])
+    assert result.exit_code == 0
+    assert "Usage: " in result.stdout
+
+
+def test_the_same_option_is_the_same_everywhere() -> None:
+    from ppl_parity.cli import check, fit, render, sample
+
+    seen: dict[str, str] = {}
+    for function in (check, fit, render, sample):
+        for name, parameter in inspect.signature(function).parameters.items():
+            seen.setdefault(name, str(parameter.annotation))
+            # A folder or a file; required or not; a rule for data or the size of what is made.
+            if name not in {"out", "data", "dim"}:
+                assert seen[name] == str(parameter.annotation), name
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("9", 9.0), ("1,2,3", [1, 2, 3]), ("-1,0", [-1, 0]), ("1,0;0,2", [[1, 0], [0, 2]]), ("4;5", [[4], [5]])],
+)
+def test_numbers(text: str, value: object) -> None:
+    assert matrix("--prior-cov", text) == value
+    if ";" not in text:
+        assert vector("--prior-mean", text) == value
+
+
+@pytest.mark.parametrize("text", ["", "1,", ";", "1;", "a", "1 2"])
+def test_what_is_no_number(text: str) -> None:
+    with pytest.raises(InputError):
+        matrix("--prior-cov", text)
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The real program, in a process of its own."""
+    command = [sys.executable, "-m", "ppl_parity.cli", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environment)
+
+
+def test_sample_then_fit(folder: Path) -> None:
+    """The path of a new user, in the real program: samples, a fit to them, and every output."""
+    sampled = run(folder, *"sample -N 60 -K 2 -D 1 --prior-cov 25 --seed 3 --out s.npz --plot s.png".split())
+    assert sampled.returncode == 0, sampled.stderr
+    with np.load(folder / "s.npz") as samples:
+        shapes = {name: samples[name].shape for name in ("theta", "beta", "z", "x")}
+        spec = MixtureSpec(**json.loads(str(samples["spec"])))
+    assert shapes == {"theta": (2,), "beta": (2, 1), "z": (60,), "x": (60, 1)}
+    assert spec == MixtureSpec(2, 1, prior_cov=25)
+    assert (folder / "s.png").stat().st_size > 1000
+
+    command = f"fit --data s.npz -K 2 --prior-cov 25 --out fit.nc --plots p --json - {TINY}"
+    fitted = run(folder, *command.split())
+    assert fitted.returncode == 0, fitted.stderr
+    report = json.loads(fitted.stdout)
+    assert [row["name"] for row in report["summary"]] == ["beta[0, 0]", "beta[1, 0]", "theta[0]", "theta[1]"]
+    names = [row["name"] for row in report["invariants"]["rows"]]
+    assert names == ["mixture_mean[0]", "mixture_variance[0]", "theta_squared"]
+    assert report["settings"]["num_warmup"] == 20
+    assert report["environment"]["backends"].keys() == {"numpyro"}
+    assert isinstance(report["invariants"]["log_predictive_density"]["sum"], float)
+    for words in ("relabelled", "from k-means++", "Trouble in the draws", "Wrote fit.nc"):
+        assert words in fitted.stderr
+    tree = load(folder / "fit.nc")
+    assert tree["posterior"]["beta"].shape == (2, 12, 2, 1)
+    assert attribute(tree, "spec")["prior_cov"] == [[25.0]]
+    assert {path.name for path in (folder / "p").iterdir()} >= {"trace.png", "mixture.png"}
+
+
+def test_several_draws_keep_their_axis(folder: Path) -> None:
+    result = CliRunner().invoke(app, "sample -N 5 -K 3 -D 2 --num-draws 4 --out s.npz".split())
+    assert result.exit_code == 0, result.output
+    with np.load(folder / "s.npz") as samples:
+        assert samples["x"].shape == (4, 5, 2)
+
+
+def test_explicit_starts(folder: Path) -> None:
+    beta = np.tile([[-4.0, -4.0], [4.0, 4.0]], (2, 1, 1))
+    np.savez(folder / "start.npz", theta=np.full((2, 2), 0.5), beta=beta)
+    result = CliRunner().invoke(
+        app, f"fit {OK} {TINY} --init start.npz --json r.json --no-log-likelihood".split()
+    )
+    assert result.exit_code == 0, result.output
+    assert json.loads((folder / "r.json").read_text())["run"]["start"] == "explicit values"
+
+
+def test_render(folder: Path) -> None:
+    result = CliRunner().invoke(app, "render --out g.gv".split())
+    assert result.exit_code == 0, result.output
+    source = (folder / "g.gv").read_text()
+    assert all(site in source for site in ("theta", "beta", "z", "x"))
+
+
+@pytest.mark.pyro
+def test_check_sets_both_posteriors_side_by_side(folder: Path) -> None:
+    result = CliRunner().invoke(app, f"check {TINY} --chain-method sequential --out r --json r.json".split())
+    assert result.exit_code == 0, result.output
+    assert "Two posteriors of old-faithful" in result.stdout
+    assert {path.name for path in (folder / "r").iterdir()} == {
+        "old-faithful-pyro.nc",
+        "old-faithful-numpyro.nc",
+    }
+    pyro, numpyro = (load(folder / "r" / f"old-faithful-{name}.nc") for name in ("pyro", "numpyro"))
+    for tree in (pyro, numpyro):
+        assert np.array_equal(tree["observed_data"]["x"], load_data("old-faithful").x)
+    report = json.loads((folder / "r.json").read_text())
+    assert [d["name"] for d in report["differences"]][:2] == ["theta[0]", "theta[1]"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="process groups")
+def test_ctrl_c_ends_the_backend_too(folder: Path) -> None:
+    command = [sys.executable, "-m", "ppl_parity.cli", *f"fit {OK} --num-warmup 1000000".split()]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
+    with subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as program:
+        assert program.stdout is not None
+        for line in program.stdout:  # the last words before it samples
+            if "seed" in line:
+                break
+        time.sleep(0.5)
+        child = _child_of(program.pid)
+        program.send_signal(signal.SIGINT)
+        _, error = program.communicate(timeout=20)
+    assert program.returncode == 130
+    assert error == "Interrupted.\n"
+    assert not (folder / "o.nc").exists()
+    if child is not None:
+        assert not _is_running(child)
+
+
+def _child_of(parent: int) -> int | None:
+    """The backend's process, where ``ps`` can tell."""
+    if shutil.which("ps") is None:
+        return None
+    rows = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    found = [int(pid) for pid, ppid in (row.split() for row in rows.splitlines()) if int(ppid) == parent]
+    assert len(found) == 1
+    return found[0]
+
+
+def _is_running(pid: int) -> bool:
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return state.stdout.strip()[:1] not in ("", "Z")
