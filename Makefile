@@ -28,7 +28,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 check: setup
-	$(BIN)/ppl-parity check --force
+	$(BIN)/ppl-parity check --out results --force
 
 test: setup lint
 	$(BIN)/python -m pytest -m "not slow"

@@ -100,20 +100,35 @@ def check_pair(
     sides: Mapping[str, Side] | None = None,
 ) -> Report:
     """``check`` of a pair that is described already."""
+    with _opened(sides) as opened:
+        return climb_pair(pair, opened, level=level, rungs=rungs, settings=settings, progress=progress)[0]
+
+
+def climb_pair(
+    pair: Pair,
+    sides: Mapping[str, Side],
+    *,
+    level: str = "standard",
+    rungs: Sequence[str] | None = None,
+    settings: CheckSettings | None = None,
+    progress: Progress | None = None,
+) -> tuple[Report, Context]:
+    """``check_pair``, and what the rungs left behind, such as the posterior draws."""
     settings = settings or CheckSettings()
     chosen = choose(level, rungs)
-    with _opened(sides) as opened:
-        tell = progress or (lambda _: None)
-        tell("running both models")
-        context = prepare(pair, settings, opened, chosen, tell)
-        results = climb(context, chosen)
-        return Report(
-            pair=pair.name,
-            verdict=pair_verdict(results),
-            rungs=results,
-            settings=asdict(settings) | {"level": level, "rungs": list(chosen)},
-            environment=_environment(opened),
-        )
+    tell = progress or (lambda _: None)
+    tell("running both models")
+    environment = _environment(sides)
+    context = prepare(pair, settings, sides, chosen, tell)
+    results = climb(context, chosen)
+    report = Report(
+        pair=pair.name,
+        verdict=pair_verdict(results),
+        rungs=results,
+        settings=asdict(settings) | {"level": level, "rungs": list(chosen)},
+        environment=environment | {"warnings": {name: list(side.warnings) for name, side in sides.items()}},
+    )
+    return report, context
 
 
 def prepare(
@@ -178,5 +193,4 @@ def _environment(sides: Mapping[str, Side]) -> dict[str, Any]:
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "versions": {name: side.versions() for name, side in sides.items()},
-        "warnings": {name: side.warnings for name, side in sides.items()},
     }

@@ -46,6 +46,32 @@ def load_pair(where: str, sides: Mapping[str, Side]) -> Pair:
     )
 
 
+def load_parts(pyro: str, numpyro: str, data: str, sides: Mapping[str, Side]) -> Pair:
+    """A pair whose models and data stand in files of their own, each as ``FILE:NAME``.
+
+    The data are made in Pyro's process if NumPyro's cannot, so that either environment may hold what they need.
+    """
+    references = {
+        name: _part(name, where) for name, where in {"pyro": pyro, "numpyro": numpyro, "data": data}.items()
+    }
+    try:
+        found = sides["numpyro"].call("evaluate", references["data"])
+    except InputError:
+        found = sides["pyro"].call("evaluate", references["data"])
+    return Pair(
+        name=f"{Path(pyro.rpartition(':')[0]).stem} and {Path(numpyro.rpartition(':')[0]).stem}",
+        models={side: references[side] for side in SIDES},
+        data=split_data(found, data),
+    )
+
+
+def _part(name: str, where: str) -> FileReference:
+    path, separator, function = where.rpartition(":")
+    if not separator or not path or not function:
+        raise InputError(f"--{name} must be a file and a name in it, as FILE:NAME; got {where!r}.")
+    return FileReference(str(Path(path).resolve()), function)
+
+
 def split_data(data: Any, where: str) -> dict[str, dict[str, Any]]:
     """Check what ``data()`` returned, and give each side its own."""
     if not isinstance(data, Mapping):

@@ -1,30 +1,47 @@
-"""``ppl-parity check``: both backends' posteriors of the shipped mixture, side by side."""
+"""``ppl-parity check``: are the two models the same, where do they first differ, and how sure is that?"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ppl_parity.cli import options, outputs
-from ppl_parity.cli.job import Job
 from ppl_parity.errors import InputError
 
-SCHEMA = "ppl-parity/check/1"
+if TYPE_CHECKING:
+    from ppl_parity.pairs import Pair as PairOfModels
+    from ppl_parity.sides import Side
+
 SHIPPED = "mixture"
 BACKENDS = ("pyro", "numpyro")  # the original first
 
 Pair = Annotated[
-    str, typer.Argument(metavar="[PAIR]", help="Which pair of models: mixture, the one that ships.")
+    str,
+    typer.Argument(
+        metavar="[PAIR]",
+        help="mixture (the pair that ships), a Python file, or package.module; it defines pyro_model, "
+        "numpyro_model and data.",
+    ),
 ]
 
 
 def check(
     pair: Pair = SHIPPED,
     *,
-    data: options.Data = "old-faithful",
+    level: options.Level = "standard",
+    rungs: options.Rungs = None,
+    budget: options.Budget = 180.0,
+    margin: options.Margin = 0.15,
+    false_alarm: options.FalseAlarm = 0.01,
+    keep_going: options.KeepGoing = False,
+    seed: options.Seed = 0,
+    pyro: options.PyroModel = None,
+    numpyro: options.NumpyroModel = None,
+    data: options.CheckData = None,
     standardize: options.Standardize = None,
     dim: options.CheckedDim = None,
     components: options.Components = None,
@@ -32,100 +49,125 @@ def check(
     prior_mean: options.PriorMean = None,
     prior_cov: options.PriorCov = None,
     noise_scale: options.NoiseScale = None,
-    formulation: options.Formulation = "fused",
-    num_draws: options.NumDraws = 500,
-    num_warmup: options.NumWarmup = 300,
-    num_chains: options.NumChains = 4,
-    seed: options.Seed = 0,
-    init: options.Init = "kmeans",
-    target_accept: options.TargetAccept = 0.8,
-    max_tree_depth: options.MaxTreeDepth = 10,
-    dense_mass: options.DenseMass = False,
-    chain_method: options.ChainMethod = "auto",
-    out: options.OutFolder = Path("results"),
-    plots: options.Plots = None,
+    formulation: options.Formulation = "enumerated",
+    out: options.OutFolder = None,
+    html: options.Html = None,
     json: options.Json = None,
-    log_likelihood: options.LogLikelihood = None,
-    posterior_predictive: options.PosteriorPredictive = False,
     force: options.Force = False,
-    precision: options.Precision = "float64",
-    device: options.Device = "cpu",
     pyro_python: options.PyroPython = None,
     numpyro_python: options.NumpyroPython = None,
     debug: options.Debug = False,
 ) -> None:
-    """Fit the shipped mixture by NUTS in Pyro and in NumPyro, and set the two posteriors side by side.
+    """Say whether a Pyro model and its NumPyro port are the same, and where they first differ.
 
-    Writes an ArviZ file of each fit. Both get the same data, settings and starting points, and a component
-    has the same name in both.
+    Climbs the ladder: structure, density, enumeration, gradient, transform, dynamics, then forward samples,
+    posteriors and assignments. Exit status: 0 same, 1 different, 2 bad input, 3 unresolved.
     """
     asked = locals()
-    if pair != SHIPPED:
-        raise InputError(f"Only the shipped pair, {SHIPPED!r}, can be checked yet; got {pair!r}.")
-    job = Job.of(asked)
-    paths = {name: out / f"{Path(job.data.name).stem}-{name}.nc" for name in BACKENDS}
-    folders = {name: None if plots is None else plots / name for name in BACKENDS}
-    outputs.check_folder(out, "--out")
-    for name in BACKENDS:
-        if paths[name].parent.is_dir():
-            outputs.check_file(paths[name], "--out", None, force)
-        outputs.check_plots(folders[name], force)
-    outputs.check_json(json, force)
+    from ppl_parity.ladder import choose
+    from ppl_parity.ladder.context import CheckSettings
 
-    from ppl_parity.cli import console, describe
-    from ppl_parity.cli.environment import environment
-    from ppl_parity.cli.fitted import read_fit
+    chosen = None if rungs is None else [name.strip() for name in rungs.split(",") if name.strip()]
+    choose(level, chosen)
+    settings = CheckSettings(
+        seed=seed, false_alarm=false_alarm, margin=margin, budget=budget, keep_going=keep_going
+    )
+    shipped = _shipped(asked)
+    files = _files(out)
+    _check_outputs(out, files, html, json, force)
+
+    from ppl_parity.checking import climb_pair
+    from ppl_parity.cli import console
     from ppl_parity.cli.processes import backend_process
-    from ppl_parity.posterior import save
-    from ppl_parity.report.tables import compare, comparison_table
+    from ppl_parity.report.terminal import TerminalReport
 
-    screen, progress = console.screen(json), console.screen("-")
+    screen = console.screen(json)
     pythons = {"pyro": pyro_python, "numpyro": numpyro_python}
-    trees, files = {}, []
     with ExitStack() as stack:
-        # Both must be there before either of them works for a minute.
-        sides = {
-            name: stack.enter_context(backend_process(name, pythons, device, debug=debug))
-            for name in BACKENDS
-        }
-        versions = {name: sides[name].versions() for name in BACKENDS}
-        console.facts(screen, describe.of_job(job, " and in ".join(BACKENDS)))
-        # One after the other: each uses every core for its chains, and both at once were slower.
-        for name in BACKENDS:
-            progress.print(f"Sampling in {name} ...", style="dim")
-            trees[name] = job.run(sides[name])
-            out.mkdir(parents=True, exist_ok=True)
-            files.append(save(trees[name], paths[name], overwrite=force))
-    original = read_fit(trees["pyro"])
-    relabelling = original.summary.relabelling
-    port = read_fit(trees["numpyro"], None if relabelling is None else relabelling.pivot)
-    fits = {"pyro": original, "numpyro": port}
-    console.facts(screen, {name: describe.of_run(trees[name]) for name in BACKENDS})
-    title = f"Two posteriors of {job.data.name}"
-    console.table(screen, comparison_table(original.table_rows, port.table_rows, BACKENDS, title=title))
-    for name in BACKENDS:
-        console.predictive(screen, fits[name], name)
-    for name in BACKENDS:
-        console.troubles(screen, fits[name].troubles, name)
-    screen.print()
-    for name, folder in folders.items():
-        if folder is not None:
-            from ppl_parity.report.plots import write_plots
+        sides = {name: stack.enter_context(backend_process(name, pythons, debug=debug)) for name in BACKENDS}
+        described = shipped or _described(asked, sides)
+        with TerminalReport(screen) as terminal:
+            report, context = climb_pair(
+                described,
+                sides,
+                level=level,
+                rungs=chosen,
+                settings=settings,
+                progress=terminal.progress,
+            )
+            terminal.print_report(report)
+    written: list[Path] = []
+    if "posterior draws" in context.results:
+        from ppl_parity.cli.posteriors import show_and_save
 
-            files += write_plots(trees[name], job.spec, folder, title=f"{job.data.name}, {name}")
-    report = {
-        "schema": SCHEMA,
-        **job.as_dict(),
-        "posteriors": {
-            name: {"run": describe.of_run_json(trees[name]), **fits[name].as_dict()} for name in BACKENDS
-        },
-        "differences": [
-            {"name": d.a.name, "difference_sd": d.difference_sd, "mcse_sd": d.mcse_sd, "z": d.z}
-            for d in compare(original.table_rows, port.table_rows)
-        ],
-        "warnings": {name: sides[name].warnings for name in BACKENDS},
-        "files": [str(path) for path in files],
-        "environment": environment(versions),
+        written += show_and_save(screen, context, files["posteriors"], force)
+    for path in filter(None, (html, files["html"])):
+        written.append(report.to_html(path))
+    if files["json"] is not None:
+        report.to_json(files["json"])
+        written.append(files["json"])
+    outputs.write_json(json, report.as_dict())
+    console.written(screen, written, json)
+    raise typer.Exit(report.exit_status)
+
+
+def _shipped(asked: Mapping[str, Any]) -> PairOfModels | None:
+    """The mixture on the data that were asked for; None for a pair of the user's own."""
+    if asked["pair"] != SHIPPED or asked["pyro"] or asked["numpyro"]:
+        return None
+    from ppl_parity.cli import inputs
+    from ppl_parity.cli.job import HYPERPARAMETERS
+    from ppl_parity.errors import one_of
+    from ppl_parity.pairs import Pair
+    from ppl_parity.references import MixtureReference
+    from ppl_parity.spec import FORMULATIONS
+
+    one_of("--formulation", asked["formulation"], FORMULATIONS)
+    given = inputs.hyperparameters(*(asked[name] for name in HYPERPARAMETERS))
+    dataset, spec = inputs.data_and_spec(
+        asked["data"] or "old-faithful", asked["standardize"], asked["dim"], given
+    )
+    reference = MixtureReference(spec, asked["formulation"])
+    return Pair(
+        name=f"mixture on {dataset.name}",
+        models=dict.fromkeys(BACKENDS, reference),
+        data={side: {"x": dataset.x} for side in BACKENDS},
+    )
+
+
+def _described(asked: Mapping[str, Any], sides: Mapping[str, Side]) -> PairOfModels:
+    """A pair of the user's own: from one file or module, or each model from a file of its own."""
+    from ppl_parity.loading import load_pair, load_parts
+
+    if not (asked["pyro"] or asked["numpyro"]):
+        return load_pair(asked["pair"], sides)
+    parts = {"--pyro": asked["pyro"], "--numpyro": asked["numpyro"], "--data": asked["data"]}
+    missing = [option for option, value in parts.items() if not value]
+    if missing:
+        raise InputError(f"A pair in separate files needs {', '.join(missing)} as well, as FILE:NAME.")
+    return load_parts(asked["pyro"], asked["numpyro"], asked["data"], sides)
+
+
+def _files(out: Path | None) -> dict[str, Any]:
+    if out is None:
+        return {"html": None, "json": None, "posteriors": {}}
+    return {
+        "html": out / "report.html",
+        "json": out / "report.json",
+        "posteriors": {name: out / f"{name}.nc" for name in BACKENDS},
     }
-    outputs.write_json(json, report)
-    console.written(screen, files, json)
+
+
+def _check_outputs(
+    out: Path | None, files: Mapping[str, Any], html: Path | None, json: str | None, force: bool
+) -> None:
+    outputs.check_json(json, force)
+    if html is not None:
+        outputs.check_file(html, "--html", [".html"], force)
+    if out is None:
+        return
+    outputs.check_folder(out, "--out")
+    for path in (files["html"], files["json"], *files["posteriors"].values()):
+        if path.exists() and not force:
+            raise InputError(f"--out must not hold results already unless --force is given; {path} is there.")
+    out.mkdir(parents=True, exist_ok=True)

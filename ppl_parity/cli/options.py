@@ -11,9 +11,11 @@ from typing import Annotated, Any
 
 import typer
 
+from ppl_parity.ladder import RUNGS
 from ppl_parity.spec import CHAIN_METHODS, FORMULATIONS, INIT_STRATEGIES, PRECISIONS
 
-MODEL, DATA, SAMPLER, OUTPUT, PLACE = "Model", "Data", "Sampler", "Output", "Where it runs"
+MODEL, DATA, SAMPLER, LADDER = "Model", "Data", "Sampler", "Ladder"
+OUTPUT, PLACE = "Output", "Where it runs"
 BUNDLED = "old-faithful, iris, penguins"  # the data package names them too, but takes long to import
 
 
@@ -122,6 +124,16 @@ OptionalData = Annotated[
     str | None,
     _option("--data", panel=DATA, metavar="NAME|FILE", help="As in fit; without it, --num-data and --dim."),
 ]
+CheckData = Annotated[
+    str | None,
+    _option(
+        "--data",
+        panel=DATA,
+        metavar="NAME|FILE|FILE:NAME",
+        help="Of the mixture, as in fit (default old-faithful); with --pyro and --numpyro, the function that "
+        "returns their data.",
+    ),
+]
 Standardize = Annotated[
     bool | None,
     _option(
@@ -222,6 +234,63 @@ ChainMethod = Annotated[
     ),
 ]
 
+# --- ladder -----------------------------------------------------------------------------------------------
+
+Level = Annotated[
+    str,
+    _option(
+        "--level",
+        panel=LADDER,
+        metavar="NAME",
+        help="quick (exact rungs, seconds), standard (adds sampling, minutes) or full (adds calibration).",
+    ),
+]
+Rungs = Annotated[
+    str | None,
+    _option("--rungs", panel=LADDER, metavar="A,B,..", help=f"These rungs instead: {', '.join(RUNGS)}."),
+]
+Budget = Annotated[
+    float,
+    _option(
+        "--budget",
+        panel=LADDER,
+        parser=_number,
+        metavar="SECONDS",
+        help="What the sampling rungs may take together; what is not decided then is unresolved.",
+    ),
+]
+Margin = Annotated[
+    float,
+    _option(
+        "--margin",
+        panel=LADDER,
+        parser=_number,
+        metavar="M",
+        help="The difference, in posterior standard deviations, that 'same' excludes.",
+    ),
+]
+FalseAlarm = Annotated[
+    float,
+    _option(
+        "--false-alarm",
+        panel=LADDER,
+        parser=_number,
+        metavar="P",
+        help="The probability, over all sampling rungs, of calling two equal models different.",
+    ),
+]
+KeepGoing = Annotated[
+    bool, _option("--keep-going", panel=LADDER, help="Climb on after the first difference.")
+]
+PyroModel = Annotated[
+    str | None,
+    _option("--pyro", panel=LADDER, metavar="FILE:NAME", help="The Pyro model, in a file of its own."),
+]
+NumpyroModel = Annotated[
+    str | None,
+    _option("--numpyro", panel=LADDER, metavar="FILE:NAME", help="The NumPyro model, likewise."),
+]
+
 # --- output -----------------------------------------------------------------------------------------------
 
 Out = Annotated[
@@ -229,7 +298,17 @@ Out = Annotated[
     typer.Option("--out", "-o", help="The file to write.", metavar="FILE", rich_help_panel=OUTPUT),
 ]
 OutFolder = Annotated[
-    Path, _option("--out", "-o", panel=OUTPUT, metavar="DIR", help="The folder to write to; made if absent.")
+    Path | None,
+    _option(
+        "--out",
+        "-o",
+        panel=OUTPUT,
+        metavar="DIR",
+        help="Write report.html, report.json and, if NUTS ran, an ArviZ file of each side there.",
+    ),
+]
+Html = Annotated[
+    Path | None, _option("--html", panel=OUTPUT, metavar="FILE", help="Write the report as one HTML file.")
 ]
 Force = Annotated[bool, _option("--force", "-f", panel=OUTPUT, help="Replace outputs that already exist.")]
 Json = Annotated[

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ppl_parity.contract import Arrays, Program, Site
+from ppl_parity.errors import InputError
 from ppl_parity.pairs import Pair
 from ppl_parity.sides import Side
+from ppl_parity.spec import check_seed
 
 SIDES = ("pyro", "numpyro")
 
@@ -34,6 +36,20 @@ class CheckSettings:
     budget: float = 180.0
     num_points: int = 24
     keep_going: bool = False
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
+        for name, value in {
+            "false_alarm": self.false_alarm,
+            "margin": self.margin,
+            "budget": self.budget,
+        }.items():
+            if not value > 0:
+                raise InputError(f"{name} must be positive; got {value}.")
+        if self.false_alarm >= 1:
+            raise InputError(f"false_alarm must be below 1; got {self.false_alarm}.")
+        if self.num_points < 20:
+            raise InputError(f"num_points must be at least 20; got {self.num_points}.")
 
 
 @dataclass(frozen=True)
