@@ -100,7 +100,7 @@ def check(
     if "posterior draws" in context.results:
         from ppl_parity.cli.posteriors import show_and_save
 
-        written += show_and_save(screen, context, files["posteriors"], force)
+        written += show_and_save(screen, context, files["posteriors"], force, report.environment["versions"])
     for path in filter(None, (html, files["html"])):
         written.append(report.to_html(path))
     if files["json"] is not None:

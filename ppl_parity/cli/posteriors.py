@@ -20,9 +20,15 @@ if TYPE_CHECKING:
     from ppl_parity.ladder.context import Context
 
 
-def show_and_save(screen: Console, context: Context, paths: Mapping[str, Path], force: bool) -> list[Path]:
+def show_and_save(
+    screen: Console,
+    context: Context,
+    paths: Mapping[str, Path],
+    force: bool,
+    versions: Mapping[str, Any],
+) -> list[Path]:
     """Print the table and what is wrong with the draws; write the files, if places for them are given."""
-    trees = {side: _tree(context, side) for side in context.results["posterior draws"]}
+    trees = {side: _tree(context, side, versions) for side in context.results["posterior draws"]}
     first = summarize(trees["pyro"])
     second = summarize(trees["numpyro"], None if first.relabelling is None else first.relabelling.pivot)
     screen.print()
@@ -32,13 +38,13 @@ def show_and_save(screen: Console, context: Context, paths: Mapping[str, Path], 
     return [save(trees[side], path, overwrite=force) for side, path in paths.items()]
 
 
-def _tree(context: Context, side: str) -> DataTree:
+def _tree(context: Context, side: str, versions: Mapping[str, Any]) -> DataTree:
     mixture = isinstance(context.pair.models[side], MixtureReference)
     attributes: dict[str, Any] = {
         "backend": side,
         "pair": context.pair.name,
         "check_seed": context.settings.seed,
-        "versions": json.dumps(context.sides[side].versions()),
+        "versions": json.dumps(versions[side]),
     }
     if mixture:
         attributes["spec"] = json.dumps(context.pair.models[side].spec.as_dict())  # type: ignore[union-attr]
