@@ -98,10 +98,11 @@ def run_chains(
     posterior = {
         name: value.reshape(*shape, *value.shape[1:]) for name, value in program.constrain_draws(flat).items()
     }
+    explicit = initial_values is not None and settings.init != "kmeans"
     attributes = {
         "backend": NAME,
         "versions": json.dumps(versions()),
-        "settings": json.dumps(settings.as_dict()),
+        "settings": json.dumps(settings.as_dict() | ({"init": "explicit"} if explicit else {})),
         "precision": settings.precision,
         "device": settings.device,
         "chain_method": method,

@@ -129,4 +129,6 @@ class Program(TracedModel):
         def many(arrays, batch):
             return jax.lax.map(lambda one: self.constrain_function(arrays, one), batch, batch_size=1000)
 
-        return self._call("constrain_draws", many, unconstrained)
+        values = self._call("constrain_draws", many, unconstrained)
+        # JAX sorts names; the model's own order is kept.
+        return {name: values[name] for name in [*self.continuous, *values] if name in values}

@@ -147,7 +147,10 @@ class SamplerSettings:
         one_of("init", self.init, INIT_STRATEGIES)
         one_of("precision", self.precision, PRECISIONS)
         one_of("chain_method", self.chain_method, CHAIN_METHODS)
-        one_of("device", self.device.partition(":")[0], ("cpu", "gpu"))
+        kind, separator, index = str(self.device).partition(":")
+        one_of("device", kind, ("cpu", "gpu"))
+        if separator and not index.isdecimal():
+            raise InputError(f"device must be cpu, gpu, or gpu:1 and so on; got {self.device!r}.")
 
     def as_dict(self) -> dict[str, Any]:
         """Plain Python values; ``SamplerSettings(**settings.as_dict())`` gives it back."""

@@ -66,7 +66,7 @@ class Relabelling:
         return 1.0 - float(np.unique(flat, axis=0, return_counts=True)[1].max()) / len(flat)
 
     def __str__(self) -> str:
-        return f"{self.method}; {self.share_permuted:.1%} of the draws renamed"
+        return f"{self.method}; labels switched in {self.share_switched:.1%} of the draws"
 
 
 def relabel(

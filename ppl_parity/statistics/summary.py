@@ -231,7 +231,7 @@ def _divergences(diverging: np.ndarray | None, settings: dict[str, Any]) -> list
 def _convergence(summary: Summary) -> list[str]:
     troubles = []
     if high := sorted((r for r in summary if r.r_hat > MAX_RHAT), key=lambda r: -r.r_hat):
-        told = _listed([f"{row.name} ({row.r_hat:.3g})" for row in high])
+        told = _listed([f"{row.name} ({row.r_hat:.3f})" for row in high])
         troubles.append(
             f"R-hat is above {MAX_RHAT} for {len(high)} of {len(summary)} scalars: {told}. "
             "The chains do not agree yet: run a longer warmup and more draws."
