@@ -1,0 +1,64 @@
+"""Mutants that change no density, with the reason; a check must not call them different."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatch
+
+PLATE = "every batch dimension comes from the parameters, and the plate only names it"
+EVENT = "nothing is summed out, so where the batch ends and the event begins changes no number"
+EXACT = "whole numbers are exact in float32"
+MARKOV = "it bounds the memory that the sum takes, not its result"
+
+# (pair, operator, site), each a pattern -> why.
+REASONS: list[tuple[tuple[str, str, str], str]] = [
+    *(
+        ((pair, "drop_plate", site), PLATE)
+        for pair, site in [
+            ("beta_binomial", "hits"),
+            ("gamma_poisson", "y"),
+            ("linear_regression", "y"),
+            ("lkj_effects", "y"),
+            ("logistic_regression", "y"),
+            ("multivariate_regression", "y"),
+            ("nested_plates", "y"),
+            ("ordered_cutpoints", "y"),
+            ("poisson_glm", "y"),
+            ("standardised_predictor", "y"),
+            ("student_regression", "y"),
+            ("zero_inflated_poisson", "y"),
+        ]
+    ),
+    *(
+        ((pair, "drop_to_event", "*"), EVENT)
+        for pair in ("linear_regression", "lkj_effects", "logistic_regression", "multivariate_regression")
+    ),
+    *(
+        ((pair, "cast_to_float32", "*"), EXACT)
+        for pair in (
+            "beta_binomial",
+            "capture_recapture",
+            "change_point",
+            "dirichlet_multinomial",
+            "eight_schools_*",
+            "gamma_poisson",
+            "logistic_regression",
+            "poisson_glm",
+            "zero_inflated_poisson",
+        )
+    ),
+    (
+        ("ordered_cutpoints", "drop_to_event", "*"),
+        "the ordered transform makes one event of the vector anyway",
+    ),
+    (("two_outcomes", "cast_to_float32", "passed"), EXACT),
+    (("*", "forget_markov", "*"), MARKOV),
+]
+
+
+def unchanged(pair: str, operator: str, sites: tuple[str, ...]) -> str | None:
+    """Why a mutant has the density of its pair; None if it has another one."""
+    for key, reason in REASONS:
+        for site in sites or ("",):
+            if all(fnmatch(name, pattern) for name, pattern in zip((pair, operator, site), key, strict=True)):
+                return reason
+    return None
