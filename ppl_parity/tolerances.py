@@ -46,6 +46,10 @@ TOLERANCES: dict[tuple[str, str], Tolerance] = {
     ("self", "float64"): Tolerance(1e-12, 1e-12, "the same call twice in one process"),
 }
 
+# Torch clamps a probability at 2e-16 (log -36), NumPyro at 1e-308 or not at all: below, neither is the model's.
+CLAMP = -30.0
+CLAMPED_FAMILIES = ("Bernoulli", "Binomial", "Categorical", "Geometric", "Multinomial", "OrderedLogistic")
+
 # Limits of the libraries themselves, absolute, for each element: a known error is not an alarm.
 LIBRARY_LIMITS: dict[str, tuple[float, str]] = {
     "BetaBinomial": (2e-6, "NumPyro's beta-function families agree with SciPy to 1e-6 only"),

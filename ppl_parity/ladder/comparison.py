@@ -70,7 +70,9 @@ def compare(
         return Comparison(relation, offset, float(np.abs(rest).max()), worst, ())
     if constant:
         return Comparison("different", offset, math.inf, one_sided[0], one_sided)
-    return Comparison("different", offset, float(np.abs(rest).max()), worst, one_sided)
+    # A few points may agree and most differ: the place to show is where the difference is largest.
+    worst = int(np.argmax(np.abs(difference)))
+    return Comparison("different", offset, float(np.abs(difference[worst])), worst, one_sided)
 
 
 def name_of_constant(offset: float, count: int) -> str:

@@ -66,6 +66,16 @@ class Point:
     values: Arrays
 
 
+@dataclass(frozen=True)
+class Walk:
+    """Where a leapfrog trajectory starts, unconstrained, and the length of its steps."""
+
+    point: str
+    start: Arrays
+    momentum: Arrays
+    step: float
+
+
 @dataclass
 class Context:
     """The state of one climb.
@@ -80,6 +90,8 @@ class Context:
         alpha: rung -> its share of the false-alarm probability.
         results: what a rung leaves for later ones and for plots, such as ``posterior draws``.
         progress: told what is being done.
+        frozen: the side that is a file, and answers only what was asked of it when it was frozen; or None.
+        walks: the trajectories that it walked then.
     """
 
     pair: Pair
@@ -93,12 +105,38 @@ class Context:
     results: dict[str, Any] = field(default_factory=dict)
     progress: Callable[[str], None] = lambda _: None
     deadline: float = field(default_factory=lambda: time.monotonic() + 180.0)
+    frozen: str | None = None
+    walks: tuple[Walk, ...] = ()
+
+    @property
+    def live(self) -> tuple[str, ...]:
+        """The sides that can be asked anything."""
+        return tuple(side for side in SIDES if side != self.frozen)
+
+    @property
+    def asked(self) -> str:
+        """The side whose program is asked at new points: numpyro, which answers faster, unless it is frozen."""
+        return self.live[-1]
+
+    @property
+    def anchor(self) -> str:
+        """The side in whose unconstrained coordinates both are compared."""
+        return self.frozen or "pyro"
 
     @property
     def reparameterised(self) -> bool:
-        """Whether the two sides have different latent sites."""
-        latent = [{n for n, site in self.sites[side].items() if site.kind == "latent"} for side in SIDES]
-        return latent[0] != latent[1]
+        """Whether the two sides have different latent sites, those that are summed out left aside."""
+        kept = [
+            {n for n, site in self.sites[side].items() if site.kind == "latent" and not site.enumerated}
+            for side in SIDES
+        ]
+        return kept[0] != kept[1]
+
+    @property
+    def enumerated_on_one_side(self) -> tuple[str, ...]:
+        """Sites that one side sums out and the other does not have."""
+        found = [{n for n, site in self.sites[side].items() if site.enumerated} for side in SIDES]
+        return tuple(sorted(n for n in found[0] ^ found[1] if not all(n in self.sites[s] for s in SIDES)))
 
     def both(self, evaluate: Callable[[str, Program], Any]) -> dict[str, Any]:
         """Ask the same of both programs."""
@@ -110,7 +148,8 @@ class Context:
         chosen = {
             name: value
             for name, value in point.values.items()
-            if name not in sites or discrete or not is_discrete(sites[name])
+            if (name not in sites and name not in self.enumerated_on_one_side)
+            or (name in sites and (discrete or not is_discrete(sites[name])))
         }
         return self.pair.to_side(side, chosen)
 

@@ -12,7 +12,7 @@ from ppl_parity.findings import Finding
 from ppl_parity.ladder.comparison import Comparison, compare, name_of_constant
 from ppl_parity.ladder.context import SIDES, Context
 from ppl_parity.ladder.hints import explain_site
-from ppl_parity.tolerances import LIBRARY_LIMITS, agree, library_limit
+from ppl_parity.tolerances import CLAMP, CLAMPED_FAMILIES, LIBRARY_LIMITS, agree, library_limit
 
 NAME = "density"
 
@@ -29,6 +29,15 @@ def run(context: Context) -> Iterator[Finding]:
             deferred=True,
         )
         return
+    if context.enumerated_on_one_side:
+        names = ", ".join(map(repr, context.enumerated_on_one_side))
+        yield Finding(
+            "same",
+            "log joint",
+            f"Only one side has {names}, and sums over it; the enumerated densities are compared.",
+            notable=True,
+        )
+        return
     unsteady = list(_unsteady(context))
     yield from unsteady
     if unsteady:
@@ -38,6 +47,7 @@ def run(context: Context) -> Iterator[Finding]:
         for side in SIDES:
             log_probs = context.programs[side].site_log_probs(context.values(side, point, discrete=True))
             values[side].append(context.pair.from_side(side, log_probs))
+    _level_clamps(context, values)
     joint = _compare_joint(context, values)
     sites = _names(values)
     comparisons = {name: _compare_site(context, values, name) for name in sites}
@@ -92,6 +102,20 @@ def _unsteady(context: Context) -> Iterator[Finding]:
                         hint="a random number drawn outside a sample statement, or state kept between calls",
                     )
                     return
+
+
+def _level_clamps(context: Context, values: SiteLogProbs) -> None:
+    """Set an impossible event's log prob to one number on both sides: each library has a clamp of its own."""
+    for name, site in context.sites["pyro"].items():
+        if site.family not in CLAMPED_FAMILIES:
+            continue
+        for rows in zip(values["pyro"], values["numpyro"], strict=True):
+            a, b = (np.array(row[name]) if name in row else None for row in rows)
+            if a is None or b is None or a.shape != b.shape:
+                continue
+            impossible = (a <= CLAMP) & (b <= CLAMP)
+            for row, value in zip(rows, (a, b), strict=True):
+                row[name] = np.where(impossible, CLAMP, value)
 
 
 def _names(values: SiteLogProbs) -> list[str]:

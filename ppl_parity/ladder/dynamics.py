@@ -8,8 +8,8 @@ import numpy as np
 
 from ppl_parity.contract import Arrays, Program, Trajectory
 from ppl_parity.findings import Finding
-from ppl_parity.ladder.context import SIDES, Context
-from ppl_parity.ladder.coordinates import dynamic_sites, moved_sites, positions
+from ppl_parity.ladder.context import SIDES, Context, Walk
+from ppl_parity.ladder.coordinates import Position, dynamic_sites, moved_sites, positions
 from ppl_parity.tolerances import library_limit
 
 NAME = "dynamics"
@@ -39,51 +39,71 @@ def run(context: Context) -> Iterator[Finding]:
             notable=True,
         )
         return
-    rng = np.random.default_rng(context.settings.seed + 2)
-    walked = 0
-    for position in near:
-        start = position.coordinates["pyro"]
-        momentum = {name: rng.standard_normal(value.shape) for name, value in start.items()}
-        step = _step_size(context, start, momentum)
-        if step is not None:  # a density without a bound, such as a funnel's, has none near its mode
-            yield _compare(context, start, momentum, step, position.point.name, plot=walked == 0)
-            walked += 1
-        if walked == NUM_TRAJECTORIES:
-            return
-    if not walked:
+    walks = context.walks or _plan(context, near)
+    for index, walk in enumerate(walks):
+        yield _compare(context, walk, plot=index == 0)
+    if not walks:
         yield Finding("unresolved", "trajectory", "No shared point has a stable step size.")
 
 
-def _step_size(context: Context, start: Arrays, momentum: Arrays) -> float | None:
-    """The largest of a few steps that keeps NumPyro's energy error below one half over the trajectory."""
-    own = [context.pair.to_side("numpyro", values) for values in (start, momentum)]
+def _plan(context: Context, near: list[Position]) -> tuple[Walk, ...]:
+    side = context.asked
+    starts = [(p.point.name, context.pair.to_side(side, p.coordinates[context.anchor])) for p in near]
+    return tuple(
+        Walk(
+            walk.point,
+            context.pair.from_side(side, walk.start),
+            context.pair.from_side(side, walk.momentum),
+            walk.step,
+        )
+        for walk in plan_walks(context.programs[side], starts, context.settings.seed)
+    )
+
+
+def plan_walks(program: Program, starts: list[tuple[str, Arrays]], seed: int) -> list[Walk]:
+    """Trajectories from the first starts that have a stable step size.
+
+    Args:
+        program: that finds the step sizes.
+        starts: names of points, and their unconstrained coordinates under the program's own names.
+        seed: of the momenta.
+    """
+    rng = np.random.default_rng(seed + 2)
+    walks: list[Walk] = []
+    for name, start in starts:
+        momentum = {site: rng.standard_normal(value.shape) for site, value in start.items()}
+        step = _step_size(program, start, momentum)
+        if step is not None:  # a density without a bound, such as a funnel's, has none near its mode
+            walks.append(Walk(name, start, momentum, step))
+        if len(walks) == NUM_TRAJECTORIES:
+            break
+    return walks
+
+
+def _step_size(program: Program, start: Arrays, momentum: Arrays) -> float | None:
+    """The largest of a few steps that keeps the energy error below one half over the trajectory."""
     for step in (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001):
-        path = _walk(context.programs["numpyro"], own[0], own[1], step)
+        path = walk_along(program, start, momentum, step)
         if np.all(np.isfinite(path.energy)) and np.max(np.abs(path.energy - path.energy[0])) < 0.5:
             return step
     return None
 
 
-def _walk(program: Program, start: Arrays, momentum: Arrays, step: float) -> Trajectory:
+def walk_along(program: Program, start: Arrays, momentum: Arrays, step: float) -> Trajectory:
+    """The trajectory of this rung's length."""
     return program.leapfrog(start, momentum, step_size=step, num_steps=NUM_STEPS)
 
 
-def _compare(
-    context: Context, start: Arrays, momentum: Arrays, step: float, point: str, *, plot: bool
-) -> Finding:
-    paths = {
-        side: _walk(
-            context.programs[side],
-            context.pair.to_side(side, start),
-            context.pair.to_side(side, momentum),
-            step,
-        )
-        for side in SIDES
-    }
+def _compare(context: Context, walk: Walk, *, plot: bool) -> Finding:
+    def along(side: str, start: Arrays) -> Trajectory:
+        own = [context.pair.to_side(side, values) for values in (start, walk.momentum)]
+        return walk_along(context.programs[side], own[0], own[1], walk.step)
+
+    start, step, point = walk.start, walk.step, walk.point
+    paths = {side: along(side, start) for side in SIDES}
     # The allowance grows as a nudge of the start grows: chaos is no difference between models.
-    off = context.pair.to_side("numpyro", {n: v + NUDGE for n, v in start.items()})
-    nudged = _walk(context.programs["numpyro"], off, context.pair.to_side("numpyro", momentum), step)
-    growth = np.maximum.accumulate(np.abs(nudged.energy - paths["numpyro"].energy)) / NUDGE
+    nudged = along(context.asked, {n: v + NUDGE for n, v in start.items()})
+    growth = np.maximum.accumulate(np.abs(nudged.energy - paths[context.asked].energy)) / NUDGE
     scale = 1.0 + np.abs(paths["pyro"].energy)
     limit = sum(library_limit(site) for side in SIDES for site in context.sites[side].values())
     allowed = limit + 1e-9 * scale + ROUNDING * scale * (1.0 + growth) * np.arange(1, NUM_STEPS + 2)

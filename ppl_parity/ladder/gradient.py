@@ -31,7 +31,6 @@ def run(context: Context) -> Iterator[Finding]:
     if not found or not found[0].coordinates["pyro"]:
         yield Finding("same", "gradient", "There is no continuous latent site.")
         return
-    yield from _against_derivatives(context, found[:NUM_DERIVATIVES])
     moved = moved_sites(context, found)
     if moved:
         yield Finding(
@@ -41,8 +40,17 @@ def run(context: Context) -> Iterator[Finding]:
             "its own numerical derivative only.",
             notable=True,
         )
-        return
-    yield from _against_each_other(context, found)
+    else:
+        # First, for it names the site.
+        yield from _against_each_other(context, found)
+    yield from _against_derivatives(context, found[:NUM_DERIVATIVES])
+    if context.frozen:
+        yield Finding(
+            "same",
+            "numerical derivative",
+            f"That of {context.frozen} is not in the frozen file; {context.live[0]}'s was looked at.",
+            notable=True,
+        )
 
 
 def _against_each_other(context: Context, found: list[Position]) -> Iterator[Finding]:
@@ -52,8 +60,8 @@ def _against_each_other(context: Context, found: list[Position]) -> Iterator[Fin
     for position in found:
         gradients = {}
         for side in SIDES:
-            # Both at Pyro's coordinates: what rounding did on the way there is not the gradient's.
-            at = context.pair.to_side(side, position.coordinates["pyro"])
+            # Both at one side's coordinates: what rounding did on the way there is not the gradient's.
+            at = context.pair.to_side(side, position.coordinates[context.anchor])
             gradients[side] = context.pair.from_side(
                 side, context.programs[side].potential_and_gradient(at)[1]
             )
@@ -104,7 +112,7 @@ def _against_derivatives(context: Context, found: list[Position]) -> Iterator[Fi
     """The derivative along a random direction, by central differences of the side's own potential."""
     rng = np.random.default_rng(context.settings.seed)
     for position in found:
-        for side in SIDES:
+        for side in context.live:
             program = context.programs[side]
             at = context.pair.to_side(side, position.coordinates[side])
             direction = {name: rng.standard_normal(np.shape(value)) for name, value in at.items()}

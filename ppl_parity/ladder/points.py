@@ -10,8 +10,9 @@ from scipy.optimize import minimize
 
 from ppl_parity.contract import Arrays, Program, Site
 from ppl_parity.errors import InputError
-from ppl_parity.ladder.context import SIDES, Point, is_discrete
+from ppl_parity.ladder.context import Point, is_discrete
 from ppl_parity.pairs import Pair
+from ppl_parity.tolerances import CLAMPED_FAMILIES
 
 TAIL = 3.0  # unconstrained prior draws are moved this many times as far out
 EDGE = 8.0  # unconstrained coordinates of this size: exp(8), a probability of 0.0003
@@ -24,19 +25,26 @@ def shared_points(
     num_points: int,
     seed: int,
 ) -> list[Point]:
-    """At least ``num_points`` parameter values, under Pyro's names; the same latent sites on both sides."""
+    """At least ``num_points`` parameter values, under Pyro's names; the same latent sites on all sides.
+
+    Prior draws are every given side's; where the others lie is found by the first one's program.
+    """
     rng = np.random.default_rng(seed)
-    latent = [name for name, site in sites["pyro"].items() if site.kind == "latent"]
-    draws = {side: _prior(pair, programs[side], side, sites, max(4, num_points // 3), seed) for side in SIDES}
+    lead = next(iter(programs))
+    latent = [name for name, site in sites[lead].items() if site.kind == "latent"]
+    draws = {s: _prior(pair, programs[s], s, sites, max(4, num_points // 3), seed) for s in programs}
+    latent = [name for name in latent if all(name in draws[side] for side in programs)]
     points = [
         Point(f"prior draw {i} of {side}", {name: draws[side][name][i] for name in latent})
-        for side in SIDES
+        for side in programs
         for i in range(len(draws[side][latent[0]]) if latent else 1)
     ]
-    points += _moved(programs["pyro"], sites["pyro"], points, num_points - len(points), rng)
+    points += _moved(programs[lead], sites[lead], points, num_points - len(points), rng)
     # Torch clamps probabilities at 2e-16, NumPyro at 1e-308: nearer to an edge each has its own density.
-    points = [point for point in points if _inside(point, sites["pyro"])] or points
-    plates = _subsampled(sites["pyro"])
+    points = [point for point in points if _inside(point, sites[lead])] or points
+    if _clamps_are_summed(sites[lead]):
+        points = [point for point in points if not point.name.startswith("edge")]
+    plates = _subsampled(sites[lead])
     points += [
         Point(name, {k: np.asarray(v) for k, v in values.items()}) for name, values in pair.points.items()
     ]
@@ -81,7 +89,10 @@ def _moved(
         elif i % 3 == 1:
             name, where = f"tail {i // 3}", {n: TAIL * v for n, v in start.items()}
         else:
-            signs = {n: rng.choice([-EDGE, EDGE], size=v.shape) for n, v in start.items()}
+            signs = {
+                n: rng.choice([-EDGE, EDGE], size=v.shape) * rng.uniform(0.9, 1.1, size=v.shape)
+                for n, v in start.items()
+            }
             name, where = f"edge {i // 3}", signs
         moved = program.constrain(where)
         moved = {n: moved[n] for n in continuous if n in moved}
@@ -123,6 +134,12 @@ def _inside(point: Point, sites: Mapping[str, Site]) -> bool:
             if min(np.min(value), np.min(1 - value) if sites[name].support != "simplex" else 1.0) < 1e-12:
                 return False
     return True
+
+
+def _clamps_are_summed(sites: Mapping[str, Site]) -> bool:
+    """Whether an impossible event's clamped probability enters a sum over states, beside what is all but so."""
+    some = [site.family in CLAMPED_FAMILIES for site in sites.values() if not site.enumerated]
+    return any(some) and any(site.enumerated for site in sites.values())
 
 
 def _subsampled(sites: Mapping[str, Site]) -> Arrays:

@@ -41,7 +41,15 @@ def _one_sided(name: str, side: str, context: Context) -> Iterator[Finding]:
     other = SIDES[1 - SIDES.index(side)]
     if site.kind == "deterministic":
         return
-    if site.kind == "latent":
+    if site.enumerated:
+        yield Finding(
+            "same",
+            "site",
+            f"The site {name!r} is in {side} only, which sums over it; the enumerated densities decide.",
+            site=name,
+            notable=True,
+        )
+    elif site.kind == "latent":
         yield Finding(
             "unresolved",
             "site",
