@@ -3,6 +3,9 @@
 #   make setup                          .venv with both backends, at the versions of constraints.txt
 #   make check                          the shipped pair on the Old Faithful data; results in results/
 #   make test                           lint, and the fast tests
+#   make proofs                         the slow tests: NUTS against exact posteriors
+#   make mutation                       how many wrong ports are caught, and where
+#   make false-alarms                   how many right ones are called different
 #   make test-numpyro PYTHON=python3.12 the newest NumPyro alone, without torch, in a venv of its own
 #
 # PYTHON is the interpreter that makes the venv; PIP_FLAGS go to every pip install.
@@ -14,9 +17,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 NUMPYRO_VENV := .venv-numpyro
 PACKAGES := ppl_parity numpyro_impl pyro_impl
-SOURCES := $(PACKAGES) parity_tests
+SOURCES := $(PACKAGES) parity_tests gallery
 
-.PHONY: setup check test lint test-numpyro clean
+.PHONY: setup check test proofs mutation false-alarms lint test-numpyro clean
 
 setup: $(STAMP)
 
@@ -31,7 +34,16 @@ check: setup
 	$(BIN)/ppl-parity check --out results --force
 
 test: setup lint
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+proofs: setup
+	$(BIN)/python -m pytest -m slow
+
+mutation: setup
+	$(BIN)/python -m parity_tests.mutation
+
+false-alarms: setup
+	$(BIN)/python -m parity_tests.false_alarms
 
 lint: setup
 	$(BIN)/ruff format --check $(SOURCES)

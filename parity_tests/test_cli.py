@@ -156,14 +156,15 @@ def test_other_commands_refuse_bad_input(folder: Path, command: str, part: str) 
     assert part in refused(folder, command)
 
 
-def test_a_pair_of_the_users_own_is_not_checked_yet(folder: Path) -> None:
-    assert "Only the shipped pair, 'mixture', can be checked yet" in refused(folder, "check models.py")
+@pytest.mark.pyro
+def test_a_pair_must_exist(folder: Path) -> None:
+    assert "there is no file 'models.py'" in refused(folder, "check models.py")
 
 
 def test_check_refuses_to_replace_its_files(folder: Path) -> None:
     (folder / "results").mkdir()
-    (folder / "results" / "old-faithful-numpyro.nc").touch()
-    assert "unless --force is given" in refused(folder, "check")
+    (folder / "results" / "numpyro.nc").touch()
+    assert "unless --force is given" in refused(folder, "check --out results")
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that nobody can write to")
@@ -297,19 +298,26 @@ def test_render(folder: Path) -> None:
 
 
 @pytest.mark.pyro
-def test_check_sets_both_posteriors_side_by_side(folder: Path) -> None:
-    result = CliRunner().invoke(app, f"check {TINY} --chain-method sequential --out r --json r.json".split())
+def test_check_of_the_shipped_pair(folder: Path) -> None:
+    result = CliRunner().invoke(app, "check --level quick --json - --html r.html".split())
     assert result.exit_code == 0, result.output
-    assert "Two posteriors of old-faithful" in result.stdout
-    assert {path.name for path in (folder / "r").iterdir()} == {
-        "old-faithful-pyro.nc",
-        "old-faithful-numpyro.nc",
-    }
-    pyro, numpyro = (load(folder / "r" / f"old-faithful-{name}.nc") for name in ("pyro", "numpyro"))
-    for tree in (pyro, numpyro):
+    report = json.loads(result.stdout)
+    assert (report["verdict"], report["first_difference"]) == ("same", None)
+    assert [rung["name"] for rung in report["rungs"]][:2] == ["structure", "density"]
+    assert "mixture on old-faithful" in (folder / "r.html").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.pyro
+def test_check_sets_both_posteriors_side_by_side(folder: Path) -> None:
+    result = CliRunner().invoke(app, "check --rungs posterior --formulation fused --out r".split())
+    assert result.exit_code == 0, result.output
+    assert "Both posteriors" in result.stdout
+    names = {"pyro.nc", "numpyro.nc", "report.html", "report.json"}
+    assert {path.name for path in (folder / "r").iterdir()} == names
+    for name in ("pyro", "numpyro"):
+        tree = load(folder / "r" / f"{name}.nc")
         assert np.array_equal(tree["observed_data"]["x"], load_data("old-faithful").x)
-    report = json.loads((folder / "r.json").read_text())
-    assert [d["name"] for d in report["differences"]][:2] == ["theta[0]", "theta[1]"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="process groups")

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from ppl_parity.contract import Program, Site
 from ppl_parity.errors import InputError
 from ppl_parity.findings import Report
+from ppl_parity.frozen_side import FrozenSide, answerable
 from ppl_parity.ladder import choose, climb, pair_verdict, split_false_alarm
 from ppl_parity.ladder.context import SIDES, CheckSettings, Context
 from ppl_parity.ladder.points import shared_points
@@ -116,11 +117,15 @@ def climb_pair(
     """``check_pair``, and what the rungs left behind, such as the posterior draws."""
     settings = settings or CheckSettings()
     chosen = choose(level, rungs)
+    frozen = next((side for side in sides.values() if isinstance(side, FrozenSide)), None)
+    climbed, told = (chosen, ()) if frozen is None else answerable(frozen, pair, chosen, rungs is not None)
     tell = progress or (lambda _: None)
     tell("running both models")
     environment = _environment(sides)
-    context = prepare(pair, settings, sides, chosen, tell)
-    results = climb(context, chosen)
+    context = prepare(pair, settings, sides, climbed, tell)
+    results = climb(context, climbed)
+    if told:
+        results = (replace(results[0], findings=(*results[0].findings, *told)), *results[1:])
     report = Report(
         pair=pair.name,
         verdict=pair_verdict(results),
@@ -137,7 +142,8 @@ def prepare(
     """Both programs, their sites, and the points at which they will be compared."""
     with ThreadPoolExecutor(2) as pool:
         opened = {side: pool.submit(_program, pair, side, sides[side]) for side in SIDES}
-        both = {side: future.result() for side, future in opened.items()}
+        with _telling_lengths(pair):
+            both = {side: future.result() for side, future in opened.items()}
     programs: dict[str, Program] = {side: program for side, (program, _) in both.items()}
     sites: dict[str, dict[str, Site]] = {side: found for side, (_, found) in both.items()}
     shared = tuple(
@@ -157,9 +163,17 @@ def prepare(
         progress=progress,
         deadline=time.monotonic() + settings.budget,
     )
-    if not context.reparameterised and _same_shapes(context):
+    frozen = next((side for side in sides.values() if isinstance(side, FrozenSide)), None)
+    if frozen is not None:
+        context.frozen, context.walks = frozen.name, frozen.walks(pair)
+    if frozen is not None and not context.reparameterised and _same_shapes(context):
+        context.points = frozen.points(pair)
+    elif not context.reparameterised and _same_shapes(context):
         progress("finding points to compare at")
-        context.points = shared_points(pair, programs, sites, settings.num_points, settings.seed)
+        with _telling_lengths(pair):
+            context.points = shared_points(pair, programs, sites, settings.num_points, settings.seed)
+    for side in context.live:
+        _check_numbers(context, side)
     return context
 
 
@@ -169,6 +183,36 @@ def _program(pair: Pair, name: str, side: Side) -> tuple[Program, dict[str, Site
     if not sites:
         raise InputError(f"{name}: the model has no sample statement, so there is nothing to compare.")
     return program, pair.from_side(name, sites)
+
+
+@contextmanager
+def _telling_lengths(pair: Pair) -> Iterator[None]:
+    """Add the data's lengths to what a side refuses, where they are not all the same."""
+    try:
+        yield
+    except InputError as error:
+        shapes = {name: np.shape(v) for name, v in pair.data["pyro"].items() if isinstance(v, np.ndarray)}
+        if len({shape[:1] for shape in shapes.values()}) < 2:
+            raise
+        told = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise InputError(f"{error}. The data are of unequal length: {told}.") from error
+
+
+def _check_numbers(context: Context, side: str) -> None:
+    """Refuse a model that has no number for a density anywhere: there is nothing that it could equal."""
+    broken: set[str] | None = None
+    for point in context.points:
+        values = context.programs[side].site_log_probs(context.values(side, point, discrete=True))
+        nan = {name for name, value in values.items() if np.any(np.isnan(value))}
+        if not nan:
+            return
+        broken = nan if broken is None else broken & nan
+    if broken is not None:
+        where = f" of {', '.join(map(repr, sorted(broken)))}" if broken else ""
+        raise InputError(
+            f"{side}: a model must have a density; the log prob{where} is NaN at all {len(context.points)} points. "
+            "Look for a missing value in the data, or a parameter that is out of range."
+        )
 
 
 def _same_shapes(context: Context) -> bool:

@@ -35,7 +35,7 @@ def load_pair(where: str, sides: Mapping[str, Side]) -> Pair:
     def reference(name: str) -> FileReference | ModuleReference:
         return FileReference(path, name) if is_file else ModuleReference(where, name)
 
-    asker = sides["numpyro"]
+    asker = sides.get("numpyro") or sides["pyro"]
     data = asker.call("evaluate", reference("data"))
     found = asker.call("attributes", reference("data"), list(OPTIONS))
     return Pair(
@@ -46,21 +46,28 @@ def load_pair(where: str, sides: Mapping[str, Side]) -> Pair:
     )
 
 
-def load_parts(pyro: str, numpyro: str, data: str, sides: Mapping[str, Side]) -> Pair:
+def load_parts(models: Mapping[str, str], data: str, sides: Mapping[str, Side]) -> Pair:
     """A pair whose models and data stand in files of their own, each as ``FILE:NAME``.
 
-    The data are made in Pyro's process if NumPyro's cannot, so that either environment may hold what they need.
+    The data are made in the one process if the other's cannot, so that either environment may hold what they
+    need.
+
+    Args:
+        models: side -> where its model is; a frozen side has none.
+        data: where the function is that returns the data.
+        sides: open processes.
     """
-    references = {
-        name: _part(name, where) for name, where in {"pyro": pyro, "numpyro": numpyro, "data": data}.items()
-    }
+    references = {name: _part(name, where) for name, where in {**models, "data": data}.items()}
+    askers = [sides[side] for side in reversed(SIDES) if side in sides]
     try:
-        found = sides["numpyro"].call("evaluate", references["data"])
+        found = askers[0].call("evaluate", references["data"])
     except InputError:
-        found = sides["pyro"].call("evaluate", references["data"])
+        if len(askers) == 1:
+            raise
+        found = askers[1].call("evaluate", references["data"])
     return Pair(
-        name=f"{Path(pyro.rpartition(':')[0]).stem} and {Path(numpyro.rpartition(':')[0]).stem}",
-        models={side: references[side] for side in SIDES},
+        name=" and ".join(Path(where.rpartition(":")[0]).stem for where in models.values()),
+        models={side: references[side] for side in SIDES if side in references},
         data=split_data(found, data),
     )
 

@@ -10,6 +10,7 @@ import dataclasses
 import io
 import json
 import struct
+from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -42,8 +43,8 @@ class WireError(TypeError):
 
 def send(stream: BinaryIO, message: Any) -> None:
     """Write one message."""
-    arrays: list[np.ndarray] = []
-    text = json.dumps(_encode(message, arrays)).encode()
+    structure, arrays = pack(message)
+    text = structure.encode()
     blob = io.BytesIO()
     for array in arrays:
         np.lib.format.write_array(blob, array, allow_pickle=False)
@@ -65,7 +66,18 @@ def receive(stream: BinaryIO) -> Any:
     arrays = []
     while blob.tell() < num_blob:
         arrays.append(np.lib.format.read_array(blob, allow_pickle=False))
-    return _decode(json.loads(text), arrays)
+    return unpack(text, arrays)
+
+
+def pack(message: Any) -> tuple[str, list[np.ndarray]]:
+    """A message as JSON text, and the arrays that it names by their number."""
+    arrays: list[np.ndarray] = []
+    return json.dumps(_encode(message, arrays)), arrays
+
+
+def unpack(text: str | bytes, arrays: list[np.ndarray], classes: Mapping[str, type] = CLASSES) -> Any:
+    """The message that ``pack`` was given; ``classes`` are those that it may hold."""
+    return _decode(json.loads(text), arrays, classes)
 
 
 def _exactly(stream: BinaryIO, count: int) -> bytes:
@@ -102,7 +114,7 @@ def _encode(value: Any, arrays: list[np.ndarray]) -> Any:
     )
 
 
-def _decode(value: Any, arrays: list[np.ndarray]) -> Any:
+def _decode(value: Any, arrays: list[np.ndarray], classes: Mapping[str, type]) -> Any:
     if not isinstance(value, dict):
         return value
     if "bytes" in value:
@@ -111,9 +123,9 @@ def _decode(value: Any, arrays: list[np.ndarray]) -> Any:
         array = arrays[value["array"]]
         return array[()] if value["scalar"] else array
     if "list" in value:
-        return [_decode(item, arrays) for item in value["list"]]
+        return [_decode(item, arrays, classes) for item in value["list"]]
     if "tuple" in value:
-        return tuple(_decode(item, arrays) for item in value["tuple"])
+        return tuple(_decode(item, arrays, classes) for item in value["tuple"])
     if "class" in value:
-        return CLASSES[value["class"]](**_decode(value["fields"], arrays))
-    return {key: _decode(item, arrays) for key, item in value["dict"].items()}
+        return classes[value["class"]](**_decode(value["fields"], arrays, classes))
+    return {key: _decode(item, arrays, classes) for key, item in value["dict"].items()}

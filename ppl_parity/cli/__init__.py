@@ -10,6 +10,7 @@ import typer
 from ppl_parity.cli.check import check
 from ppl_parity.cli.exits import Exits, end_on_sigterm
 from ppl_parity.cli.fit import fit
+from ppl_parity.cli.freeze import freeze
 from ppl_parity.cli.render import render
 from ppl_parity.cli.sample import sample
 
@@ -23,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (check, sample, fit, render):
+for command in (check, freeze, sample, fit, render):
     paragraphs = (command.__doc__ or "").split("\n\n")  # typer would keep the line breaks within them
     app.command(help="\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs))(command)
 

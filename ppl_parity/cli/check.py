@@ -5,32 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import typer
 
-from ppl_parity.cli import options, outputs
+from ppl_parity.cli import options, outputs, pairs
 from ppl_parity.errors import InputError
 
 if TYPE_CHECKING:
-    from ppl_parity.pairs import Pair as PairOfModels
+    from ppl_parity.frozen_side import FrozenSide
     from ppl_parity.sides import Side
-
-SHIPPED = "mixture"
-BACKENDS = ("pyro", "numpyro")  # the original first
-
-Pair = Annotated[
-    str,
-    typer.Argument(
-        metavar="[PAIR]",
-        help="mixture (the pair that ships), a Python file, or package.module; it defines pyro_model, "
-        "numpyro_model and data.",
-    ),
-]
 
 
 def check(
-    pair: Pair = SHIPPED,
+    pair: options.Pair = pairs.SHIPPED,
     *,
     level: options.Level = "standard",
     rungs: options.Rungs = None,
@@ -42,6 +30,7 @@ def check(
     pyro: options.PyroModel = None,
     numpyro: options.NumpyroModel = None,
     data: options.CheckData = None,
+    against: options.Against = None,
     standardize: options.Standardize = None,
     dim: options.CheckedDim = None,
     components: options.Components = None,
@@ -72,7 +61,8 @@ def check(
     settings = CheckSettings(
         seed=seed, false_alarm=false_alarm, margin=margin, budget=budget, keep_going=keep_going
     )
-    shipped = _shipped(asked)
+    shipped = pairs.shipped(asked)
+    frozen = _frozen(against)
     files = _files(out)
     _check_outputs(out, files, html, json, force)
 
@@ -84,12 +74,16 @@ def check(
     screen = console.screen(json)
     pythons = {"pyro": pyro_python, "numpyro": numpyro_python}
     with ExitStack() as stack:
-        sides = {name: stack.enter_context(backend_process(name, pythons, debug=debug)) for name in BACKENDS}
-        described = shipped or _described(asked, sides)
+        live = {
+            name: stack.enter_context(backend_process(name, pythons, debug=debug))
+            for name in pairs.BACKENDS
+            if frozen is None or name != frozen.name
+        }
+        described = shipped or pairs.described(asked, live)
         with TerminalReport(screen) as terminal:
             report, context = climb_pair(
                 described,
-                sides,
+                live if frozen is None else {**live, frozen.name: cast("Side", frozen)},
                 level=level,
                 rungs=chosen,
                 settings=settings,
@@ -111,41 +105,13 @@ def check(
     raise typer.Exit(report.exit_status)
 
 
-def _shipped(asked: Mapping[str, Any]) -> PairOfModels | None:
-    """The mixture on the data that were asked for; None for a pair of the user's own."""
-    if asked["pair"] != SHIPPED or asked["pyro"] or asked["numpyro"]:
+def _frozen(against: Path | None) -> FrozenSide | None:
+    if against is None:
         return None
-    from ppl_parity.cli import inputs
-    from ppl_parity.cli.job import HYPERPARAMETERS
-    from ppl_parity.errors import one_of
-    from ppl_parity.pairs import Pair
-    from ppl_parity.references import MixtureReference
-    from ppl_parity.spec import FORMULATIONS
+    from ppl_parity.frozen import load_frozen
+    from ppl_parity.frozen_side import FrozenSide
 
-    one_of("--formulation", asked["formulation"], FORMULATIONS)
-    given = inputs.hyperparameters(*(asked[name] for name in HYPERPARAMETERS))
-    dataset, spec = inputs.data_and_spec(
-        asked["data"] or "old-faithful", asked["standardize"], asked["dim"], given
-    )
-    reference = MixtureReference(spec, asked["formulation"])
-    return Pair(
-        name=f"mixture on {dataset.name}",
-        models=dict.fromkeys(BACKENDS, reference),
-        data={side: {"x": dataset.x} for side in BACKENDS},
-    )
-
-
-def _described(asked: Mapping[str, Any], sides: Mapping[str, Side]) -> PairOfModels:
-    """A pair of the user's own: from one file or module, or each model from a file of its own."""
-    from ppl_parity.loading import load_pair, load_parts
-
-    if not (asked["pyro"] or asked["numpyro"]):
-        return load_pair(asked["pair"], sides)
-    parts = {"--pyro": asked["pyro"], "--numpyro": asked["numpyro"], "--data": asked["data"]}
-    missing = [option for option, value in parts.items() if not value]
-    if missing:
-        raise InputError(f"A pair in separate files needs {', '.join(missing)} as well, as FILE:NAME.")
-    return load_parts(asked["pyro"], asked["numpyro"], asked["data"], sides)
+    return FrozenSide(load_frozen(against))
 
 
 def _files(out: Path | None) -> dict[str, Any]:
@@ -154,7 +120,7 @@ def _files(out: Path | None) -> dict[str, Any]:
     return {
         "html": out / "report.html",
         "json": out / "report.json",
-        "posteriors": {name: out / f"{name}.nc" for name in BACKENDS},
+        "posteriors": {name: out / f"{name}.nc" for name in pairs.BACKENDS},
     }
 
 

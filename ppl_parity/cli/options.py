@@ -291,6 +291,35 @@ NumpyroModel = Annotated[
     _option("--numpyro", panel=LADDER, metavar="FILE:NAME", help="The NumPyro model, likewise."),
 ]
 
+Pair = Annotated[
+    str,
+    typer.Argument(
+        metavar="[PAIR]",
+        help="mixture (the pair that ships), a Python file, or package.module; it defines pyro_model, "
+        "numpyro_model and data.",
+    ),
+]
+Against = Annotated[
+    Path | None,
+    _option(
+        "--against",
+        panel=LADDER,
+        metavar="NPZ",
+        help="What `freeze` wrote of one side: check the other side against it, without that framework.",
+    ),
+]
+FrozenSide = Annotated[
+    str, _option("--side", panel="Options", metavar="NAME", help="The side to freeze: pyro or numpyro.")
+]
+Draws = Annotated[
+    bool,
+    _option(
+        "--draws/--no-draws",
+        panel=SAMPLER,
+        help="Freeze posterior draws too, by NUTS; without them a check cannot compare posteriors.",
+    ),
+]
+
 # --- output -----------------------------------------------------------------------------------------------
 
 Out = Annotated[

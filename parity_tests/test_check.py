@@ -1,0 +1,274 @@
+"""Pairs of a user's own: what the public functions and the command line say of them, and of bad input."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pyro")
+pytest.importorskip("numpyro")
+
+import jsonschema
+from typer.testing import CliRunner
+
+import ppl_parity
+from ppl_parity import assert_same_model, check
+from ppl_parity.checking import check_file
+from ppl_parity.cli import app
+from ppl_parity.errors import InputError
+from ppl_parity.findings import Report
+from ppl_parity.sides import Side
+
+pytestmark = pytest.mark.pyro
+
+DATA = {"y": np.array([0.3, -0.2, 0.9, 0.4])}
+
+
+@pytest.fixture(scope="session")
+def sides() -> Iterator[dict[str, Side]]:
+    with Side("pyro", num_threads=1) as pyro, Side("numpyro", num_threads=1) as numpyro:
+        yield {"pyro": pyro, "numpyro": numpyro}
+
+
+def normal(ppl: str, *, name: str = "mu", scale: float = 1.0, half: bool = False) -> Callable:
+    """A model of either framework: a mean, and perhaps a scale."""
+
+    def model(y):
+        import importlib
+
+        framework = importlib.import_module(ppl)
+        dist = importlib.import_module(f"{ppl}.distributions")
+        mu = framework.sample(name, dist.Normal(0.0, scale))
+        if half:
+            framework.sample("tau", dist.HalfCauchy(1.0) if ppl == "pyro" else dist.TruncatedCauchy(low=0.0))
+        with framework.plate("rows", len(y)):
+            framework.sample("y", dist.Normal(mu, 1.0), obs=y)
+
+    return model
+
+
+def quick(sides: dict[str, Side], left: Callable, right: Callable, data=DATA, **options) -> Report:
+    return check(left, right, data, level="quick", sides=sides, **options)
+
+
+def details(report: Report) -> str:
+    return " ".join(finding.detail for rung in report.rungs for finding in rung.findings)
+
+
+def test_the_same_model(sides: dict[str, Side]) -> None:
+    report = assert_same_model(normal("pyro"), normal("numpyro"), lambda: DATA, level="quick", sides=sides)
+    assert (report.verdict, report.first_difference, report.exit_status) == ("same", None, 0)
+
+
+def test_another_model_raises_with_three_lines(sides: dict[str, Side]) -> None:
+    with pytest.raises(AssertionError) as caught:
+        assert_same_model(normal("pyro"), normal("numpyro", scale=2.0), DATA, level="quick", sides=sides)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 3
+    assert "mu" in lines[0]
+    assert "scale" in str(caught.value)
+
+
+def test_renamed_sites(sides: dict[str, Side]) -> None:
+    report = quick(sides, normal("pyro"), normal("numpyro", name="m"), rename={"mu": "m"})
+    assert report.verdict == "same"
+
+
+def test_each_side_its_own_data(sides: dict[str, Side]) -> None:
+    def other(x):
+        normal("numpyro")(x)
+
+    data = {"pyro": DATA, "numpyro": {"x": DATA["y"]}}
+    assert quick(sides, normal("pyro"), other, data).verdict == "same"
+
+
+def test_known_differences(sides: dict[str, Side]) -> None:
+    known = {"density/mu": "the port has a wider prior", "structure/nu": "no longer"}
+    report = quick(
+        sides,
+        normal("pyro"),
+        normal("numpyro", scale=2.0),
+        rungs=["structure", "density"],
+        known_differences=known,
+    )
+    assert report.verdict == "same"
+    assert "Known difference (the port has a wider prior)" in details(report)
+    assert "'structure/nu' no longer applies" in details(report)
+
+
+def test_a_constant_is_named(sides: dict[str, Side]) -> None:
+    def left(y):
+        import pyro
+
+        normal("pyro")(y)
+        pyro.factor("f", y.sum() * 0 + np.log(2.0))
+
+    report = quick(sides, left, normal("numpyro"), rungs=["density"])
+    assert report.verdict == "same"
+    assert "constant -log 2" in details(report)
+
+
+def test_a_side_that_is_not_deterministic(sides: dict[str, Side]) -> None:
+    def left(y):
+        import pyro
+        import torch
+
+        normal("pyro")(y)
+        pyro.factor("f", torch.rand(()))
+
+    report = quick(sides, left, normal("numpyro"), rungs=["density"])
+    assert report.verdict == "unresolved"
+    assert "The pyro model is not deterministic: the log prob of 'f'" in details(report)
+
+
+def test_a_support_that_moves_is_named(sides: dict[str, Side]) -> None:
+    def of(ppl: str) -> Callable:
+        def model(y):
+            import importlib
+
+            framework = importlib.import_module(ppl)
+            dist = importlib.import_module(f"{ppl}.distributions")
+            top = framework.sample("top", dist.Exponential(1.0))
+            framework.sample("u", dist.Uniform(0.0, 1.0 + top))
+
+        return model
+
+    report = quick(sides, of("pyro"), of("numpyro"), rungs=["transform"])
+    assert "'u'" in details(report)
+
+
+def test_a_library_limit_is_no_alarm(sides: dict[str, Side]) -> None:
+    def of(ppl: str) -> Callable:
+        def model(y):
+            import importlib
+
+            framework = importlib.import_module(ppl)
+            dist = importlib.import_module(f"{ppl}.distributions")
+            a = framework.sample("a", dist.Gamma(2.0, 1.0))
+            framework.sample("k", dist.BetaBinomial(a, 2.0, 10), obs=y)
+
+        return model
+
+    assert quick(sides, of("pyro"), of("numpyro"), {"y": np.array(3.0)}, rungs=["density"]).verdict == "same"
+
+
+# --- the command line --------------------------------------------------------------------------------------
+
+HEAD = """
+import numpy as np
+import numpyro, numpyro.distributions as nd
+import pyro, pyro.distributions as pd
+
+def of(ppl, dist, scale=1.0):
+    def model(y):
+        mu = ppl.sample("mu", dist.Normal(0.0, scale))
+        with ppl.plate("rows", len(y)):
+            ppl.sample("y", dist.Normal(mu, 1.0), obs=y)
+    return model
+
+pyro_model, numpyro_model = of(pyro, pd), of(numpyro, nd)
+
+def data():
+    return {"y": np.array([0.1, 0.2, 0.3])}
+"""
+
+ENDINGS = {
+    "same": ("", 0),
+    "different": ("numpyro_model = of(numpyro, nd, 2.0)\n", 1),
+    "unresolved": ("def numpyro_model(y):\n    numpyro.sample('nu', nd.Normal(0.0, 1.0))\n", 3),
+}
+
+
+@pytest.mark.parametrize("verdict", ENDINGS)
+def test_json_and_exit_status(verdict: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ending, status = ENDINGS[verdict]
+    (tmp_path / "pair.py").write_text(HEAD + ending)
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, "check pair.py --rungs structure,density --json -".split())
+    assert result.exit_code == status, result.output
+    report = json.loads(result.stdout)
+    schema = Path(ppl_parity.__file__).parent / "report" / "schema.json"
+    jsonschema.validate(report, json.loads(schema.read_text()))
+    assert report["verdict"] == verdict
+
+
+def test_separate_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b", "d"):
+        (tmp_path / f"{name}.py").write_text(HEAD)
+    monkeypatch.chdir(tmp_path)
+    parts = "--pyro a.py:pyro_model --numpyro b.py:numpyro_model"
+    result = CliRunner().invoke(app, f"check {parts} --data d.py:data --rungs structure".split())
+    assert result.exit_code == 0, result.output
+    result = CliRunner().invoke(app, f"check {parts}".split())
+    assert result.exit_code == 2
+    assert "needs --data as well" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [("--rungs densty", "Did you mean 'density'"), ("--level quik", "Did you mean 'quick'")],
+)
+def test_typing_errors(options: str, part: str) -> None:
+    result = CliRunner().invoke(app, f"check {options}".split())
+    assert result.exit_code == 2
+    assert part in result.stderr
+
+
+def test_a_traceback_only_with_debug(tmp_path: Path) -> None:
+    path = tmp_path / "pair.py"
+    path.write_text("raise RuntimeError('kaput')\n")
+    for debug in ([], ["--debug"]):
+        result = CliRunner().invoke(app, ["check", str(path), *debug])
+        assert result.exit_code == 2
+        assert "pair.py cannot be imported: RuntimeError: kaput" in result.stderr
+        assert ("Traceback" in result.stderr) == bool(debug)
+
+
+BAD = {
+    "raise RuntimeError('kaput')": "numpyro: pair.py cannot be imported: RuntimeError: kaput",
+    "del data": "must define a function 'data'",
+    "del numpyro_model": "must define a function 'numpyro_model'",
+    "def data(): return [1]": "must return a dictionary of arrays; got list",
+    "def data(): return {}[0]": "numpyro: data.. failed: KeyError",
+    "def pyro_model(y): raise KeyError('no column')": "pyro: the model cannot be run.*no column",
+    "def numpyro_model(y, sigma): pass": "numpyro: .*missing 1 required positional argument: 'sigma'",
+    "def numpyro_model(y): pass": "numpyro: the model has no sample statement",
+    "def of_two(ppl, dist):\n    def model(x, y):\n        b = ppl.sample('b', dist.Normal(0.0, 1.0))\n"
+    "        ppl.sample('y', dist.Normal(b * x, 1.0).to_event(1), obs=y)\n    return model\n"
+    "pyro_model, numpyro_model = of_two(pyro, pd), of_two(numpyro, nd)\n"
+    "def data(): return {'x': np.ones(3), 'y': np.ones(4)}": r"unequal length: x \(3,\), y \(4,\)",
+    "def pyro_model(y): pyro.factor('f', float('nan') * pyro.sample('mu', pd.Normal(0.0, 1.0)))": (
+        "pyro: .*log prob of 'f' is NaN at all"
+    ),
+    "def numpyro_model(y):\n    for obs in (None, 1.0): numpyro.sample('mu', nd.Normal(0.0, 1.0), obs=obs)": (
+        "numpyro: .*mu"
+    ),
+    "def pyro_model(y):\n    for obs in (None, y[0]): pyro.sample('mu', pd.Normal(0.0, 1.0), obs=obs)": "pyro: .*mu",
+}
+
+
+@pytest.mark.parametrize("code", BAD)
+def test_a_bad_pair_is_one_sentence(code: str, sides: dict[str, Side], tmp_path: Path) -> None:
+    path = tmp_path / "pair.py"
+    path.write_text(f"{HEAD}\n{code}\n")
+    with pytest.raises(InputError) as caught:
+        check_file(str(path), level="quick", sides=sides)
+    assert re.search(BAD[code], str(caught.value)), str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_shape_that_varies_is_named(sides: dict[str, Side], tmp_path: Path) -> None:
+    code = (
+        "def varying(ppl, dist):\n    def model(y):\n        mu = ppl.sample('mu', dist.Normal(0.0, 1.0))\n"
+        "        ppl.sample('v', dist.Normal(mu, 1.0).expand([2 + int(mu > 0)]).to_event(1))\n    return model\n"
+        "pyro_model, numpyro_model = varying(pyro, pd), varying(numpyro, nd)"
+    )
+    (tmp_path / "pair.py").write_text(f"{HEAD}\n{code}\n")
+    report = check_file(str(tmp_path / "pair.py"), level="quick", sides=sides)
+    assert report.verdict != "same"
+    assert "'v'" in details(report)

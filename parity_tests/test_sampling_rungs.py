@@ -1,0 +1,290 @@
+"""What the sampling rungs decide of two fake backends: right ones pass, and each fault is called what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from parity_tests.fakes import FakeProgram, Faults, context
+from ppl_parity.errors import InputError
+from ppl_parity.findings import Finding, worst
+from ppl_parity.ladder import assignments, calibration, exchangeable, forward, posterior
+from ppl_parity.ladder.context import SIDES, Context, Point
+from ppl_parity.ladder.exchangeable import Components
+from ppl_parity.ladder.refit import replaceable, with_data
+
+
+def climbed(findings: Iterable[Finding]) -> tuple[str, list[Finding], Finding | None]:
+    """The verdict, all findings, and the first difference."""
+    found = list(findings)
+    first = next((finding for finding in found if finding.verdict == "different"), None)
+    return worst(finding.verdict for finding in found), found, first
+
+
+# forward
+
+
+def test_forward_says_same_with_its_resolution() -> None:
+    verdict, found, _ = climbed(forward.run(context()))
+    assert verdict == "same"
+    mean = next(f for f in found if f.site == "mu" and "mean" in f.quantity)
+    assert mean.resolution is not None
+    assert 0.1 < mean.resolution < 0.2
+    assert "would have been seen" in mean.detail
+
+
+def test_forward_names_the_library_whose_sampler_does_not_match_its_log_prob() -> None:
+    _, _, first = climbed(forward.run(context(numpyro=Faults(sampler_scale=1.3))))
+    assert first is not None
+    assert first.site == "mu"
+    assert first.hint is not None
+    assert "the densities agree" in first.hint
+    assert "it is numpyro's own" in first.hint
+    _, _, first = climbed(forward.run(context(pyro=Faults(sampler_shift=0.4))))
+    assert first is not None
+    assert "it is pyro's own" in str(first.hint)
+
+
+def test_forward_blames_no_library_for_another_model() -> None:
+    other = context(numpyro=Faults(prior_mean=0.5))
+    other.results["verdicts"]["density"] = "different"
+    _, _, first = climbed(forward.run(other))
+    assert first is not None
+    assert first.site == "mu"
+    assert first.hint is None
+    # Each side's draws follow its own log prob, and the message would say so.
+    other.results["verdicts"]["density"] = "same"
+    _, _, first = climbed(forward.run(other))
+    assert first is not None
+    assert "neither side's draws" in str(first.hint)
+
+
+def test_forward_says_what_it_cannot_compare() -> None:
+    verdict, found, _ = climbed(forward.run(context(Faults(nan=0.05), Faults(nan=0.05))))
+    assert verdict == "unresolved"
+    assert any("'w' are not finite" in f.detail for f in found)
+    verdict, _, first = climbed(forward.run(context(numpyro=Faults(nan=0.05))))
+    assert verdict == "different"
+    assert first is not None
+    assert "not finite" in first.detail
+    verdict, found, _ = climbed(forward.run(context(Faults(improper=True))))
+    assert verdict == "unresolved"
+    assert "improper prior" in found[0].detail
+
+
+def test_forward_draws_data_at_shared_points_where_both_priors_are_improper() -> None:
+    verdict, found, _ = climbed(forward.run(context(Faults(improper=True), Faults(improper=True))))
+    assert verdict == "same"
+    assert found[0].notable
+    assert {f.site for f in found} == {None, "y"}
+
+
+# posterior
+
+
+def test_posterior_says_same_with_its_resolution() -> None:
+    climb = context()
+    verdict, found, _ = climbed(posterior.run(climb))
+    assert verdict == "same"
+    assert any("the log density" in f.detail for f in found)
+    assert climb.results["posterior draws"]["numpyro"]["mu"].shape[0] == 4
+
+
+def test_posterior_names_the_site_and_the_size() -> None:
+    verdict, found, first = climbed(posterior.run(context(numpyro=Faults(posterior_shift=0.4))))
+    assert verdict == "different"
+    assert first is not None
+    assert first.site == "mu"
+    assert first.size is not None
+    assert 0.25 < first.size < 0.55
+    assert not any(f.site == "w" and f.verdict == "different" for f in found)
+
+
+def test_posterior_sees_a_correlation_that_no_scalar_shows() -> None:
+    verdict, found, first = climbed(posterior.run(context(numpyro=Faults(correlation=0.5))))
+    assert verdict == "different"
+    assert first is not None
+    assert all(f.site is None for f in found if f.verdict == "different")
+
+
+def test_posterior_without_time_is_unresolved_and_with_time_draws_until_it_knows() -> None:
+    slow = Faults(rho=0.8)
+    verdict, found, _ = climbed(posterior.run(context(slow, slow, budget=1e-6)))
+    assert verdict == "unresolved"
+    assert any(f.quantity == "convergence" for f in found)
+    climb = context(slow, slow, budget=300.0)
+    verdict, _, _ = climbed(posterior.run(climb))
+    assert verdict == "same"
+    assert climb.sides["pyro"].runs > 1  # type: ignore[attr-defined]
+
+
+def test_chains_in_different_places_are_never_same_and_never_different() -> None:
+    for shift in (0.0, 3.0):
+        faults = Faults(stuck=2.0), Faults(stuck=2.0, posterior_shift=shift)
+        verdict, found, first = climbed(posterior.run(context(*faults, budget=1e-6)))
+        assert verdict == "unresolved"
+        assert first is None
+        assert found[0].site == "mu"
+        assert "R-hat" in found[0].detail
+        assert not any(f.verdict == "same" and f.site in ("mu", "w") for f in found)
+
+
+def test_divergences_excuse_a_small_difference_and_no_large_one() -> None:
+    faults = Faults(posterior_shift=0.4, diverging=0.02)
+    verdict, found, _ = climbed(posterior.run(context(numpyro=faults, budget=1e-6)))
+    assert verdict == "unresolved"
+    assert any("numpyro's draws diverged" in f.detail for f in found)
+    assert found[-1].quantity == "divergences"
+    assert "one side only" in found[-1].detail
+    verdict, _, _ = climbed(posterior.run(context(numpyro=replace(faults, posterior_shift=1.5), budget=1e-6)))
+    assert verdict == "different"
+
+
+def test_a_side_that_cannot_sample_is_unresolved_with_its_reason() -> None:
+    verdict, found, _ = climbed(posterior.run(context(numpyro=Faults(refuses=True))))
+    assert verdict == "unresolved"
+    assert "numpyro: NUTS cannot sample" in found[0].detail
+
+
+# exchangeable components
+
+
+class Symmetric(FakeProgram):
+    """beta (2, D) and theta (2,): the density knows no order of the components, unless ``favourite``."""
+
+    favourite = 0.0
+
+    def log_density(self, values) -> float:
+        theta, beta = values["theta"], values["beta"]
+        likelihood = np.logaddexp(*(np.log(theta) - 0.5 * np.sum((beta - 1.0) ** 2, axis=-1)))
+        return float(-np.sum(beta**2) + likelihood + self.favourite * beta[0, 0])
+
+
+def symmetric(favourite: float) -> Context:
+    climb = context()
+    site = climb.sites["pyro"]["mu"]
+    theta = replace(site, name="theta", support="simplex", value=np.array([0.3, 0.7]))
+    beta = replace(site, name="beta", value=np.zeros((2, 3)))
+    climb.sites = {side: {"theta": theta, "beta": beta} for side in SIDES}
+    climb.shared = ("theta", "beta")
+    rng = np.random.default_rng(0)
+    climb.points = [
+        Point(f"prior {i}", {"theta": rng.dirichlet([1.0, 1.0]), "beta": rng.normal(size=(2, 3))})
+        for i in range(5)
+    ]
+    program = Symmetric(Faults(), {"y": np.zeros(1)})
+    program.favourite = favourite
+    climb.programs = {side: program for side in SIDES}  # type: ignore[misc]
+    return climb
+
+
+def test_interchangeable_components_are_found_and_others_are_not() -> None:
+    found = exchangeable.find(symmetric(0.0))
+    assert found is not None
+    assert found.axes == {"theta": (0,), "beta": (0,)}
+    assert not found.declared
+    assert exchangeable.find(symmetric(1e-3)) is None
+    declared = symmetric(1e-3)
+    declared.pair = replace(declared.pair, exchangeable=("beta",))
+    found = exchangeable.find(declared)
+    assert found is not None
+    assert found.declared
+
+
+def test_relabelling_and_invariants_undo_label_switching() -> None:
+    rng = np.random.default_rng(1)
+    draws = {}
+    for side, flips in zip(SIDES, ((0, 0, 1, 1), (1, 0, 1, 1)), strict=True):
+        theta = rng.dirichlet([60.0, 40.0], size=(4, 100))
+        beta = np.array([[-3.0, 0.0], [3.0, 1.0]]) + 0.3 * rng.normal(size=(4, 100, 2, 2))
+        for chain, flip in enumerate(flips):
+            if flip:
+                theta[chain], beta[chain] = theta[chain, :, ::-1], beta[chain, :, ::-1]
+        draws[side] = {"theta": theta, "beta": beta}
+    components = Components({"theta": (0,), "beta": (0,)}, 2, True)
+    named = exchangeable.renamed(components, draws, None)
+    for side in SIDES:
+        np.testing.assert_allclose(named[side]["beta"].mean(axis=(0, 1))[:, 0], [-3.0, 3.0], atol=0.2)
+        assert np.ptp(named[side]["theta"].mean(axis=1), axis=0).max() < 0.1
+        raw, again = (exchangeable.invariants(components, d[side]) for d in (draws, named))
+        assert set(raw) == {
+            "sum of beta",
+            "sum of squares of beta",
+            "sum of squares of theta",
+            "sum of theta times beta",
+        }
+        for name in raw:
+            np.testing.assert_allclose(raw[name], again[name], err_msg=name)
+
+
+# assignments
+
+
+def test_assignments_compare_exact_probabilities() -> None:
+    assert climbed(assignments.run(context()))[0] == "same"
+    verdict, _, first = climbed(assignments.run(context(numpyro=Faults(marginal=1e-6))))
+    assert verdict == "different"
+    assert first is not None
+    assert first.site == "z"
+    assert first.point
+    none = context()
+    for side in SIDES:
+        none.sites[side] = {n: s for n, s in none.sites[side].items() if n != "z"}
+    verdict, found, _ = climbed(assignments.run(none))
+    assert verdict == "same"
+    assert "no discrete sites" in found[0].detail
+
+
+# calibration
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer simulations, of fewer draws: the fakes are exact."""
+    monkeypatch.setattr(calibration, "LOOKS", (10, 25))
+    monkeypatch.setattr(calibration, "NUM_DRAWS", 60)
+    monkeypatch.setattr(calibration, "MARGIN", 0.9)
+
+
+@pytest.mark.usefixtures("quick")
+def test_calibration_passes_what_is_right_and_sees_a_missing_likelihood() -> None:
+    assert climbed(calibration.run(context()))[0] == "same"
+    lost = Faults(ignore_data=True)
+    verdict, found, _ = climbed(calibration.run(context(lost, lost)))
+    # Both sides make the same mistake, and no parameter's rank sees it.
+    assert verdict == "different"
+    assert all("log likelihood" in f.detail for f in found if f.verdict == "different")
+
+
+@pytest.mark.usefixtures("quick")
+def test_crosswise_calibration_sees_that_two_calibrated_models_differ() -> None:
+    _, found, first = climbed(calibration.run(context(numpyro=Faults(prior_mean=4.0))))
+    assert first is not None
+    assert "simulated in pyro, fitted in numpyro" in first.detail
+    assert not any(
+        "fitted in pyro" in f.detail and "and fitted" in f.detail and f.verdict == "different" for f in found
+    )
+
+
+@pytest.mark.usefixtures("quick")
+def test_calibration_without_time_or_with_a_factor_is_unresolved() -> None:
+    assert climbed(calibration.run(context(budget=1e-6)))[0] == "unresolved"
+    climb = context()
+    climb.sites["pyro"]["extra"] = replace(climb.sites["pyro"]["mu"], name="extra", kind="factor")
+    verdict, found, _ = climbed(calibration.run(climb))
+    assert verdict == "unresolved"
+    assert "'extra' is a factor" in found[0].detail
+
+
+def test_simulated_data_go_where_the_data_stand() -> None:
+    climb = context()
+    assert replaceable(climb, "pyro") == {"y": "y"}
+    data = with_data(climb, "pyro", {"y": np.arange(4)})
+    assert data["y"].dtype == np.float64
+    assert data["y"].tolist() == [0, 1, 2, 3]
+    climb.pair = replace(climb.pair, data={side: {"y": np.zeros(4), "other": 3} for side in SIDES})
+    with pytest.raises(InputError, match="no argument is exactly its values"):
+        replaceable(climb, "pyro")

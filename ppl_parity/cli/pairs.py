@@ -1,0 +1,62 @@
+"""Which pair a command means: the shipped mixture on some data, a file, a module, or models in files of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ppl_parity.errors import InputError
+
+if TYPE_CHECKING:
+    from ppl_parity.pairs import Pair
+    from ppl_parity.sides import Side
+
+SHIPPED = "mixture"
+BACKENDS = ("pyro", "numpyro")  # the original first
+
+
+def shipped(asked: Mapping[str, Any]) -> Pair | None:
+    """The mixture on the data that were asked for; None for a pair of the user's own."""
+    if asked["pair"] != SHIPPED or asked.get("pyro") or asked.get("numpyro"):
+        return None
+    from ppl_parity.cli import inputs
+    from ppl_parity.cli.job import HYPERPARAMETERS
+    from ppl_parity.errors import one_of
+    from ppl_parity.pairs import Pair
+    from ppl_parity.references import MixtureReference
+    from ppl_parity.spec import FORMULATIONS
+
+    one_of("--formulation", asked["formulation"], FORMULATIONS)
+    given = inputs.hyperparameters(*(asked[name] for name in HYPERPARAMETERS))
+    dataset, spec = inputs.data_and_spec(
+        asked["data"] or "old-faithful", asked["standardize"], asked["dim"], given
+    )
+    reference = MixtureReference(spec, asked["formulation"])
+    return Pair(
+        name=f"mixture on {dataset.name}",
+        models=dict.fromkeys(BACKENDS, reference),
+        data={side: {"x": dataset.x} for side in BACKENDS},
+    )
+
+
+def described(asked: Mapping[str, Any], sides: Mapping[str, Side]) -> Pair:
+    """A pair of the user's own: from one file or module, or each model from a file of its own.
+
+    Args:
+        asked: the command's options.
+        sides: the processes that are open; a model of another side is not asked for.
+    """
+    from ppl_parity.loading import load_pair, load_parts
+
+    given = {side: asked.get(side) for side in BACKENDS}
+    if not any(given.values()):
+        return load_pair(asked["pair"], sides)
+    if asked["pair"] != SHIPPED:
+        raise InputError(
+            f"A pair must be one file, or separate files; got {asked['pair']!r} and these as well."
+        )
+    parts = {f"--{side}": given[side] for side in sides} | {"--data": asked["data"]}
+    missing = [option for option, value in parts.items() if not value]
+    if missing:
+        raise InputError(f"A pair in separate files needs {', '.join(missing)} as well, as FILE:NAME.")
+    return load_parts({side: str(given[side]) for side in BACKENDS if side in sides}, asked["data"], sides)

@@ -1,0 +1,102 @@
+"""What is computed from posterior draws: the log density, and replicates of the data.
+
+Each costs a call of a program, so it is computed for a thinned part of the draws, once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ppl_parity.contract import Arrays
+from ppl_parity.errors import InputError
+from ppl_parity.ladder.context import SIDES, Context, is_discrete
+from ppl_parity.ladder.sampling import Chains
+from ppl_parity.ladder.together import Refused, together
+from ppl_parity.sides import SideError
+from ppl_parity.statistics.selection import select
+
+PER_ROUND = 1600  # draws of a side in a first round, about a millisecond each; later rounds keep the stride
+PREDICTIVE_SCALARS = 40
+
+
+@dataclass
+class Derived:
+    """Series of derived quantities, side -> (C, S', Q), and how far the draws have been worked through."""
+
+    log_density: dict[str, np.ndarray] = field(default_factory=dict)
+    predictive: dict[str, np.ndarray] = field(default_factory=dict)
+    predictive_names: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
+    stride: dict[str, int] = field(default_factory=dict)
+    seen: dict[str, int] = field(default_factory=dict)
+
+    def extend(self, context: Context, chains: Chains) -> None:
+        """Work through the draws that are new.
+
+        The log density of both sides' draws is one side's, so that it is one function of the draws; where
+        the latent sites differ there is no such function, and replicates of the data are compared instead.
+        """
+        new: dict[str, Arrays] = {}
+        for side in SIDES:
+            total = chains.num_draws(side)
+            if side not in self.stride:
+                num_chains = next(iter(chains.draws[side].values())).shape[0]
+                self.stride[side] = max(1, total * num_chains // PER_ROUND)
+            rows = np.arange(self.seen.get(side, 0), total, self.stride[side])
+            self.seen[side] = int(rows[-1]) + self.stride[side] if len(rows) else self.seen.get(side, 0)
+            new[side] = {name: value[:, rows] for name, value in chains.draws[side].items()}
+        if context.reparameterised:
+            self._replicate(context, new, chains.rounds)
+        else:
+            self._evaluate(context, new)
+
+    def _evaluate(self, context: Context, new: dict[str, Arrays]) -> None:
+        latent = [
+            n for n, s in context.sites[context.asked].items() if s.kind == "latent" and not is_discrete(s)
+        ]
+        for side in SIDES:
+            given = context.pair.to_side(context.asked, {name: new[side][name] for name in latent})
+            shape = next(iter(given.values())).shape[:2]
+            values = np.empty((*shape, 1))
+            for index in np.ndindex(*shape):
+                try:
+                    point = {name: value[index] for name, value in given.items()}
+                    values[(*index, 0)] = context.programs[context.asked].log_density(point)
+                except (InputError, SideError):
+                    values[(*index, 0)] = np.nan
+            self.log_density[side] = _joined(self.log_density.get(side), values)
+
+    def _replicate(self, context: Context, new: dict[str, Arrays], round_: int) -> None:
+        def work(side: str) -> Arrays:
+            latent = [n for n, s in context.sites[side].items() if s.kind == "latent" and n in new[side]]
+            flat = {name: _flat(new[side][name]) for name in latent}
+            seed = context.settings.seed + 1000 * round_ + SIDES.index(side)
+            draws = context.programs[side].predictive_samples(context.pair.to_side(side, flat), seed=seed)
+            return context.pair.from_side(side, draws)
+
+        try:
+            drawn = together(work)
+        except Refused:
+            return  # the quantities that both sides have are compared all the same
+        common = {
+            name: drawn["pyro"][name].shape[1:]
+            for name in drawn["pyro"]
+            if name in drawn["numpyro"] and drawn["numpyro"][name].shape[1:] == drawn["pyro"][name].shape[1:]
+        }
+        if not common:
+            return
+        selection = select(common, PREDICTIVE_SCALARS)
+        self.predictive_names = selection.names()
+        for side in SIDES:
+            shape = next(iter(new[side].values())).shape[:2]
+            values = selection.columns(drawn[side], 1).reshape(*shape, -1)
+            self.predictive[side] = _joined(self.predictive.get(side), values)
+
+
+def _joined(old: np.ndarray | None, new: np.ndarray) -> np.ndarray:
+    return new if old is None else np.concatenate([old, new], axis=1)
+
+
+def _flat(value: np.ndarray) -> np.ndarray:
+    return value.reshape(-1, *value.shape[2:])

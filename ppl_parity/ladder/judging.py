@@ -1,0 +1,226 @@
+"""From scalars to findings: a family of quantities judged together, then told site by site."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ppl_parity.findings import Finding, Verdict
+from ppl_parity.statistics.equivalence import FALSE_SAME, Comparison, decide, moments
+from ppl_parity.statistics.splitting import holm, share_of_look
+
+Name = tuple[str | None, tuple[int, ...]]
+
+FUNCTIONALS = ("mean", "spread")
+ORDER = {"different": 2, "unresolved": 1, "same": 0}
+
+
+@dataclass
+class Block:
+    """Scalars that were drawn alike, and what else is known of them.
+
+    Attributes:
+        label: where they come from, for sentences: ``posterior``, ``prior``.
+        names: (site, index) of each; site None for a quantity of the model as a whole.
+        a, b: (C, S, Q) of pyro and of numpyro.
+        usable: (Q,) whether the draws may be judged: converged, and finite.
+        extra: further p-values of each quantity, (R, Q), such as a two-sample test's.
+        independent: the draws are no chains.
+        title: what they are, where that is no site's own scalars: ``the sum of beta``.
+    """
+
+    label: str
+    names: Sequence[Name]
+    a: np.ndarray
+    b: np.ndarray
+    usable: np.ndarray
+    extra: np.ndarray | None = None
+    independent: bool = False
+    title: str | None = None
+
+
+@dataclass
+class Judged:
+    """One functional of one scalar, and what was decided of it."""
+
+    block: Block
+    site: str | None
+    index: tuple[int, ...]
+    functional: str
+    verdict: Verdict
+    difference: float
+    error: float
+    p_value: float
+    resolution: float
+    upper: float
+    scored: bool
+    by_shape: bool
+
+
+@dataclass
+class Family:
+    """All that was judged at one look."""
+
+    judged: list[Judged] = field(default_factory=list)
+    alpha: float = 0.0
+    margin: float = 0.0
+
+    def verdicts(self) -> set[str]:
+        """Those that occur."""
+        return {one.verdict for one in self.judged}
+
+
+def judge(blocks: Sequence[Block], *, alpha: float, margin: float, look: int) -> Family:
+    """Judge every quantity of all blocks as one family, under Holm.
+
+    Args:
+        blocks: what was drawn.
+        alpha: the family's false-alarm probability at this look.
+        margin: in pooled standard deviations.
+        look: which look this is; the chance of a false ``same`` is spent over looks too.
+
+    Returns:
+        A ``Family``; a quantity whose draws may not be judged is ``unresolved``.
+    """
+    family = Family([], alpha, margin)
+    blocks = [block for block in blocks if len(block.names)]
+    if not blocks:
+        return family
+    tested = [_test(block) for block in blocks]
+    p_values = [p for _, _, p in tested]
+    adjusted = np.split(
+        holm(np.concatenate([p.ravel() for p in p_values])), np.cumsum([p.size for p in p_values])
+    )
+    for block, (comparisons, scored, p), flat in zip(blocks, tested, adjusted, strict=False):
+        rows = flat.reshape(p.shape)
+        # A test of the whole distribution speaks for the first functional, so that it is told once.
+        own, rows[0] = rows[0].copy(), np.min(np.delete(rows, 1, axis=0), axis=0)
+        for functional, comparison, row in zip(FUNCTIONALS, comparisons, rows, strict=False):
+            decision = decide(
+                comparison,
+                row,
+                alpha=alpha,
+                margin=margin,
+                num_tests=sum(p.size for p in p_values),
+                false_same=share_of_look(FALSE_SAME, look),
+            )
+            family.judged += [
+                Judged(
+                    block,
+                    site,
+                    index,
+                    functional,
+                    str(decision.verdict[q]),  # type: ignore[arg-type]
+                    float(comparison.difference[q]),
+                    float(comparison.error[q]),
+                    float(row[q]),
+                    float(decision.resolution[q]),
+                    float(decision.upper[q]),
+                    bool(scored[q]),
+                    by_shape=functional == FUNCTIONALS[0] and bool(own[q] >= alpha > row[q]),
+                )
+                for q, (site, index) in enumerate(block.names)
+            ]
+    return family
+
+
+def _test(block: Block) -> tuple[tuple[Comparison, Comparison], np.ndarray, np.ndarray]:
+    """Both functionals' comparisons, NaN where unusable; which are scored; all p-values (2 + R, Q)."""
+    keep = block.usable
+    a, b = (np.where(keep, draws, 0.0) for draws in (block.a, block.b))
+    location, spread, scored = moments(a, b, independent=block.independent)
+    comparisons = tuple(
+        Comparison(*(np.where(keep, part, np.nan) for part in (c.difference, c.error, c.p_value)))
+        for c in (location, spread)
+    )
+    extra = np.empty((0, len(keep))) if block.extra is None else block.extra
+    p_values = np.stack([comparisons[0].p_value, comparisons[1].p_value, *extra])
+    return (comparisons[0], comparisons[1]), scored, p_values
+
+
+def findings(family: Family, *, reason: str, hint: str | None = None) -> Iterator[Finding]:
+    """One finding a site and functional, at its worst scalar, in the order in which the blocks came.
+
+    Args:
+        family: what ``judge`` returned.
+        reason: why what is unresolved stayed so.
+        hint: the probable cause of a difference.
+    """
+    groups: dict[tuple[int, str | None, str], list[Judged]] = {}
+    for one in family.judged:
+        groups.setdefault((id(one.block), one.site, one.functional), []).append(one)
+    for members in groups.values():
+        yield _finding(members, family, reason, hint)
+
+
+def _finding(members: list[Judged], family: Family, reason: str, hint: str | None) -> Finding:
+    worst = max(members, key=_severity)
+    block, site = worst.block, worst.site
+    of = f"{block.label} {worst.functional}"
+    what = f"The {of} of {block.title or _named(site, worst.index)}"
+    unit = "pooled standard deviations"
+    if worst.scored:
+        unit = "standard deviations of normal scores (its tails are heavy)"
+    size = abs(worst.difference)
+    if worst.verdict == "different" and worst.by_shape:
+        moved = (
+            f"its mean by {worst.difference:+.3g} {unit}"
+            if np.isfinite(size)
+            else "some draws are not finite"
+        )
+        detail = (
+            f"The {block.label} distribution of {block.title or _named(site, worst.index)} differs (two-sample "
+            f"test, adjusted p = {worst.p_value:.1e}; {moved})."
+        )
+    elif worst.verdict == "different":
+        inside = ", which is inside the margin and still no chance" if worst.upper < family.margin else ""
+        detail = (
+            f"{what} differs by {worst.difference:+.3g} {unit} (pyro minus numpyro; standard error "
+            f"{worst.error:.2g}, adjusted p = {worst.p_value:.1e}){inside}."
+        )
+    elif worst.verdict == "same":
+        if len(members) > 1 and not block.title:
+            what = f"The {of} of all {len(members)} scalars of {site!r}"
+        detail = (
+            f"{what} agrees within {max(m.upper for m in members):.2g} {unit}; the margin is "
+            f"{family.margin:g}, and {max(m.resolution for m in members):.2g} would have been seen."
+        )
+    else:
+        count = sum(one.verdict == "unresolved" for one in members)
+        some = f" ({count} of {len(members)} scalars)" if len(members) > 1 else ""
+        told = (
+            f"could differ by up to {worst.upper:.2g} {unit}, and the margin is {family.margin:g}"
+            if np.isfinite(worst.upper)
+            else "cannot be judged"
+        )
+        detail = f"{what} {told}{some}: {reason}."
+    resolution = max(one.resolution for one in members)
+    return Finding(
+        worst.verdict,
+        of,
+        detail,
+        site=site,
+        size=size if np.isfinite(size) else None,
+        resolution=resolution if np.isfinite(resolution) else None,
+        index=worst.index or None,
+        hint=hint if worst.verdict == "different" else None,
+        numbers={
+            "indices": [list(one.index) for one in members],
+            "difference": [one.difference for one in members],
+            "error": [one.error for one in members],
+            "adjusted_p": [one.p_value for one in members],
+            "margin": family.margin,
+        },
+    )
+
+
+def _severity(one: Judged) -> tuple[int, float, float]:
+    return ORDER[one.verdict], -one.p_value, one.upper if np.isfinite(one.upper) else np.inf
+
+
+def _named(site: str | None, index: tuple[int, ...]) -> str:
+    if site is None:
+        return "the model"
+    return f"{site}[{', '.join(map(str, index))}]" if index else repr(site)

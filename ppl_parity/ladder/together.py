@@ -1,0 +1,39 @@
+"""Both sides at the same time: each is a process of its own, so two threads that wait halve the wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from ppl_parity.errors import InputError
+from ppl_parity.ladder.context import SIDES
+from ppl_parity.sides import SideError
+
+
+class Refused(Exception):
+    """One side could not do what was asked of both; the message says which side, and why."""
+
+    def __init__(self, sides: dict[str, str]) -> None:
+        self.sides = sides
+        super().__init__("; ".join(sides.values()))
+
+
+def together(work: Callable[[str], Any]) -> dict[str, Any]:
+    """side -> ``work(side)``, both at once.
+
+    Raises:
+        Refused: a side refused the input, or its process failed.
+    """
+    results: dict[str, Any] = {}
+    reasons: dict[str, str] = {}
+    with ThreadPoolExecutor(len(SIDES)) as pool:
+        futures = {side: pool.submit(work, side) for side in SIDES}
+        for side, future in futures.items():
+            try:
+                results[side] = future.result()
+            except (InputError, SideError) as error:
+                reasons[side] = str(error)
+    if reasons:
+        raise Refused(reasons)
+    return results
