@@ -17,6 +17,7 @@ from typing import Any
 from scipy.stats import binomtest
 
 from ppl_parity.checking import check_file
+from ppl_parity.errors import InputError
 from ppl_parity.ladder.context import SIDES, CheckSettings
 from ppl_parity.sides import Side, SideError
 
@@ -74,12 +75,18 @@ def one(path: Path, seed: int, options: argparse.Namespace, sides: dict[str, Sid
         seed=seed, false_alarm=options.false_alarm, budget=options.budget, keep_going=True
     )
     began = time.monotonic()
-    report = check_file(str(path), sides=sides, rungs=options.rungs, settings=settings)
-    return {
+    asked = {
         "pair": path.stem,
         "seed": seed,
         "false_alarm": options.false_alarm,
         "budget": options.budget,
+    }
+    try:
+        report = check_file(str(path), sides=sides, rungs=options.rungs, settings=settings)
+    except InputError as error:  # no false alarm, and no right answer either
+        rungs = dict.fromkeys(options.rungs, "refused")
+        return asked | {"verdict": "refused", "rungs": rungs, "different": [str(error)], "seconds": 0.0}
+    return asked | {
         "verdict": report.verdict,
         "rungs": {rung.name: rung.verdict for rung in report.rungs},
         "different": [

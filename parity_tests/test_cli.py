@@ -259,7 +259,7 @@ def test_sample_then_fit(folder: Path) -> None:
     fitted = run(folder, *command.split())
     assert fitted.returncode == 0, fitted.stderr
     report = json.loads(fitted.stdout)
-    assert [row["name"] for row in report["summary"]] == ["beta[0, 0]", "beta[1, 0]", "theta[0]", "theta[1]"]
+    assert [row["name"] for row in report["summary"]] == ["theta[0]", "theta[1]", "beta[0, 0]", "beta[1, 0]"]
     names = [row["name"] for row in report["invariants"]["rows"]]
     assert names == ["mixture_mean[0]", "mixture_variance[0]", "theta_squared"]
     assert report["settings"]["num_warmup"] == 20

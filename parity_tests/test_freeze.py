@@ -72,6 +72,12 @@ def test_the_same_model_is_the_same(side: str, path: str, sides: dict[str, Side]
     assert "20 leapfrog steps" in details(report)
 
 
+def test_prior_draws_against_a_file(frozen: Frozen, pair: Pair, sides: dict[str, Side]) -> None:
+    report = against(frozen, pair, sides, rungs=("forward",), settings=CheckSettings(margin=0.5))
+    assert report.verdict == "same", details(report)
+
+
+@pytest.mark.slow
 def test_sampling_rungs_against_a_file(frozen: Frozen, pair: Pair, sides: dict[str, Side]) -> None:
     settings = CheckSettings(budget=40.0, margin=0.5)
     report = against(frozen, pair, sides, rungs=("forward", "posterior", "assignments"), settings=settings)

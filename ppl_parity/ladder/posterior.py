@@ -21,7 +21,15 @@ from ppl_parity.ladder.convergence import finding
 from ppl_parity.ladder.derived import Derived
 from ppl_parity.ladder.judging import findings
 from ppl_parity.ladder.looking import DIVERGING, Look, examine, renamed
-from ppl_parity.ladder.sampling import FIRST_DRAWS, NUM_REWARMUP, Chains, affordable, first_round, next_round
+from ppl_parity.ladder.sampling import (
+    FIRST_DRAWS,
+    NUM_REWARMUP,
+    Chains,
+    affordable,
+    first_round,
+    next_round,
+    sampled_model,
+)
 from ppl_parity.ladder.together import Refused
 from ppl_parity.statistics.equivalence import FALSE_SAME
 from ppl_parity.statistics.splitting import share_of_look
@@ -114,6 +122,15 @@ def _tell(
         count = chains.num_draws(side)
         shape = next(iter(chains.draws[side].values())).shape
         yield finding(side, look.convergence[side], look.names, f"{shape[0]} chains of {count:,} draws")
+    stand_ins = [side for side in SIDES if sampled_model(context, side) is not context.pair.models[side]]
+    if stand_ins:
+        yield Finding(
+            "same",
+            "formulation",
+            f"In {' and '.join(stand_ins)} NUTS ran on the mixture's fused formulation, whose density is that of "
+            f"the checked one at all {len(context.points)} shared points.",
+            notable=True,
+        )
     if components is not None:
         names = ", ".join(map(repr, components.axes))
         how = "declared" if components.declared else "found"
@@ -172,7 +189,7 @@ def _joint(look: Look, doubt: str | None) -> Iterator[Finding]:
         "same",
         "pooled R-hat",
         f"R-hat of all chains of both sides together is at most {look.pooled:.3f}.",
-        size=look.pooled,
+        numbers={"r_hat": look.pooled},
         notable=look.pooled > 1.01,
     )
 
