@@ -34,12 +34,18 @@ class Comparison:
 
 
 def compare(
-    quantity: str, pyro: Sequence[float], numpyro: Sequence[float], *, extra: float = 0.0
+    quantity: str,
+    pyro: Sequence[float],
+    numpyro: Sequence[float],
+    *,
+    extra: float = 0.0,
+    preferred: Sequence[bool] | None = None,
 ) -> Comparison:
     """Compare sums of a quantity at each point; ``extra`` is a library's own limit, absolute.
 
     One constant over all points, and not zero, is an offset: it changes no posterior. At least three points
-    must carry it, or it may as well be chance.
+    must carry it, or it may as well be chance. A difference is shown at one of the ``preferred`` points, if it
+    can be seen there.
     """
     a, b = np.asarray(pyro, dtype=float), np.asarray(numpyro, dtype=float)
     finite = np.isfinite(a) & np.isfinite(b)
@@ -71,7 +77,9 @@ def compare(
     if constant:
         return Comparison("different", offset, math.inf, one_sided[0], one_sided)
     # A few points may agree and most differ: the place to show is where the difference is largest.
-    worst = int(np.argmax(np.abs(difference)))
+    # At a preferred point, if it shows there: a number of ordinary size says more than one at an edge.
+    shown = (np.abs(difference) > limit) & np.asarray(preferred if preferred is not None else True)
+    worst = int(np.argmax(np.abs(np.where(shown, difference, 0.0) if shown.any() else difference)))
     return Comparison("different", offset, float(np.abs(difference[worst])), worst, one_sided)
 
 

@@ -141,7 +141,8 @@ def _compare_joint(context: Context, values: SiteLogProbs) -> Comparison:
 
 def _compare_site(context: Context, values: SiteLogProbs, name: str) -> Comparison:
     sums = [_sums(values, side, name) for side in SIDES]
-    return compare("log density", *sums, extra=_limit(context, name))
+    ordinary = [not point.name.startswith(("edge", "tail")) for point in context.points]
+    return compare("log density", *sums, extra=_limit(context, name), preferred=ordinary)
 
 
 def _blame(context: Context, values: SiteLogProbs, comparisons: dict[str, Comparison]) -> Iterator[Finding]:
