@@ -1,7 +1,7 @@
 """NUTS in both backends against the exact posterior of a handful of rows, summed over every assignment.
 
-The worst quantity, a co-clustering probability, has 0.33 effective draws a draw: 9,000 draws put its MCSE at
-1.8 % of the posterior sd. One data set is in the fast suite; ``make proofs`` runs all.
+The worst quantity has 0.33 effective draws a draw on data 3, where 9,000 draws put its MCSE at 1.8 % of the
+posterior sd, and 0.17 on data 4, which needs 17,000. One data set is in the fast suite; ``make proofs`` runs all.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from ppl_parity.arviz_compat import ess
 from ppl_parity.data import simulate
 from ppl_parity.spec import MixtureSpec, SamplerSettings
 
+NUM_DRAWS = {3: 4500, 4: 8500}  # of each of two chains, by data set
 MAX_Z = 4.0
 MAX_MCSE = 0.02  # of the posterior standard deviation
 
@@ -64,7 +65,7 @@ def exact_means(spec: MixtureSpec, x: np.ndarray) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize(("spec", "seed"), CASES)
 def test_nuts_matches_the_exact_posterior(backend: Any, spec: MixtureSpec, seed: int) -> None:
     x = simulate(spec, 8, seed=seed)["x"]
-    settings = SamplerSettings(num_draws=4500, num_warmup=500, num_chains=2, seed=1, init="prior")
+    settings = SamplerSettings(num_draws=NUM_DRAWS[seed], num_warmup=500, num_chains=2, seed=1, init="prior")
     groups, _ = backend.sample_posterior(backend.mixture(spec, "fused"), {"x": x}, settings)
     means = exact_means(spec, x)
     for name, values in invariants(spec, groups["posterior"], x).items():
