@@ -1,6 +1,7 @@
 """The NumPyro/JAX backend: it fulfils ``ppl_parity.contract.Backend`` and re-exports nothing else."""
 
-from numpyro_impl.mixture import mixture, render, responsibilities, sample_assignments, sample_mixture
+from numpyro_impl.assignments import pointwise_log_likelihood, responsibilities, sample_assignments
+from numpyro_impl.mixture import mixture, render, sample_mixture
 from numpyro_impl.nuts import fit, sample_posterior
 from numpyro_impl.program import Program
 from numpyro_impl.runtime import NAME, devices, versions
@@ -11,6 +12,7 @@ __all__ = [
     "devices",
     "fit",
     "mixture",
+    "pointwise_log_likelihood",
     "render",
     "responsibilities",
     "sample_assignments",

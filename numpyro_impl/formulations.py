@@ -79,10 +79,11 @@ class FusedMixture(dist.Distribution):
 
 
 def logits(theta, beta, x, noise_scale):
-    """l_ik = log theta_k + (beta_k . x_i - |beta_k|^2 / 2) / s^2, of shape (N, K)."""
+    """l_ik = log theta_k + (beta_k . x_i - |beta_k|^2 / 2) / s^2, of shape (..., N, K)."""
     # theta reaches 0 by underflow near a vertex; a smallest number keeps 0 * log 0 out of the gradient.
     log_theta = jnp.log(jnp.maximum(theta, jnp.finfo(theta.dtype).tiny))
-    return log_theta + (x @ beta.T - 0.5 * jnp.sum(beta**2, axis=-1)) / noise_scale**2
+    away = x @ beta.mT - 0.5 * jnp.sum(beta**2, axis=-1)[..., None, :]
+    return log_theta[..., None, :] + away / noise_scale**2
 
 
 def log_likelihood(theta, beta, x, noise_scale):

@@ -1,4 +1,4 @@
-"""The mixture as its lab would write it, with z enumerated, and what follows from it in closed form."""
+"""The mixture as its lab would write it, with z enumerated, and its samples."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
@@ -14,7 +13,7 @@ import numpyro.distributions as dist
 
 from numpyro_impl import formulations
 from numpyro_impl.program import Program
-from numpyro_impl.runtime import seed_to_rng, session, to_framework, to_numpy
+from numpyro_impl.runtime import session, to_framework
 from ppl_parity.contract import Arrays, Model
 from ppl_parity.errors import one_of
 from ppl_parity.graphs import write_graph
@@ -66,56 +65,8 @@ def sample_mixture(
     }
 
 
-def responsibilities(
-    spec: MixtureSpec,
-    theta: np.ndarray,
-    beta: np.ndarray,
-    x: np.ndarray,
-    *,
-    precision: str = "float64",
-    device: str = "cpu",
-) -> np.ndarray:
-    """See ``contract.Backend.responsibilities``."""
-    with session(precision, device):
-        theta, beta, x = (to_framework(np.asarray(a)) for a in (theta, beta, x))
-        total = jnp.zeros((len(x), spec.num_components))
-        for s in range(len(theta)):
-            total = total + _responsibilities(theta[s], beta[s], x, spec.noise_scale)
-        return to_numpy(total / len(theta))
-
-
-def sample_assignments(
-    spec: MixtureSpec,
-    theta: np.ndarray,
-    beta: np.ndarray,
-    x: np.ndarray,
-    *,
-    seed: int = 0,
-    precision: str = "float64",
-    device: str = "cpu",
-) -> np.ndarray:
-    """See ``contract.Backend.sample_assignments``."""
-    with session(precision, device):
-        theta, beta, x = (to_framework(np.asarray(a)) for a in (theta, beta, x))
-        keys = jax.random.split(seed_to_rng(seed), len(theta))
-        z = np.empty((len(theta), len(x)), dtype=np.int64)
-        for s in range(len(theta)):
-            z[s] = to_numpy(_draw_assignments(keys[s], theta[s], beta[s], x, spec.noise_scale))
-        return z
-
-
 def render(model: Model, data: Mapping[str, Any], path: str | Path) -> Path:
     """See ``contract.Backend.render``."""
     with session():
         graph = numpyro.render_model(model, model_kwargs=to_framework(dict(data)), render_distributions=True)
     return write_graph(graph, path)
-
-
-@jax.jit
-def _responsibilities(theta, beta, x, noise_scale):
-    return jax.nn.softmax(formulations.logits(theta, beta, x, noise_scale), axis=-1)
-
-
-@jax.jit
-def _draw_assignments(key, theta, beta, x, noise_scale):
-    return jax.random.categorical(key, formulations.logits(theta, beta, x, noise_scale), axis=-1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -18,7 +17,14 @@ from tqdm import tqdm
 
 from numpyro_impl.program import Program
 from numpyro_impl.runtime import NAME, seed_to_rng, synchronise, to_framework, to_numpy, versions
-from ppl_parity.completion import complete, observed_values
+from ppl_parity.chains import (
+    by_chain,
+    checked_inverse_mass,
+    fitted,
+    flattened,
+    run_attributes,
+    starting_points,
+)
 from ppl_parity.contract import Arrays, Groups, Model, Values
 from ppl_parity.errors import InputError
 from ppl_parity.spec import SamplerSettings
@@ -32,6 +38,7 @@ def sample_posterior(
     settings: SamplerSettings,
     *,
     initial_values: Values | None = None,
+    inverse_mass: np.ndarray | None = None,
     max_plate_nesting: int | None = None,
     progress: bool = False,
 ) -> tuple[Groups, dict[str, Any]]:
@@ -43,7 +50,9 @@ def sample_posterior(
         device=settings.device,
         max_plate_nesting=max_plate_nesting,
     )
-    return run_chains(program, settings, initial_values=initial_values, progress=progress)
+    return run_chains(
+        program, settings, initial_values=initial_values, inverse_mass=inverse_mass, progress=progress
+    )
 
 
 def fit(
@@ -52,14 +61,13 @@ def fit(
     settings: SamplerSettings,
     *,
     initial_values: Values | None = None,
+    inverse_mass: np.ndarray | None = None,
     max_plate_nesting: int | None = None,
     log_likelihood: bool = False,
     posterior_predictive: bool = False,
     progress: bool = False,
 ) -> Any:
     """See ``contract.Backend.fit``."""
-    from ppl_parity.posterior import to_datatree  # ArviZ is slow to import, seldom needed
-
     program = Program(
         model,
         data,
@@ -67,69 +75,51 @@ def fit(
         device=settings.device,
         max_plate_nesting=max_plate_nesting,
     )
-    groups, attributes = run_chains(program, settings, initial_values=initial_values, progress=progress)
-    groups = complete(
+    sampled = run_chains(
+        program, settings, initial_values=initial_values, inverse_mass=inverse_mass, progress=progress
+    )
+    return fitted(
         program,
-        groups,
-        observed_values(program),
-        seed=settings.seed,
+        sampled,
+        settings,
         log_likelihood=log_likelihood,
         posterior_predictive=posterior_predictive,
     )
-    return to_datatree(groups, attributes)
 
 
 def run_chains(
-    program: Program, settings: SamplerSettings, *, initial_values: Values | None, progress: bool
+    program: Program,
+    settings: SamplerSettings,
+    *,
+    initial_values: Values | None,
+    inverse_mass: np.ndarray | None,
+    progress: bool,
 ) -> tuple[Groups, dict[str, Any]]:
     """Run every chain from its own starting point; see ``contract.Backend.sample_posterior``."""
     unenumerable = sorted(set(program.discrete) - program.enumerated)
     if unenumerable:
         raise InputError(f"numpyro: NUTS needs {', '.join(unenumerable)} summed out, and it cannot be.")
-    position = starting_points(program, settings, initial_values)
+    position = starting_points(program, settings, initial_values, program.continuous)
+    inverse_mass = checked_inverse_mass(NAME, inverse_mass, position)
     with program.session():
         method, reason = chain_method(settings)
         began = time.perf_counter()
-        draws = _sample(program, settings, to_framework(position), method, progress)
+        draws = _sample(
+            program, settings, to_framework(position), to_framework(inverse_mass), method, progress
+        )
         seconds = time.perf_counter() - began
     unconstrained, stats = draws
-    flat = {name: value.reshape(-1, *value.shape[2:]) for name, value in unconstrained.items()}
-    shape = (settings.num_chains, settings.num_draws)
-    posterior = {
-        name: value.reshape(*shape, *value.shape[1:]) for name, value in program.constrain_draws(flat).items()
-    }
-    explicit = initial_values is not None and settings.init != "kmeans"
-    attributes = {
-        "backend": NAME,
-        "versions": json.dumps(versions()),
-        "settings": json.dumps(settings.as_dict() | ({"init": "explicit"} if explicit else {})),
-        "precision": settings.precision,
-        "device": settings.device,
-        "chain_method": method,
-        "chain_method_reason": reason,
-        "sampling_seconds": seconds,
-    }
+    posterior = by_chain(program.constrain_draws(flattened(unconstrained)), settings)
+    attributes = run_attributes(
+        settings,
+        initial_values,
+        versions(),
+        backend=NAME,
+        chain_method=method,
+        chain_method_reason=reason,
+        sampling_seconds=seconds,
+    )
     return {"posterior": posterior, "sample_stats": stats}, attributes
-
-
-def starting_points(program: Program, settings: SamplerSettings, initial_values: Values | None) -> Arrays:
-    """Unconstrained starting points, (num_chains, ...) a site: the given ones, or by strategy."""
-    if initial_values is None:
-        if settings.init == "kmeans":
-            raise InputError(
-                "The start 'kmeans' belongs to the mixture; ppl_parity.starts computes its values."
-            )
-        return program.initial(settings.init, num_chains=settings.num_chains, seed=settings.seed)
-    chains = []
-    for chain in range(settings.num_chains):
-        for name, value in initial_values.items():
-            if len(value) != settings.num_chains:
-                raise InputError(
-                    f"Starting values of {name!r} must be given for {settings.num_chains} chains; "
-                    f"got {len(value)}."
-                )
-        chains.append(program.unconstrain({n: np.asarray(v)[chain] for n, v in initial_values.items()}))
-    return {name: np.stack([point[name] for point in chains]) for name in program.continuous}
 
 
 def chain_method(settings: SamplerSettings) -> tuple[str, str]:
@@ -150,29 +140,36 @@ def chain_method(settings: SamplerSettings) -> tuple[str, str]:
 
 
 def _sample(
-    program: Program, settings: SamplerSettings, position: dict[str, Any], method: str, progress: bool
+    program: Program,
+    settings: SamplerSettings,
+    position: dict[str, Any],
+    inverse_mass: Any,
+    method: str,
+    progress: bool,
 ) -> tuple[Arrays, Arrays]:
     total = settings.num_warmup + settings.num_draws
     keys = jax.random.split(seed_to_rng(settings.seed), settings.num_chains)
     arrays = program.arrays
 
-    def kernel(arrays, key, position):
+    def kernel(arrays, inverse_mass, key, position):
         nuts = NUTS(
             potential_fn=functools.partial(program.potential_function, arrays),
             target_accept_prob=settings.target_accept,
             max_tree_depth=settings.max_tree_depth,
-            dense_mass=settings.dense_mass,
+            dense_mass=settings.dense_mass if inverse_mass is None else inverse_mass.ndim == 2,
+            inverse_mass_matrix=inverse_mass,
+            adapt_mass_matrix=settings.adapt_mass,
         )
         return nuts, nuts.init(key, settings.num_warmup, position, (), {})
 
-    def start(arrays, key, position):
-        _, state = kernel(arrays, key, position)
+    def start(arrays, inverse_mass, key, position):
+        _, state = kernel(arrays, inverse_mass, key, position)
         empty = jax.tree.map(lambda v: jnp.zeros((settings.num_draws, *v.shape), v.dtype), _record(state))
         return state, empty
 
-    def advance(arrays, begin, end, state, kept):
+    def advance(arrays, inverse_mass, begin, end, state, kept):
         # The kernel's update functions exist only after its init; the state made here is dropped.
-        nuts, _ = kernel(arrays, state.rng_key, state.z)
+        nuts, _ = kernel(arrays, inverse_mass, state.rng_key, state.z)
 
         def iterate(i, carry):
             state, kept = carry
@@ -184,19 +181,19 @@ def _sample(
 
         return jax.lax.fori_loop(begin, end, iterate, (state, kept))
 
-    key = ("nuts", method, len(jax.local_devices()), replace(settings, seed=0))
+    key = ("nuts", method, len(jax.local_devices()), np.ndim(inverse_mass), replace(settings, seed=0))
     if key not in program.compiled:
         program.compiled[key] = tuple(
             jax.jit(_over_chains(function, method, settings.num_chains, num_shared=num_shared))
-            for function, num_shared in ((start, 1), (advance, 3))
+            for function, num_shared in ((start, 2), (advance, 4))
         )
     start, advance = program.compiled[key]
-    state, kept = start(arrays, keys, position)
+    state, kept = start(arrays, inverse_mass, keys, position)
     stride = max(1, total // NUM_REPORTS) if progress else total
     with tqdm(total=total, disable=not progress, desc=f"numpyro, {settings.num_chains} chains") as bar:
         for begin in range(0, total, stride):
             end = min(begin + stride, total)
-            state, kept = advance(arrays, jnp.asarray(begin), jnp.asarray(end), state, kept)
+            state, kept = advance(arrays, inverse_mass, jnp.asarray(begin), jnp.asarray(end), state, kept)
             if progress:
                 synchronise(state)
             bar.update(end - begin)

@@ -81,6 +81,11 @@ def test_responsibilities(backend: Any, case: Case) -> None:
     close(program.discrete_marginals({"theta": case.theta, "beta": case.beta})["z"], expected)
 
 
+def test_pointwise_log_likelihood(backend: Any, case: Case) -> None:
+    rows = backend.pointwise_log_likelihood(case.spec, case.theta[None], case.beta[None], case.x)
+    close(rows[0], reference.pointwise_log_density(case.spec, case.theta, case.beta, case.x))
+
+
 def test_mean_responsibilities_are_the_mean_over_draws(backend: Any) -> None:
     case = CASES[0]
     theta, beta = np.stack([case.theta, case.theta[::-1]]), np.stack([case.beta, case.beta + 0.3])

@@ -343,6 +343,26 @@ class Backend(Protocol):
         ...
 
     @staticmethod
+    def pointwise_log_likelihood(
+        spec: MixtureSpec,
+        theta: np.ndarray,
+        beta: np.ndarray,
+        x: np.ndarray,
+        *,
+        precision: str = "float64",
+        device: str = "cpu",
+    ) -> np.ndarray:
+        """log p(x_i | theta, beta) with z summed out, for each draw and row.
+
+        Args:
+            theta: (S, K). beta: (S, K, D). x: (N, D).
+
+        Returns:
+            (S, N), in nats.
+        """
+        ...
+
+    @staticmethod
     def render(model: Model, data: Mapping[str, Any], path: str | Path) -> Path:
         """Draw the model's graph with the framework's own renderer.
 
@@ -362,6 +382,7 @@ class Backend(Protocol):
         settings: SamplerSettings,
         *,
         initial_values: Values | None = None,
+        inverse_mass: np.ndarray | None = None,
         max_plate_nesting: int | None = None,
         progress: bool = False,
     ) -> tuple[Groups, dict[str, Any]]:
@@ -370,6 +391,9 @@ class Backend(Protocol):
         Args:
             initial_values: explicit starting points, site -> (num_chains, ...) in constrained space;
                 None takes ``settings.init``.
+            inverse_mass: the inverse mass matrix that every chain starts with, (P, P) or its diagonal (P,),
+                over the P unconstrained numbers of a chain: sites in alphabetical order, each in C order.
+                None is the identity.
             progress: draw a progress bar on standard error.
 
         Returns:
@@ -389,6 +413,7 @@ class Backend(Protocol):
         settings: SamplerSettings,
         *,
         initial_values: Values | None = None,
+        inverse_mass: np.ndarray | None = None,
         max_plate_nesting: int | None = None,
         log_likelihood: bool = False,
         posterior_predictive: bool = False,

@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ppl_parity.completion import complete
+from ppl_parity.chains import by_chain
 from ppl_parity.contract import Groups, Values
 from ppl_parity.data import Dataset
-from ppl_parity.posterior import to_datatree
+from ppl_parity.posterior import MIXTURE_DIMS, to_datatree
 from ppl_parity.references import MixtureReference
 from ppl_parity.sides import Side
 from ppl_parity.spec import MixtureSpec, SamplerSettings
-from ppl_parity.starts import kmeans_start
+from ppl_parity.starts import SHORT_WARMUP, kmeans_start, mode_start
 from ppl_parity.statistics.labels import apply, relabel
 
 if TYPE_CHECKING:
     from xarray import DataTree
-
-DIMS = {
-    "theta": ["component"],
-    "beta": ["component", "dim"],
-    "z": ["row"],
-    "x": ["row", "dim"],
-    "log_likelihood/x": ["row"],
-    "responsibilities": ["row", "component"],
-}
 
 LARGEST_PER_ROW = 20_000_000  # numbers: draws x rows beyond which nothing of that size is kept unasked
 
@@ -43,6 +35,7 @@ def fit_mixture(
     log_likelihood: bool | None = None,
     assignments: bool | None = None,
     posterior_predictive: bool = False,
+    short_warmup: bool = False,
     progress: bool = False,
 ) -> DataTree:
     """Fit the mixture by NUTS, then recover z from the responsibilities.
@@ -50,12 +43,15 @@ def fit_mixture(
     Args:
         side: the backend's process.
         spec: the hyperparameters; data: what they are fitted to.
-        settings: of the sampler; ``init="kmeans"`` starts each chain from its own k-means++.
+        settings: of the sampler; ``init="mode"`` starts each chain around a posterior mode, with the mass
+            matrix that belongs there, ``init="kmeans"`` from its own k-means++.
         formulation: which density NUTS uses; what is added afterwards does not depend on it.
         initial_values: explicit starts, theta (C, K) and beta (C, K, D); they replace ``settings.init``.
         log_likelihood: keep log p(x_i | theta, beta) for every draw; None keeps it unless it is large.
         assignments: keep exact draws of z, and the mean responsibilities; None likewise.
         posterior_predictive: keep one replicate of x for every draw.
+        short_warmup: let a start that brings a good mass matrix cut ``num_warmup`` down to what the step
+            size needs.
         progress: show the sampler's progress bar.
 
     Returns:
@@ -64,31 +60,25 @@ def fit_mixture(
     """
     num_draws = settings.num_chains * settings.num_draws
     small = num_draws * data.num_data <= LARGEST_PER_ROW
-    start = "explicit values" if initial_values is not None else f"the framework's {settings.init} strategy"
-    if initial_values is None and settings.init == "kmeans":
-        initial_values, start = kmeans_start(spec, data.x, settings.num_chains, settings.seed)
+    settings, start = _start(spec, data.x, settings, initial_values, short_warmup)
     groups, attributes = side.sample_posterior(
         MixtureReference(spec, formulation),
         {"x": data.x},
         settings,
-        initial_values=initial_values,
         progress=progress,
+        **start.options,
     )
     posterior = groups["posterior"]
-    program = side.program(
-        MixtureReference(spec, "marginal"),
-        {"x": data.x},
-        precision=settings.precision,
-        device=settings.device,
-    )
-    groups = complete(
-        program,
-        groups,
-        {"x": np.asarray(data.x)},
-        seed=settings.seed,
-        log_likelihood=small if log_likelihood is None else log_likelihood,
-        posterior_predictive=posterior_predictive,
-    )
+    options: dict[str, Any] = {"precision": settings.precision, "device": settings.device}
+    flat = _flat(posterior["theta"], posterior["beta"])
+    groups |= {"observed_data": {"x": np.asarray(data.x)}}
+    if small if log_likelihood is None else log_likelihood:
+        rows = side.pointwise_log_likelihood(spec, *flat, data.x, **options)
+        groups["log_likelihood"] = by_chain({"x": rows}, settings)
+    if posterior_predictive:
+        program = side.program(MixtureReference(spec, "fused"), {"x": data.x}, **options)
+        replicates = program.predictive_samples({"theta": flat[0], "beta": flat[1]}, seed=settings.seed)
+        groups["posterior_predictive"] = by_chain(replicates, settings)
     if small if assignments is None else assignments:
         groups = _with_assignments(side, spec, data.x, settings, groups)
     left_out = [] if small else ["what has a number for each draw and row, unless asked for"]
@@ -96,14 +86,46 @@ def fit_mixture(
         "spec": json.dumps(spec.as_dict()),
         "data": json.dumps(data.summary()),
         "formulation": formulation,
-        "start": start,
+        "start": start.note,
         "left_out": json.dumps(left_out),
         "label_switching": "draws are raw; summaries relabel them",
     }
     groups["posterior"] = {
         name: groups["posterior"][name] for name in (*posterior, "z") if name in groups["posterior"]
     }
-    return to_datatree(groups, attributes, dims=DIMS)
+    return to_datatree(groups, attributes, dims=MIXTURE_DIMS)
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What a start hands to the sampler, and what it did."""
+
+    note: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+def _start(
+    spec: MixtureSpec,
+    x: np.ndarray,
+    settings: SamplerSettings,
+    initial_values: Values | None,
+    short_warmup: bool,
+) -> tuple[SamplerSettings, _Start]:
+    if initial_values is not None:
+        return settings, _Start("explicit values", {"initial_values": initial_values})
+    if settings.init == "kmeans":
+        values, note = kmeans_start(spec, x, settings.num_chains, settings.seed)
+        return settings, _Start(note, {"initial_values": values})
+    if settings.init != "mode":
+        return settings, _Start(f"the framework's {settings.init} strategy")
+    found = mode_start(spec, x, settings.num_chains, settings.seed)
+    inverse_mass = found.inverse_mass
+    if found.trusted:
+        num_warmup = min(settings.num_warmup, SHORT_WARMUP) if short_warmup else settings.num_warmup
+        settings = replace(settings, adapt_mass=False, num_warmup=num_warmup)
+    elif inverse_mass.ndim == 2 and not settings.dense_mass:
+        inverse_mass = np.diag(inverse_mass).copy()
+    return settings, _Start(found.note, {"initial_values": found.values, "inverse_mass": inverse_mass})
 
 
 def _with_assignments(

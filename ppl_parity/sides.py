@@ -149,6 +149,12 @@ class Side:
         """See ``contract.Backend.sample_assignments``."""
         return self.call("sample_assignments", spec, theta, beta, x, **options)
 
+    def pointwise_log_likelihood(
+        self, spec: MixtureSpec, theta: np.ndarray, beta: np.ndarray, x: np.ndarray, **options: Any
+    ) -> np.ndarray:
+        """See ``contract.Backend.pointwise_log_likelihood``."""
+        return self.call("pointwise_log_likelihood", spec, theta, beta, x, **options)
+
     def render(self, model: Reference, data: Mapping[str, Any], path: str | Path) -> Path:
         """See ``contract.Backend.render``."""
         return Path(self.call("render", model, dict(data), str(path)))
@@ -160,6 +166,7 @@ class Side:
         settings: SamplerSettings,
         *,
         initial_values: Values | None = None,
+        inverse_mass: np.ndarray | None = None,
         max_plate_nesting: int | None = None,
         progress: bool = False,
         timeout: float | None = None,
@@ -171,6 +178,7 @@ class Side:
             dict(data),
             settings,
             initial_values=None if initial_values is None else dict(initial_values),
+            inverse_mass=inverse_mass,
             max_plate_nesting=max_plate_nesting,
             progress=progress,
             timeout=timeout,

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from ppl_parity.errors import InputError, one_of
 
 FORMULATIONS = ("enumerated", "marginal", "fused")
-INIT_STRATEGIES = ("kmeans", "prior", "uniform")
+INIT_STRATEGIES = ("mode", "kmeans", "prior", "uniform")
 PRECISIONS = ("float32", "float64")
 CHAIN_METHODS = ("auto", "parallel", "vectorized", "sequential")
 
@@ -114,7 +114,9 @@ class SamplerSettings:
         target_accept: the mean acceptance probability that step-size adaptation aims at, in (0, 1).
         max_tree_depth: a trajectory has at most ``2**max_tree_depth - 1`` leapfrog steps.
         dense_mass: adapt a full mass matrix instead of a diagonal one.
-        init: ``kmeans`` (the mixture only), ``prior`` or ``uniform``; explicit values are given to ``fit``.
+        adapt_mass: estimate the mass matrix in warmup; if not, it stays what it was at the start.
+        init: ``mode`` or ``kmeans`` (the mixture only), ``prior`` or ``uniform``; explicit values are given
+            to ``fit``.
         precision: ``float64`` or ``float32``, for parameters, data and arithmetic alike.
         device: ``cpu`` or ``gpu``, with an optional index such as ``gpu:1``.
         chain_method: ``parallel`` (cores), ``vectorized`` (one batched program), ``sequential``, or
@@ -131,6 +133,7 @@ class SamplerSettings:
     target_accept: float = 0.8
     max_tree_depth: int = 10
     dense_mass: bool = False
+    adapt_mass: bool = True
     init: str = "uniform"
     precision: str = "float64"
     device: str = "cpu"

@@ -1,6 +1,7 @@
 """The Pyro/PyTorch backend: it fulfils ``ppl_parity.contract.Backend`` and re-exports nothing else."""
 
-from pyro_impl.mixture import mixture, render, responsibilities, sample_assignments, sample_mixture
+from pyro_impl.assignments import pointwise_log_likelihood, responsibilities, sample_assignments
+from pyro_impl.mixture import mixture, render, sample_mixture
 from pyro_impl.nuts import fit, sample_posterior
 from pyro_impl.program import Program
 from pyro_impl.runtime import NAME, devices, versions
@@ -11,6 +12,7 @@ __all__ = [
     "devices",
     "fit",
     "mixture",
+    "pointwise_log_likelihood",
     "render",
     "responsibilities",
     "sample_assignments",

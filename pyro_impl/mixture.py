@@ -1,4 +1,4 @@
-"""The mixture as its lab would write it, with z enumerated, and what follows from it in closed form."""
+"""The mixture as its lab would write it, with z enumerated, and its samples."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ppl_parity.graphs import write_graph
 from ppl_parity.spec import FORMULATIONS, MixtureSpec
 from pyro_impl import formulations
 from pyro_impl.program import Program
-from pyro_impl.runtime import seed_to_rng, session, to_framework, to_numpy
+from pyro_impl.runtime import seed_to_rng, session, to_framework
 
 
 def textbook(spec: MixtureSpec) -> Model:
@@ -65,53 +65,8 @@ def sample_mixture(
     }
 
 
-def responsibilities(
-    spec: MixtureSpec,
-    theta: np.ndarray,
-    beta: np.ndarray,
-    x: np.ndarray,
-    *,
-    precision: str = "float64",
-    device: str = "cpu",
-) -> np.ndarray:
-    """See ``contract.Backend.responsibilities``."""
-    with session(precision, device):
-        theta, beta, x = (to_framework(np.asarray(a)) for a in (theta, beta, x))
-        total = torch.zeros((len(x), spec.num_components))
-        for s in range(len(theta)):
-            total = total + _responsibilities(theta[s], beta[s], x, spec.noise_scale)
-        return to_numpy(total / len(theta))
-
-
-def sample_assignments(
-    spec: MixtureSpec,
-    theta: np.ndarray,
-    beta: np.ndarray,
-    x: np.ndarray,
-    *,
-    seed: int = 0,
-    precision: str = "float64",
-    device: str = "cpu",
-) -> np.ndarray:
-    """See ``contract.Backend.sample_assignments``."""
-    with session(precision, device), seed_to_rng(seed):
-        theta, beta, x = (to_framework(np.asarray(a)) for a in (theta, beta, x))
-        z = np.empty((len(theta), len(x)), dtype=np.int64)
-        for s in range(len(theta)):
-            z[s] = to_numpy(_draw_assignments(theta[s], beta[s], x, spec.noise_scale))
-        return z
-
-
 def render(model: Model, data: Mapping[str, Any], path: str | Path) -> Path:
     """See ``contract.Backend.render``."""
     with session(), seed_to_rng(0):
         graph = pyro.render_model(model, model_kwargs=to_framework(dict(data)), render_distributions=True)
     return write_graph(graph, path)
-
-
-def _responsibilities(theta, beta, x, noise_scale):
-    return torch.softmax(formulations.logits(theta, beta, x, noise_scale), dim=-1)
-
-
-def _draw_assignments(theta, beta, x, noise_scale):
-    return dist.Categorical(logits=formulations.logits(theta, beta, x, noise_scale)).sample()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import pickle
 import sys
@@ -18,8 +17,15 @@ import numpy as np
 import torch
 from pyro.infer import MCMC, NUTS
 
+from ppl_parity.chains import (
+    by_chain,
+    checked_inverse_mass,
+    fitted,
+    flattened,
+    run_attributes,
+    starting_points,
+)
 from ppl_parity.checks import explain
-from ppl_parity.completion import complete, observed_values
 from ppl_parity.contract import Arrays, Groups, Model, Values
 from ppl_parity.errors import InputError
 from ppl_parity.spec import SamplerSettings
@@ -35,6 +41,7 @@ def sample_posterior(
     settings: SamplerSettings,
     *,
     initial_values: Values | None = None,
+    inverse_mass: np.ndarray | None = None,
     max_plate_nesting: int | None = None,
     progress: bool = False,
 ) -> tuple[Groups, dict[str, Any]]:
@@ -46,7 +53,9 @@ def sample_posterior(
         device=settings.device,
         max_plate_nesting=max_plate_nesting,
     )
-    return run_chains(program, settings, initial_values=initial_values, progress=progress)
+    return run_chains(
+        program, settings, initial_values=initial_values, inverse_mass=inverse_mass, progress=progress
+    )
 
 
 def fit(
@@ -55,14 +64,13 @@ def fit(
     settings: SamplerSettings,
     *,
     initial_values: Values | None = None,
+    inverse_mass: np.ndarray | None = None,
     max_plate_nesting: int | None = None,
     log_likelihood: bool = False,
     posterior_predictive: bool = False,
     progress: bool = False,
 ) -> Any:
     """See ``contract.Backend.fit``."""
-    from ppl_parity.posterior import to_datatree  # ArviZ is slow to import, seldom needed
-
     program = Program(
         model,
         data,
@@ -70,20 +78,25 @@ def fit(
         device=settings.device,
         max_plate_nesting=max_plate_nesting,
     )
-    groups, attributes = run_chains(program, settings, initial_values=initial_values, progress=progress)
-    groups = complete(
+    sampled = run_chains(
+        program, settings, initial_values=initial_values, inverse_mass=inverse_mass, progress=progress
+    )
+    return fitted(
         program,
-        groups,
-        observed_values(program),
-        seed=settings.seed,
+        sampled,
+        settings,
         log_likelihood=log_likelihood,
         posterior_predictive=posterior_predictive,
     )
-    return to_datatree(groups, attributes)
 
 
 def run_chains(
-    program: Program, settings: SamplerSettings, *, initial_values: Values | None, progress: bool
+    program: Program,
+    settings: SamplerSettings,
+    *,
+    initial_values: Values | None,
+    inverse_mass: np.ndarray | None,
+    progress: bool,
 ) -> tuple[Groups, dict[str, Any]]:
     """Run every chain from its own starting point; see ``contract.Backend.sample_posterior``."""
     unenumerable = sorted(set(program.discrete) - program.enumerated)
@@ -92,47 +105,24 @@ def run_chains(
     if not program.continuous:
         raise InputError("pyro: NUTS needs a continuous latent site; the model has none.")
     method, reason = chain_method(settings)
-    position = starting_points(program, settings, initial_values)
+    position = starting_points(program, settings, initial_values, program.continuous)
+    inverse_mass = checked_inverse_mass(NAME, inverse_mass, position)
     began = time.perf_counter()
-    unconstrained, stats, method, reason = _sample(program, settings, position, method, reason, progress)
+    unconstrained, stats, method, reason = _sample(
+        program, settings, position, inverse_mass, method, reason, progress
+    )
     seconds = time.perf_counter() - began
-    flat = {name: value.reshape(-1, *value.shape[2:]) for name, value in unconstrained.items()}
-    shape = (settings.num_chains, settings.num_draws)
-    posterior = {
-        name: value.reshape(*shape, *value.shape[1:]) for name, value in program.constrain_draws(flat).items()
-    }
-    explicit = initial_values is not None and settings.init != "kmeans"
-    attributes = {
-        "backend": NAME,
-        "versions": json.dumps(versions()),
-        "settings": json.dumps(settings.as_dict() | ({"init": "explicit"} if explicit else {})),
-        "precision": settings.precision,
-        "device": settings.device,
-        "chain_method": method,
-        "chain_method_reason": reason,
-        "sampling_seconds": seconds,
-    }
+    posterior = by_chain(program.constrain_draws(flattened(unconstrained)), settings)
+    attributes = run_attributes(
+        settings,
+        initial_values,
+        versions(),
+        backend=NAME,
+        chain_method=method,
+        chain_method_reason=reason,
+        sampling_seconds=seconds,
+    )
     return {"posterior": posterior, "sample_stats": stats}, attributes
-
-
-def starting_points(program: Program, settings: SamplerSettings, initial_values: Values | None) -> Arrays:
-    """Unconstrained starting points, (num_chains, ...) a site: the given ones, or by strategy."""
-    if initial_values is None:
-        if settings.init == "kmeans":
-            raise InputError(
-                "The start 'kmeans' belongs to the mixture; ppl_parity.starts computes its values."
-            )
-        return program.initial(settings.init, num_chains=settings.num_chains, seed=settings.seed)
-    chains = []
-    for chain in range(settings.num_chains):
-        for name, value in initial_values.items():
-            if len(value) != settings.num_chains:
-                raise InputError(
-                    f"Starting values of {name!r} must be given for {settings.num_chains} chains; "
-                    f"got {len(value)}."
-                )
-        chains.append(program.unconstrain({n: np.asarray(v)[chain] for n, v in initial_values.items()}))
-    return {name: np.stack([point[name] for point in chains]) for name in program.continuous}
 
 
 def chain_method(settings: SamplerSettings) -> tuple[str, str]:
@@ -152,11 +142,19 @@ def chain_method(settings: SamplerSettings) -> tuple[str, str]:
 class _RecordingNUTS(NUTS):
     """Pyro's NUTS, which remembers of an iteration what it has in hand; it draws nothing of its own."""
 
-    def __init__(self, *args: Any, **kwargs: Any):
+    def __init__(self, *args: Any, inverse_mass: torch.Tensor | None = None, **kwargs: Any):
         super().__init__(*args, **kwargs)
+        self._given_inverse_mass = inverse_mass
         self.accept_probs: list[float] = []
         self._drops: dict[int, Any] = {}
         self._drop = self._energy = 0.0
+
+    def setup(self, warmup_steps: int, *args: Any, **kwargs: Any) -> None:
+        super().setup(warmup_steps, *args, **kwargs)
+        if self._given_inverse_mass is not None:  # Pyro has no argument for it
+            (sites,) = self.mass_matrix_adapter.mass_matrix_size
+            self.mass_matrix_adapter.inverse_mass_matrix = {sites: self._given_inverse_mass}
+            self._adapter.reset_step_size_adaptation(self.initial_params)
 
     def sample(self, params: Any) -> Any:
         self.accept_probs, self._drops, self._drop = [], {}, 0.0
@@ -189,12 +187,19 @@ class _RecordingNUTS(NUTS):
 
 
 def _sample(
-    program: Program, settings: SamplerSettings, position: Arrays, method: str, reason: str, progress: bool
+    program: Program,
+    settings: SamplerSettings,
+    position: Arrays,
+    inverse_mass: np.ndarray | None,
+    method: str,
+    reason: str,
+    progress: bool,
 ) -> tuple[Arrays, Arrays, str, str]:
     streams = np.random.SeedSequence(settings.seed).spawn(settings.num_chains)
     tasks = [
         (
             {name: np.asarray(value[chain]) for name, value in position.items()},
+            inverse_mass,
             int(stream.generate_state(1)[0]),
         )
         for chain, stream in enumerate(streams)
@@ -217,7 +222,12 @@ def _sample(
 
 
 def _run_chain(
-    program: Program, settings: SamplerSettings, position: Arrays, seed: int, progress: bool
+    program: Program,
+    settings: SamplerSettings,
+    position: Arrays,
+    inverse_mass: np.ndarray | None,
+    seed: int,
+    progress: bool,
 ) -> tuple[Arrays, Arrays]:
     records = []
 
@@ -236,7 +246,9 @@ def _run_chain(
             potential_fn=program.potential_function,
             target_accept_prob=settings.target_accept,
             max_tree_depth=settings.max_tree_depth,
-            full_mass=settings.dense_mass,
+            full_mass=settings.dense_mass if inverse_mass is None else inverse_mass.ndim == 2,
+            adapt_mass_matrix=settings.adapt_mass,
+            inverse_mass=to_framework(inverse_mass),
         )
         mcmc = MCMC(
             kernel,

@@ -46,8 +46,10 @@ def of_model(spec: MixtureSpec) -> str:
 def of_sampler(job: Job, backends: str) -> str:
     """What was asked of NUTS."""
     settings = job.settings
+    shortened = job.short_warmup and settings.init == "mode"
+    warmup = f"at most {settings.num_warmup}" if shortened else settings.num_warmup
     return (
-        f"NUTS in {backends}; {settings.num_chains} chains of {settings.num_warmup} warmup + "
+        f"NUTS in {backends}; {settings.num_chains} chains of {warmup} warmup + "
         f"{settings.num_draws} draws; {job.formulation} formulation, "
         f"{settings.precision} on {settings.device}, seed {settings.seed}"
     )
@@ -57,7 +59,11 @@ def of_run(tree: DataTree) -> str:
     """What the backend then did: how the chains ran, where they started, how long they took."""
     seconds = float(attribute(tree, "sampling_seconds"))
     method, reason = attribute(tree, "chain_method"), attribute(tree, "chain_method_reason")
-    return f"chains {method} ({reason}), from {attribute(tree, 'start')}; sampling took {seconds:.1f} s"
+    num_warmup = attribute(tree, "settings")["num_warmup"]
+    return (
+        f"chains {method} ({reason}), from {attribute(tree, 'start')}; {num_warmup} warmup iterations; "
+        f"sampling took {seconds:.1f} s"
+    )
 
 
 def of_run_json(tree: DataTree) -> dict[str, Any]:

@@ -13,7 +13,7 @@ def freeze(
     out: options.Out,
     draws: options.Draws = True,
     num_draws: options.NumDraws = 2000,
-    num_warmup: options.NumWarmup = 500,
+    num_warmup: options.NumWarmup = None,
     num_chains: options.NumChains = 4,
     seed: options.Seed = 0,
     data: options.CheckData = None,
@@ -41,7 +41,11 @@ def freeze(
     from ppl_parity.spec import SamplerSettings
 
     settings = SamplerSettings(
-        num_draws=num_draws, num_warmup=num_warmup, num_chains=num_chains, seed=seed, init="uniform"
+        num_draws=num_draws,
+        num_warmup=500 if num_warmup is None else num_warmup,
+        num_chains=num_chains,
+        seed=seed,
+        init="uniform",
     )
     outputs.check_file(out, "--out", [".npz"], force)
     described = pairs.shipped(asked)

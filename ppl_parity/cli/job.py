@@ -45,6 +45,7 @@ class Job:
     formulation: str
     log_likelihood: bool | None
     posterior_predictive: bool
+    short_warmup: bool
 
     @classmethod
     def of(cls, asked: Mapping[str, Any]) -> Job:
@@ -57,7 +58,7 @@ class Job:
         given = inputs.hyperparameters(*(asked[name] for name in HYPERPARAMETERS))
         data, spec = inputs.data_and_spec(asked["data"], asked["standardize"], asked["dim"], given)
         settings, initial_values = inputs.starts(
-            asked["init"], spec, {name: asked[name] for name in SETTINGS}
+            asked["init"], spec, {name: asked[name] for name in SETTINGS if asked[name] is not None}
         )
         return cls(
             data,
@@ -67,6 +68,7 @@ class Job:
             asked["formulation"],
             asked["log_likelihood"],
             asked["posterior_predictive"],
+            short_warmup=asked["num_warmup"] is None,
         )
 
     def run(self, side: Side) -> DataTree:
@@ -82,6 +84,7 @@ class Job:
             initial_values=self.initial_values,
             log_likelihood=self.log_likelihood,
             posterior_predictive=self.posterior_predictive,
+            short_warmup=self.short_warmup,
             progress=sys.stderr.isatty(),
         )
 

@@ -170,9 +170,14 @@ NumDraws = Annotated[
     ),
 ]
 NumWarmup = Annotated[
-    int,
+    int | None,
     _option(
-        "--num-warmup", panel=SAMPLER, parser=_integer, metavar="W", help="Adaptation iterations before them."
+        "--num-warmup",
+        panel=SAMPLER,
+        parser=_integer,
+        metavar="W",
+        help="Adaptation iterations before them; in a fit, default 1000, or 100 after --init mode where that "
+        "start brings its mass matrix.",
     ),
 ]
 NumChains = Annotated[

@@ -1,0 +1,96 @@
+"""What a fit's draws say of the rows, in closed form: whose they are, and how likely they were."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from numpyro_impl.formulations import logits
+from numpyro_impl.runtime import seed_to_rng, session, to_framework, to_numpy
+from ppl_parity.spec import MixtureSpec
+
+NUMBERS = 1 << 20  # of logits at a time: draws are taken in blocks of what fits
+
+
+def responsibilities(
+    spec: MixtureSpec,
+    theta: np.ndarray,
+    beta: np.ndarray,
+    x: np.ndarray,
+    *,
+    precision: str = "float64",
+    device: str = "cpu",
+) -> np.ndarray:
+    """See ``contract.Backend.responsibilities``."""
+    with session(precision, device):
+        draws = to_framework((np.asarray(theta), np.asarray(beta)))
+
+        @jax.jit
+        def mean(draws, x):
+            def add(total, draw):
+                theta, beta = draw
+                return total + jax.nn.softmax(logits(theta, beta, x, spec.noise_scale), axis=-1), None
+
+            zero = jnp.zeros((len(x), spec.num_components))
+            return jax.lax.scan(add, zero, draws)[0] / len(draws[0])
+
+        return to_numpy(mean(draws, to_framework(np.asarray(x))))
+
+
+def sample_assignments(
+    spec: MixtureSpec,
+    theta: np.ndarray,
+    beta: np.ndarray,
+    x: np.ndarray,
+    *,
+    seed: int = 0,
+    precision: str = "float64",
+    device: str = "cpu",
+) -> np.ndarray:
+    """See ``contract.Backend.sample_assignments``."""
+    with session(precision, device):
+        keys = jax.random.split(seed_to_rng(seed), len(theta))
+        draws = (keys, *to_framework((np.asarray(theta), np.asarray(beta))))
+
+        def draw(x, key, theta, beta):
+            return jax.random.categorical(key, logits(theta, beta, x, spec.noise_scale), axis=-1)
+
+        return _each(draw, spec, draws, to_framework(np.asarray(x))).astype(np.int64)
+
+
+def pointwise_log_likelihood(
+    spec: MixtureSpec,
+    theta: np.ndarray,
+    beta: np.ndarray,
+    x: np.ndarray,
+    *,
+    precision: str = "float64",
+    device: str = "cpu",
+) -> np.ndarray:
+    """See ``contract.Backend.pointwise_log_likelihood``."""
+    with session(precision, device):
+        draws = to_framework((np.asarray(theta), np.asarray(beta)))
+
+        def rows(x, theta, beta):
+            square = jnp.sum(x**2, axis=-1) / spec.noise_scale**2
+            constant = 0.5 * spec.dim * math.log(2 * math.pi * spec.noise_scale**2)
+            terms = logits(theta, beta, x, spec.noise_scale)
+            return jax.nn.logsumexp(terms, axis=-1) - 0.5 * square - constant
+
+        return _each(rows, spec, draws, to_framework(np.asarray(x)))
+
+
+def _each(function: Callable[..., Any], spec: MixtureSpec, draws: tuple[Any, ...], x: Any) -> np.ndarray:
+    """``function`` of x and of each draw, a block of draws at once."""
+    batch_size = max(1, NUMBERS // max(1, len(x) * spec.num_components))
+
+    @jax.jit
+    def all_draws(draws, x):
+        return jax.lax.map(lambda draw: function(x, *draw), draws, batch_size=batch_size)
+
+    return to_numpy(all_draws(draws, x))

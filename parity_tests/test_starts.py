@@ -1,0 +1,130 @@
+"""Where chains start: the mode is one, its curvature is right, and small or hidden clusters are found."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ppl_parity import reference
+from ppl_parity.data import load_data, simulate
+from ppl_parity.spec import MixtureSpec
+from ppl_parity.starts import kmeans_start, mode_start
+from ppl_parity.starts.information import observed_information
+from ppl_parity.starts.search import Point, em_step, one_pass, search
+
+SPEC = MixtureSpec(3, 2, [2.0, 1.0, 3.0], 0.3, [[4.0, 1.0], [1.0, 3.0]], 0.9)
+X = simulate(SPEC, 200, seed=1)["x"]
+
+
+def a_point(seed: int = 0) -> Point:
+    rng = np.random.default_rng(seed)
+    return Point(rng.dirichlet([3.0, 3.0, 3.0]), rng.normal(size=(3, 2)))
+
+
+def gradient(coordinates: np.ndarray) -> np.ndarray:
+    """Of the reference's potential; beta, then y."""
+    unconstrained = {"beta": coordinates[:6].reshape(3, 2), "theta": coordinates[6:]}
+    slope = reference.potential_gradient(SPEC, unconstrained, X)
+    return np.concatenate([slope["beta"].ravel(), slope["theta"]])
+
+
+def coordinates(spec: MixtureSpec, theta: np.ndarray, beta: np.ndarray) -> np.ndarray:
+    unconstrained = reference.unconstrain(spec, theta, beta)
+    return np.concatenate([beta.ravel(), unconstrained["theta"]])
+
+
+def test_the_pass_is_the_reference_s_potential_up_to_a_constant() -> None:
+    heights = []
+    for seed in (0, 1, 2):
+        point = a_point(seed)
+        u = reference.unconstrain(SPEC, point.theta, point.beta)
+        heights.append(one_pass(SPEC, point, X).log_target + reference.potential(SPEC, u, X))
+    np.testing.assert_allclose(heights, heights[0], rtol=1e-12)
+
+
+def test_the_information_is_the_reference_s_hessian() -> None:
+    point = a_point()
+    at, step = coordinates(SPEC, point.theta, point.beta), 1e-5
+    hessian = [(gradient(at + step * e) - gradient(at - step * e)) / (2 * step) for e in np.eye(8)]
+    found = observed_information(SPEC, point, X, np.random.default_rng(0))
+    np.testing.assert_allclose(found, hessian, atol=1e-6 * np.abs(hessian).max())
+
+
+def test_em_never_goes_down() -> None:
+    point = a_point()
+    now = one_pass(SPEC, point, X)
+    for _ in range(30):
+        point = em_step(SPEC, point, now)
+        then = one_pass(SPEC, point, X)
+        assert then.log_target >= now.log_target - 1e-9
+        now = then
+
+
+def test_the_chains_start_around_a_mode() -> None:
+    """Two posterior standard deviations away in every direction: 2 sqrt(P), on the information's own scale."""
+    spec = MixtureSpec(3, 2, 1.0, 0.0, 9.0, 0.5)
+    theta, beta = np.array([0.2, 0.3, 0.5]), np.array([[-3.0, 0.0], [3.0, 0.0], [0.0, 3.0]])
+    rng = np.random.default_rng(0)
+    x = beta[rng.choice(3, 2000, p=theta)] + 0.5 * rng.normal(size=(2000, 2))
+    start = mode_start(spec, x, 40, seed=1)
+    assert start.trusted, start.note
+    points = [coordinates(spec, t, b) for t, b in zip(*start.values.values(), strict=True)]
+    away = np.linalg.solve(np.linalg.cholesky(start.inverse_mass), (points - np.mean(points, axis=0)).T)
+    assert 1.6 < np.sqrt(np.mean(away**2)) < 2.4
+    # The mean of 40 starts, 2 / sqrt(40) sd from the mode on average, is a point where the gradient is small.
+    unconstrained = {"beta": np.mean(points, 0)[:6].reshape(3, 2), "theta": np.mean(points, 0)[6:]}
+    slope = reference.potential_gradient(spec, unconstrained, x)
+    whitened = np.linalg.cholesky(start.inverse_mass).T @ np.concatenate(
+        [slope["beta"].ravel(), slope["theta"]]
+    )
+    assert np.abs(whitened).max() < 4 * 2 / np.sqrt(40)
+
+
+def test_a_small_cluster_is_found_where_plain_kmeans_splits_a_large_one() -> None:
+    spec = MixtureSpec(4, 4, 1.0, 0.0, 9.0, 1.0)
+    sim = simulate(spec, 10_000, seed=0)
+    point = search(spec, sim["x"], np.random.default_rng(0))
+    truth = Point(sim["theta"][0] if sim["theta"].ndim == 2 else sim["theta"], sim["beta"].reshape(4, 4))
+    assert truth.theta.min() < 0.002
+    reached = one_pass(spec, point, sim["x"]).log_target
+    assert reached > one_pass(spec, truth, sim["x"]).log_target
+
+
+@pytest.mark.parametrize("name", ["old-faithful", "iris", "penguins"])
+def test_every_search_finds_one_mode_of_the_bundled_data(name: str) -> None:
+    data = load_data(name)
+    spec = data.spec()
+    heights = []
+    for seed in range(5):
+        point = search(spec, data.x, np.random.default_rng(seed))
+        heights.append(one_pass(spec, point, data.x).log_target)
+    assert np.ptp(heights) < 1.0, heights
+
+
+def test_more_components_than_rows_is_said_and_not_trusted() -> None:
+    spec = MixtureSpec(4, 1, 1.0, 0.0, 4.0, 1.0)
+    start = mode_start(spec, np.array([[0.1], [2.0]]), 2, seed=0)
+    assert "too few distinct rows" in start.note
+    assert all(np.all(np.isfinite(value)) for value in start.values.values())
+    assert np.all(np.linalg.eigvalsh(start.inverse_mass) > 0)
+
+
+def test_one_component_and_one_row() -> None:
+    spec = MixtureSpec(1, 1, 1.0, 0.0, 4.0, 1.0)
+    start = mode_start(spec, np.array([[0.7]]), 2, seed=0)
+    np.testing.assert_allclose(start.inverse_mass, [[1 / (1 / 4 + 1)]])
+    assert start.trusted
+
+
+def test_many_numbers_give_a_diagonal_mass() -> None:
+    spec = MixtureSpec(16, 20, 1.0, 0.0, 9.0, 1.0)
+    start = mode_start(spec, simulate(spec, 2000, seed=2)["x"], 1, seed=0)
+    assert start.inverse_mass.shape == (16 * 21 - 1,)
+
+
+def test_the_same_seed_gives_the_same_start() -> None:
+    first, second = (mode_start(SPEC, X, 2, seed=3) for _ in range(2))
+    np.testing.assert_array_equal(first.values["beta"], second.values["beta"])
+    values, _ = kmeans_start(SPEC, X, 2, seed=3)
+    again, _ = kmeans_start(SPEC, X, 2, seed=3)
+    np.testing.assert_array_equal(values["beta"], again["beta"])

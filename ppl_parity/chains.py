@@ -1,0 +1,110 @@
+"""What both samplers do around NUTS itself: where chains start, and what is made of their draws."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ppl_parity.completion import complete, observed_values
+from ppl_parity.contract import Arrays, Groups, Program, Values
+from ppl_parity.errors import InputError
+from ppl_parity.spec import SamplerSettings
+
+
+def starting_points(
+    program: Program, settings: SamplerSettings, initial_values: Values | None, continuous: list[str]
+) -> Arrays:
+    """Unconstrained starting points, (num_chains, ...) a site: the given ones, or by strategy.
+
+    Raises:
+        InputError: the strategy is one of the mixture's, or values are not given for every chain.
+    """
+    if initial_values is None:
+        if settings.init in ("mode", "kmeans"):
+            raise InputError(
+                f"The start {settings.init!r} belongs to the mixture; ppl_parity.starts computes its values."
+            )
+        return program.initial(settings.init, num_chains=settings.num_chains, seed=settings.seed)
+    for name, value in initial_values.items():
+        if len(value) != settings.num_chains:
+            raise InputError(
+                f"Starting values of {name!r} must be given for {settings.num_chains} chains; got {len(value)}."
+            )
+    chains = [
+        program.unconstrain({name: np.asarray(value)[chain] for name, value in initial_values.items()})
+        for chain in range(settings.num_chains)
+    ]
+    return {name: np.stack([point[name] for point in chains]) for name in continuous}
+
+
+def checked_inverse_mass(backend: str, inverse_mass: Any, position: Values) -> np.ndarray | None:
+    """The given inverse mass, (P,) or (P, P), for the P unconstrained numbers of one chain; None as it is.
+
+    Raises:
+        InputError: its shape is another one, or it is not symmetric positive definite.
+    """
+    if inverse_mass is None:
+        return None
+    given = np.asarray(inverse_mass, dtype=np.float64)
+    size = sum(int(np.prod(np.shape(value)[1:])) for value in position.values())
+    if given.shape not in ((size,), (size, size)):
+        raise InputError(
+            f"{backend}: the inverse mass must have shape ({size},) or ({size}, {size}), for as many "
+            f"unconstrained numbers; got {given.shape}."
+        )
+    smallest = np.min(given) if given.ndim == 1 else np.min(np.linalg.eigvalsh(given))
+    symmetric = given.ndim == 1 or np.allclose(given, given.T, rtol=1e-8, atol=0)
+    if not (np.all(np.isfinite(given)) and symmetric and smallest > 0):
+        raise InputError(f"{backend}: the inverse mass must be symmetric and positive definite.")
+    return given
+
+
+def by_chain(flat: Values, settings: SamplerSettings) -> Arrays:
+    """(chains x draws, ...) as (chains, draws, ...)."""
+    shape = (settings.num_chains, settings.num_draws)
+    return {name: value.reshape(*shape, *value.shape[1:]) for name, value in flat.items()}
+
+
+def flattened(draws: Values) -> Arrays:
+    """(chains, draws, ...) as (chains x draws, ...)."""
+    return {name: value.reshape(-1, *value.shape[2:]) for name, value in draws.items()}
+
+
+def run_attributes(
+    settings: SamplerSettings, initial_values: Values | None, versions: Mapping[str, str], **run: Any
+) -> dict[str, Any]:
+    """What lets a run be repeated; ``run`` is what only the backend knows of it."""
+    explicit = initial_values is not None and settings.init not in ("mode", "kmeans")
+    return {
+        "versions": json.dumps(dict(versions)),
+        "settings": json.dumps(settings.as_dict() | ({"init": "explicit"} if explicit else {})),
+        "precision": settings.precision,
+        "device": settings.device,
+        **run,
+    }
+
+
+def fitted(
+    program: Program,
+    sampled: tuple[Groups, dict[str, Any]],
+    settings: SamplerSettings,
+    *,
+    log_likelihood: bool,
+    posterior_predictive: bool,
+) -> Any:
+    """What was sampled, completed, as a DataTree."""
+    from ppl_parity.posterior import to_datatree  # ArviZ is slow to import, seldom needed
+
+    groups, attributes = sampled
+    groups = complete(
+        program,
+        groups,
+        observed_values(program),
+        seed=settings.seed,
+        log_likelihood=log_likelihood,
+        posterior_predictive=posterior_predictive,
+    )
+    return to_datatree(groups, attributes)
