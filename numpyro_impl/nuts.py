@@ -105,6 +105,7 @@ def run_chains(
         "settings": json.dumps(settings.as_dict() | ({"init": "explicit"} if explicit else {})),
         "precision": settings.precision,
         "device": settings.device,
+        "kernel": program.kernel,
         "chain_method": method,
         "chain_method_reason": reason,
         "sampling_seconds": seconds,
