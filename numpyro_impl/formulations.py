@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from typing import Any, ClassVar
 
@@ -12,6 +11,7 @@ import numpyro
 import numpyro.distributions as dist
 from numpyro.distributions import constraints
 
+from numpyro_impl import kernels
 from numpyro_impl.runtime import to_framework
 from ppl_parity.contract import Model
 from ppl_parity.spec import MixtureSpec
@@ -39,6 +39,8 @@ def fused(spec: MixtureSpec) -> Model:
         theta, beta = sample_prior(spec)
         numpyro.sample("x", FusedMixture(theta, beta, spec.noise_scale, N), obs=x)
 
+    model.float64_parameters = True
+    model.kernel = kernels.describe
     return model
 
 
@@ -87,32 +89,19 @@ def logits(theta, beta, x, noise_scale):
 
 
 def log_likelihood(theta, beta, x, noise_scale):
-    """sum_i log p(x_i | theta, beta), differentiable once in theta and beta."""
-    # Centring keeps the two terms that the expanded square subtracts small.
-    centre = jnp.mean(x, axis=0)
+    """sum_i log p(x_i | theta, beta), differentiable in theta, beta and x."""
     log_theta = jnp.log(jnp.maximum(theta, jnp.finfo(theta.dtype).tiny))
-    return value_and_gradient(log_theta, beta - centre, x - centre, noise_scale)
+    return value_and_gradient(log_theta, beta, x, noise_scale)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(3,))
 def value_and_gradient(log_theta, beta, x, noise_scale):
     """The log likelihood; its gradient is the by-product, kept for the backward pass."""
-    return _one_pass(log_theta, beta, x, noise_scale)[0]
-
-
-def _one_pass(log_theta, beta, x, noise_scale):
-    N, D = x.shape
-    scaled = beta / noise_scale**2
-    terms = log_theta - 0.5 * jnp.sum(beta * scaled, axis=-1) + x @ scaled.T
-    rows = jax.nn.logsumexp(terms, axis=-1)
-    r = jnp.exp(terms - rows[:, None])
-    n = jnp.sum(r, axis=0)
-    constant = -0.5 * jnp.sum(x**2) / noise_scale**2 - 0.5 * N * D * math.log(2 * math.pi * noise_scale**2)
-    return constant + jnp.sum(rows), n, (r.T @ x - n[:, None] * beta) / noise_scale**2
+    return kernels.one_pass(log_theta, beta, x, noise_scale)[0]
 
 
 def _forward(log_theta, beta, x, noise_scale):
-    value, grad_log_theta, grad_beta = _one_pass(log_theta, beta, x, noise_scale)
+    value, grad_log_theta, grad_beta = kernels.one_pass(log_theta, beta, x, noise_scale)
     return value, (grad_log_theta, grad_beta, log_theta, beta, x)
 
 
@@ -121,7 +110,7 @@ def _backward(noise_scale, saved, cotangent):
     # Wanted only by a model whose x is computed; unused, the compiler drops it.
     r = jax.nn.softmax(log_theta + (x @ beta.T - 0.5 * jnp.sum(beta**2, axis=-1)) / noise_scale**2, axis=-1)
     grad_x = (r @ beta - x) / noise_scale**2
-    return cotangent * grad_log_theta, cotangent * grad_beta, cotangent * grad_x
+    return cotangent * grad_log_theta, cotangent * grad_beta, (cotangent * grad_x).astype(x.dtype)
 
 
 value_and_gradient.defvjp(_forward, _backward)

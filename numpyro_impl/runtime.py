@@ -44,8 +44,8 @@ def seed_to_rng(seed: int) -> jax.Array:
     return jax.random.PRNGKey(seed)
 
 
-def to_framework(value: Any) -> Any:
-    """NumPy arrays to JAX arrays of the session's precision; everything else as it is.
+def to_framework(value: Any, precision: str | None = None) -> Any:
+    """NumPy arrays to JAX arrays of ``precision``, or else the session's; everything else as it is.
 
     NumPy scalars become Python's, so that a count stays usable as a shape while the model is compiled.
     """
@@ -53,11 +53,11 @@ def to_framework(value: Any) -> Any:
         return value.item()
     if isinstance(value, np.ndarray):
         floating = np.issubdtype(value.dtype, np.floating)
-        return jnp.asarray(value, dtype=jnp.result_type(float) if floating else None)
+        return jnp.asarray(value, dtype=precision or jnp.result_type(float) if floating else None)
     if isinstance(value, dict):
-        return {key: to_framework(item) for key, item in value.items()}
+        return {key: to_framework(item, precision) for key, item in value.items()}
     if isinstance(value, list | tuple) and any(isinstance(item, np.ndarray) for item in value):
-        return type(value)(to_framework(item) for item in value)
+        return type(value)(to_framework(item, precision) for item in value)
     return value
 
 

@@ -48,7 +48,7 @@ class TracedModel:
     ) -> None:
         self.model, self.precision, self.device = model, precision, device
         with self.session():
-            self._leaves, self._structure = jax.tree.flatten(to_framework(dict(data)))
+            self._leaves, self._structure = jax.tree.flatten(to_framework(dict(data), self.precision))
             self._passed = [i for i, leaf in enumerate(self._leaves) if _is_argument(leaf)]
             self.arrays = [self._leaves[i] for i in self._passed]
             with explain(NAME, "the model cannot be run on these data"):
@@ -66,8 +66,19 @@ class TracedModel:
         self.compiled = self._shared()
 
     def session(self) -> AbstractContextManager[None]:
-        """This program's precision and device, for the length of a block."""
-        return session(self.precision, self.device)
+        """This program's precision and device, for the length of a block.
+
+        A model may keep its parameters, and its sums over the data, in float64 whatever the precision of
+        its data (``contract.Program``).
+        """
+        wide = getattr(self.model, "float64_parameters", False)
+        return session("float64" if wide else self.precision, self.device)
+
+    @property
+    def kernel(self) -> str:
+        """What computes the density, in words."""
+        described = getattr(self.model, "kernel", None)
+        return "the framework's own operations" if described is None else described(self.device)
 
     # What the samplers compile: pure functions of (large arrays, unconstrained values).
 

@@ -13,9 +13,11 @@ import torch
 from pyro.distributions import constraints
 from torch.distributions import biject_to
 
+from ppl_parity import native
 from ppl_parity.contract import Model
 from ppl_parity.errors import InputError
 from ppl_parity.spec import MixtureSpec
+from pyro_impl import kernels
 from pyro_impl.runtime import to_framework
 
 
@@ -41,39 +43,68 @@ def fused(spec: MixtureSpec) -> Model:
         theta, beta = sample_prior(spec)
         pyro.sample("x", FusedMixture(theta, beta, spec.noise_scale, N), obs=x)
 
+    model.float64_parameters = True
+    model.kernel = kernels.describe
     # Pyro runs the program again for each gradient, which costs more than the arithmetic; NumPyro compiles it.
     model.direct_potential = partial(_direct_potential, spec)
     return model
 
 
-def _direct_potential(
-    spec: MixtureSpec, x: torch.Tensor
-) -> Callable[[dict[str, torch.Tensor]], torch.Tensor]:
+Tensors = dict[str, torch.Tensor]
+
+
+def _direct_potential(spec: MixtureSpec, x: torch.Tensor) -> Callable[[Tensors], torch.Tensor]:
     """u -> U(u) of the fused program on ``x``, without running the program."""
     alpha, prior_mean = to_framework(spec.concentration), to_framework(spec.prior_mean)
     scale_tril = torch.linalg.cholesky(to_framework(spec.prior_cov))
-    whiten = torch.linalg.inv(scale_tril).T
-    constant = (
+    whiten = torch.linalg.inv(scale_tril).contiguous()
+    constant = float(
         torch.lgamma(alpha.sum())
         - torch.lgamma(alpha).sum()
         - spec.num_components
         * (torch.log(torch.diagonal(scale_tril)).sum() + 0.5 * spec.dim * math.log(2 * math.pi))
     )
-    centre = torch.mean(x, dim=0)
-    centred = x - centre
+    if kernels.cpu.usable(x):
+        x = x.contiguous()
+        mixture = kernels.cpu.mixture_call(x, spec.num_components, spec.noise_scale)
+        call = native.PotentialCall(
+            mixture, alpha.data_ptr(), prior_mean.data_ptr(), whiten.data_ptr(), constant
+        )
+        kept = (x, alpha, prior_mean, whiten)  # whose addresses the call holds
+        return lambda u: _NativePotential.apply(u["theta"], u["beta"], call, kept)
     to_simplex = biject_to(constraints.simplex)
 
-    def potential(u: dict[str, torch.Tensor]) -> torch.Tensor:
+    def potential(u: Tensors) -> torch.Tensor:
         theta = to_simplex(u["theta"])
         log_theta = torch.log(torch.clamp(theta, min=torch.finfo(theta.dtype).tiny))
         log_prior = torch.sum((alpha - 1) * log_theta) - 0.5 * torch.sum(
-            ((u["beta"] - prior_mean) @ whiten) ** 2
+            ((u["beta"] - prior_mean) @ whiten.T) ** 2
         )
         jacobian = to_simplex.log_abs_det_jacobian(u["theta"], theta)
-        likelihood = value_and_gradient.apply(log_theta, u["beta"] - centre, centred, spec.noise_scale)
+        likelihood = value_and_gradient.apply(log_theta, u["beta"], x, spec.noise_scale)
         return -(constant + log_prior + jacobian + likelihood)
 
     return potential
+
+
+class _NativePotential(torch.autograd.Function):
+    """The whole potential and its gradient in one call: at a few hundred rows, torch's own calls are the cost."""
+
+    @staticmethod
+    def forward(ctx, y, beta, call, kept):
+        y, beta = y.detach().to(torch.float64).contiguous(), beta.detach().to(torch.float64).contiguous()
+        value, grad_y, grad_beta = torch.empty((), dtype=y.dtype), torch.empty_like(y), torch.empty_like(beta)
+        addresses = (tensor.data_ptr() for tensor in (y, beta, value, grad_y, grad_beta))
+        native.potential(call, *addresses)
+        ctx.save_for_backward(grad_y, grad_beta, y, beta)
+        return value
+
+    @staticmethod
+    def backward(ctx, cotangent):  # type: ignore[override]
+        grad_y, grad_beta, y, beta = ctx.saved_tensors
+        if torch.is_grad_enabled():  # a second derivative is being prepared
+            grad_y, grad_beta = _FirstOnly.apply(grad_y, y), _FirstOnly.apply(grad_beta, beta)
+        return cotangent * grad_y, cotangent * grad_beta, None, None
 
 
 def sample_prior(spec: MixtureSpec):
@@ -120,11 +151,9 @@ def logits(theta, beta, x, noise_scale):
 
 
 def log_likelihood(theta, beta, x, noise_scale):
-    """sum_i log p(x_i | theta, beta), differentiable once in theta and beta."""
-    # Centring keeps the two terms that the expanded square subtracts small.
-    centre = torch.mean(x, dim=0)
+    """sum_i log p(x_i | theta, beta), differentiable once in theta, beta and x."""
     log_theta = torch.log(torch.clamp(theta, min=torch.finfo(theta.dtype).tiny))
-    return value_and_gradient.apply(log_theta, beta - centre, x - centre, noise_scale)
+    return value_and_gradient.apply(log_theta, beta, x, noise_scale)
 
 
 class value_and_gradient(torch.autograd.Function):
@@ -132,7 +161,7 @@ class value_and_gradient(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, log_theta, beta, x, noise_scale):
-        value, grad_log_theta, grad_beta = _one_pass(log_theta, beta, x, noise_scale)
+        value, grad_log_theta, grad_beta = kernels.one_pass(log_theta, beta, x, noise_scale)
         ctx.save_for_backward(grad_log_theta, grad_beta, log_theta, beta, x)
         ctx.noise_scale = noise_scale
         return value
@@ -140,12 +169,16 @@ class value_and_gradient(torch.autograd.Function):
     @staticmethod
     def backward(ctx, cotangent):  # type: ignore[override]
         grad_log_theta, grad_beta, log_theta, beta, x = ctx.saved_tensors
-        grad_log_theta = _FirstOnly.apply(grad_log_theta, log_theta)
-        grad_beta = _FirstOnly.apply(grad_beta, beta)
+        if torch.is_grad_enabled():  # a second derivative is being prepared
+            grad_log_theta = _FirstOnly.apply(grad_log_theta, log_theta)
+            grad_beta = _FirstOnly.apply(grad_beta, beta)
         grad_x = None
         if ctx.needs_input_grad[2]:  # wanted only by a model whose x is computed
-            r = torch.softmax(_terms(log_theta, beta, x, ctx.noise_scale), dim=0)
-            grad_x = cotangent * (r.T @ beta - x) / ctx.noise_scale**2
+            variance = ctx.noise_scale**2
+            wide = x.to(beta.dtype)
+            terms = log_theta + (wide @ beta.T - 0.5 * torch.sum(beta**2, dim=-1)) / variance
+            grad_x = cotangent * (torch.softmax(terms, dim=-1) @ beta - wide) / variance
+            grad_x = grad_x.to(x.dtype)
         return cotangent * grad_log_theta, cotangent * grad_beta, grad_x, None
 
 
@@ -162,23 +195,3 @@ class _FirstOnly(torch.autograd.Function):
             "pyro: the fused mixture has a first derivative only; take the enumerated or the marginal "
             "formulation for a second one."
         )
-
-
-def _one_pass(log_theta, beta, x, noise_scale):
-    N, D = x.shape
-    terms = _terms(log_theta, beta, x, noise_scale)
-    # In place, and summed in float64: passes over memory are what this costs, and N is large.
-    top = torch.amax(terms, dim=0)
-    r = terms.sub_(top).exp_()
-    total = torch.sum(r, dim=0)
-    r.div_(total)
-    n = torch.sum(r, dim=1)
-    rows = torch.sum(top.add_(total.log_()), dtype=torch.float64)
-    constant = -0.5 * torch.sum(x**2) / noise_scale**2 - 0.5 * N * D * math.log(2 * math.pi * noise_scale**2)
-    return (constant + rows).to(x.dtype), n, (r @ x - n[:, None] * beta) / noise_scale**2
-
-
-def _terms(log_theta, beta, x, noise_scale):
-    """The logits as (K, N): torch reduces over K several times faster when rows of x lie side by side."""
-    scaled = beta / noise_scale**2
-    return torch.addmm((log_theta - 0.5 * torch.sum(beta * scaled, dim=-1))[:, None], scaled, x.T)

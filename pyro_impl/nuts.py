@@ -118,6 +118,7 @@ def run_chains(
         initial_values,
         versions(),
         backend=NAME,
+        kernel=program.kernel,
         chain_method=method,
         chain_method_reason=reason,
         sampling_seconds=seconds,

@@ -71,8 +71,8 @@ def seed_to_rng(seed: int) -> Iterator[None]:
             torch.cuda.set_rng_state_all(gpus)
 
 
-def to_framework(value: Any) -> Any:
-    """NumPy arrays to tensors of the session's precision and device; everything else as it is.
+def to_framework(value: Any, precision: str | None = None) -> Any:
+    """NumPy arrays to tensors of ``precision``, or else the session's, on its device; the rest as it is.
 
     NumPy scalars become Python's, so that a count stays usable as a shape.
     """
@@ -81,13 +81,14 @@ def to_framework(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         if value.dtype.kind not in "fiub":
             return value
+        floating = getattr(torch, precision) if precision else torch.get_default_dtype()
         # A copy, in native byte order: a model that writes into its data writes into its own.
         own = torch.from_numpy(np.array(value, dtype=value.dtype.newbyteorder("="), order="C"))
-        return own.to(torch.get_default_device(), KINDS.get(value.dtype.kind, torch.get_default_dtype()))
+        return own.to(torch.get_default_device(), KINDS.get(value.dtype.kind, floating))
     if isinstance(value, dict):
-        return {key: to_framework(item) for key, item in value.items()}
+        return {key: to_framework(item, precision) for key, item in value.items()}
     if isinstance(value, list | tuple) and any(isinstance(item, np.ndarray) for item in value):
-        return type(value)(to_framework(item) for item in value)
+        return type(value)(to_framework(item, precision) for item in value)
     return value
 
 

@@ -54,7 +54,7 @@ class TracedModel:
         self.given = dict(data)
         self.options = {"precision": precision, "device": device, "max_plate_nesting": max_plate_nesting}
         with self._running("the model cannot be run on these data"), seed_to_rng(0):
-            self.data = to_framework(dict(data))
+            self.data = to_framework(dict(data), self.precision)
             trace = self._trace({}, _Filled(_draw)(model))
             kinds = {site.name: site.kind for site in self._described(trace, frozenset())}
         nodes = {name: trace.nodes[name] for name in kinds}
@@ -84,8 +84,19 @@ class TracedModel:
         self.max_plate_nesting = max_plate_nesting if max_plate_nesting is not None else guess
 
     def session(self) -> Any:
-        """This program's precision and device, for the length of a block."""
-        return session(self.precision, self.device)
+        """This program's precision and device, for the length of a block.
+
+        A model may keep its parameters, and its sums over the data, in float64 whatever the precision of
+        its data (``contract.Program``).
+        """
+        wide = getattr(self.model, "float64_parameters", False)
+        return session("float64" if wide else self.precision, self.device)
+
+    @property
+    def kernel(self) -> str:
+        """What computes the density, in words."""
+        described = getattr(self.model, "kernel", None)
+        return "the framework's own operations" if described is None else described(self.device)
 
     @cached_property
     def _initialized(self) -> tuple[Callable[[Tensors], torch.Tensor], dict[str, Any]]:

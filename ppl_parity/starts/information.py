@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from ppl_parity.spec import MixtureSpec
-from ppl_parity.starts.search import Point, responsibility_tiles
+from ppl_parity.starts.search import Point, responsibility_tiles, sample_rows
 
 MAX_ROWS = 20_000  # of the data; a hundredth of the information's own size is near enough for a mass matrix
 
@@ -38,7 +38,7 @@ def observed_information(
         rng: of that sample.
     """
     K, D = spec.num_components, spec.dim
-    rows = x if len(x) <= MAX_ROWS else x[np.sort(rng.choice(len(x), MAX_ROWS, replace=False))]
+    rows = sample_rows(x, MAX_ROWS, rng)
     weight = len(x) / max(len(rows), 1)
     variance = spec.noise_scale**2
     log_theta = np.log(np.maximum(point.theta, np.finfo(float).tiny))
@@ -46,7 +46,7 @@ def observed_information(
     counts, first = np.zeros(K), np.zeros((K, D))
     second = np.zeros((K, D, D))
     outer = np.zeros((K * D + K - 1, K * D + K - 1))
-    for tile, resp, _ in responsibility_tiles(spec, log_theta, point.beta, np.asarray(rows, np.float64)):
+    for tile, resp, _ in responsibility_tiles(spec, log_theta, point.beta, rows):
         away = (tile[:, None, :] - point.beta) / variance
         weighted = resp[..., None] * away
         counts += resp.sum(axis=0)

@@ -50,20 +50,24 @@ def kmeans_centres(
     spec: MixtureSpec, rows: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Centres (K, D) and how many of the rows each has, (K,); components too many come from the prior."""
-    counts, num_centres = np.zeros(spec.num_components), _num_centres(spec, rows)
-    centres = rng.multivariate_normal(spec.prior_mean, spec.prior_cov, size=spec.num_components)
+    counts, num_centres, centres = (
+        np.zeros(spec.num_components),
+        _num_centres(spec, rows),
+        seeds(spec, rows, rng),
+    )
     if num_centres > 0:
-        seeds = _seeds(spec, rows, num_centres, rng)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="One of the clusters is empty")  # it keeps its seed
-            found, labels = kmeans2(rows, seeds, iter=10, minit="matrix")
+            found, labels = kmeans2(rows, centres[:num_centres], iter=20, minit="matrix")
         centres[:num_centres] = found
         counts[:num_centres] = np.bincount(labels, minlength=num_centres)
     return centres, counts
 
 
-def _seeds(spec: MixtureSpec, rows: np.ndarray, num_seeds: int, rng: np.random.Generator) -> np.ndarray:
-    """k-means++ that knows the noise: a row that no seed's cluster can explain is taken before any other.
+def seeds(spec: MixtureSpec, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Where K components begin, (K, D): rows of the data by k-means++, then draws from the prior.
+
+    This k-means++ knows the noise: a row that no seed's cluster can explain is taken before any other.
 
     A row is within ``s^2 (D + 2 sqrt(D t) + 2 t)`` of its cluster's centre but once in e^t, so what its
     squared distance has beyond that speaks for a cluster of its own, however few rows it has; plain
@@ -73,17 +77,17 @@ def _seeds(spec: MixtureSpec, rows: np.ndarray, num_seeds: int, rng: np.random.G
     """
     t = np.log(len(rows)) + 1
     explained = spec.noise_scale**2 * (spec.dim + 2 * np.sqrt(spec.dim * t) + 2 * t)
-    seeds = np.empty((num_seeds, spec.dim))
+    chosen = rng.multivariate_normal(spec.prior_mean, spec.prior_cov, size=spec.num_components)
     distance = np.full(len(rows), np.inf)
-    for k in range(num_seeds):
+    for k in range(_num_centres(spec, rows)):
         weights = np.ones(len(rows)) if k == 0 else np.maximum(distance - explained, 0)
         if not np.any(weights):
             weights = distance
         seed = rows[rng.choice(len(rows), p=weights / weights.sum())]
         around = np.sum((rows - seed) ** 2, axis=1)
-        seeds[k] = rows[(around <= explained) & (around <= distance)].mean(axis=0)
-        distance = np.minimum(distance, np.sum((rows - seeds[k]) ** 2, axis=1))
-    return seeds
+        chosen[k] = rows[(around <= explained) & (around <= distance)].mean(axis=0)
+        distance = np.minimum(distance, np.sum((rows - chosen[k]) ** 2, axis=1))
+    return chosen
 
 
 def too_few(spec: MixtureSpec, x: np.ndarray) -> str:

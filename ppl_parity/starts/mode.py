@@ -18,7 +18,7 @@ from ppl_parity.contract import Arrays
 from ppl_parity.spec import MixtureSpec
 from ppl_parity.starts.information import observed_information, sticks
 from ppl_parity.starts.kmeans import too_few
-from ppl_parity.starts.search import Pass, Point, em_step, one_pass, search
+from ppl_parity.starts.search import MAX_ROWS, Pass, Point, em_step, one_pass, search
 
 SPREAD = 2.0  # posterior standard deviations between a chain's start and its mode
 MAX_DENSE = 256  # numbers in a chain up to which the mass matrix is dense
@@ -99,6 +99,8 @@ def _modes(
     spec: MixtureSpec, x: np.ndarray, rngs: list[np.random.Generator], shared: np.random.Generator
 ) -> list[_Mode]:
     modes: list[_Mode] = []
+    # The search saw a sample of the rows, whose mode is as many times farther off as the sample is smaller.
+    reach = 2 * np.sqrt(spec.num_components * (spec.dim + 1) * max(1.0, len(x) / MAX_ROWS))
     first: Point | None = None
     for rng in rngs:
         point = search(spec, x, rng)
@@ -106,7 +108,7 @@ def _modes(
             first = point
         else:
             point = _relabelled(spec, point, first)
-        near = [mode for mode in modes if _is_near(mode, point)]
+        near = [mode for mode in modes if _distance(mode, _coordinates(point)) < reach]
         modes.append(near[0] if near else _polished(spec, x, point, shared))
     # Two searches that ended a little apart may have climbed to one mode.
     for i, mode in enumerate(modes):
@@ -200,10 +202,6 @@ def _deviation(spec: MixtureSpec, x: np.ndarray, mode: _Mode, rng: np.random.Gen
         for xi in noise
     ]
     return float(np.std(log_weights))
-
-
-def _is_near(mode: _Mode, point: Point) -> bool:
-    return _distance(mode, _coordinates(point)) < np.sqrt(len(mode.coordinates))
 
 
 def _distance(mode: _Mode, coordinates: np.ndarray) -> float:

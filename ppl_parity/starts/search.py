@@ -16,12 +16,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ppl_parity import native
+from ppl_parity.native.arrays import mixture_pass
 from ppl_parity.spec import MixtureSpec
-from ppl_parity.starts.kmeans import kmeans_centres
+from ppl_parity.starts.kmeans import seeds
 
 MAX_ROWS = 20_000  # of the data that the search looks at; the climb afterwards takes all of them
 NUM_SEARCHES = 2  # k-means++ seedings of which the best is kept
-MAX_FAILURES = 5  # of moves of one component in a row, after which the mode is taken as it is
+MAX_FAILURES = 8  # of moves of one component in a row, after which the mode is taken as it is
 MIN_SHARED = 0.1  # of a component's rows, from which on it is taken to share its cluster with another
 TILE_NUMBERS = 1 << 18  # of logits at a time, which stay in the cache
 
@@ -49,19 +51,30 @@ def one_pass(spec: MixtureSpec, point: Point, x: np.ndarray, weight: float = 1.0
     Args:
         x: (N, D). weight: how many rows each of them stands for.
     """
-    K = spec.num_components
     log_theta = np.log(np.maximum(point.theta, np.finfo(float).tiny))
-    value, counts, moved = 0.0, np.zeros(K), np.zeros((K, spec.dim))
-    for rows, resp, log_rows in responsibility_tiles(spec, log_theta, point.beta, x):
-        value += float(log_rows.sum())
-        tile_counts = resp.sum(axis=0)
-        counts += tile_counts
-        moved += resp.T @ rows - tile_counts[:, None] * point.beta
+    run = _native_pass if native.available() and x.flags.c_contiguous else _array_pass
+    value, counts, moved = run(spec, log_theta, point.beta, x)
     centred = point.beta - spec.prior_mean
     prior = -0.5 * float(np.sum(centred * np.linalg.solve(spec.prior_cov, centred.T).T))
     return Pass(
         weight * value + float(spec.concentration @ log_theta) + prior, weight * counts, weight * moved
     )
+
+
+def _native_pass(spec: MixtureSpec, log_theta: np.ndarray, beta: np.ndarray, x: np.ndarray):
+    value, counts, slope = mixture_pass(x, log_theta, beta, spec.noise_scale)
+    return value, counts, slope * spec.noise_scale**2
+
+
+def _array_pass(spec: MixtureSpec, log_theta: np.ndarray, beta: np.ndarray, x: np.ndarray):
+    value, counts, moved = 0.0, np.zeros(spec.num_components), np.zeros_like(beta)
+    for rows, resp, log_rows in responsibility_tiles(spec, log_theta, beta, x):
+        value += float(log_rows.sum())
+        tile_counts = resp.sum(axis=0)
+        counts += tile_counts
+        moved += resp.T @ rows - tile_counts[:, None] * beta
+    constant = 0.5 * x.size * math.log(2 * math.pi * spec.noise_scale**2)
+    return value - constant, counts, moved
 
 
 def responsibility_tiles(spec: MixtureSpec, log_theta: np.ndarray, beta: np.ndarray, x: np.ndarray):
@@ -96,25 +109,29 @@ def search(spec: MixtureSpec, x: np.ndarray, rng: np.random.Generator) -> Point:
     Args:
         x: (N, D). rng: of the sample of rows and of the seedings.
     """
-    rows = x if len(x) <= MAX_ROWS else x[np.sort(rng.choice(len(x), MAX_ROWS, replace=False))]
-    rows = np.asarray(rows, dtype=np.float64)
+    rows = sample_rows(x, MAX_ROWS, rng)
     weight = len(x) / max(len(rows), 1)
-    found = []
-    for _ in range(NUM_SEARCHES):
-        point, height = _climb(spec, _seeded(spec, rows, rng), rows, weight)
-        found.append(_split_and_merge(spec, point, height, rows, weight, rng))
-    return max(found, key=lambda pair: pair[1])[0]
+    found = [_climb(spec, _seeded(spec, rows, rng), rows, weight) for _ in range(NUM_SEARCHES)]
+    best = max(found, key=lambda pair: pair[1])
+    return _split_and_merge(spec, *best, rows, weight, rng)
+
+
+def sample_rows(x: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+    """At most so many rows of x, in float64: all of them, or a sample."""
+    if len(x) > most:
+        # With replacement: a permutation of ten million rows takes longer than all that follows.
+        x = x[np.sort(rng.integers(len(x), size=most))]
+    return np.ascontiguousarray(x, dtype=np.float64)
 
 
 def _seeded(spec: MixtureSpec, rows: np.ndarray, rng: np.random.Generator) -> Point:
-    centres, counts = kmeans_centres(spec, rows, rng)
-    weights = spec.concentration + counts
-    return Point(weights / weights.sum(), centres)
+    weights = np.full(spec.num_components, 1.0 / spec.num_components)
+    return Point(weights, seeds(spec, rows, rng))
 
 
 def _split_and_merge(
     spec: MixtureSpec, point: Point, height: float, rows: np.ndarray, weight: float, rng: np.random.Generator
-) -> tuple[Point, float]:
+) -> Point:
     """Free a component that shares its cluster with another, and try it where rows are explained worst.
 
     Source: Ueda, Nakano, Ghahramani and Hinton (2000), SMEM algorithm for mixture models.
@@ -142,7 +159,7 @@ def _split_and_merge(
             point, height, failures = tried, reached, 0
         else:
             failures += 1
-    return point, height
+    return point
 
 
 def _climb(

@@ -1,0 +1,139 @@
+"""The one pass on a CPU: the native kernel, called by XLA, and the array program where there is none."""
+
+from __future__ import annotations
+
+import math
+from functools import cache, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import jaxlib
+from jax.custom_batching import custom_vmap
+
+from ppl_parity import native
+
+TILE = 4096  # rows: their logits stay in the cache
+SAMPLE = 64  # rows whose mean is the centre
+
+TARGET = "ppl_parity_mixture"
+
+
+def usable(x: Any) -> bool:
+    """Whether the native kernel can take this x: it is here, and x is in float32 or float64."""
+    return x.dtype in (jnp.float32, jnp.float64) and _why_not() is None
+
+
+def describe() -> str:
+    """Which kernel runs, in words."""
+    reason = _why_not()
+    return native.describe() if reason is None else f"array program: {reason}"
+
+
+def native_pass(log_theta: Any, beta: Any, x: Any, noise_scale: float) -> tuple[Any, Any, Any]:
+    """See ``kernels.one_pass``; its derivative is the array program's."""
+    return _native_pass(log_theta, beta, x, float(noise_scale))
+
+
+def array_pass(log_theta: Any, beta: Any, x: Any, noise_scale: float) -> tuple[Any, Any, Any]:
+    """See ``kernels.one_pass``; x is walked in tiles, so that nothing of size N x K is kept."""
+    N, D = x.shape
+    total = log_theta.dtype
+    centre = _centre(x)
+    beta = beta - centre.astype(beta.dtype)
+    weights = beta / noise_scale**2
+    bias = log_theta - 0.5 * jnp.sum(beta * weights, axis=-1)
+    rounded, rounded_bias = weights.astype(x.dtype), bias.astype(x.dtype)
+    rows = max(1, min(N, TILE))
+
+    def tile(i, sums):
+        value, squares, n, slope = sums
+        start = jnp.minimum(i * rows, N - rows)
+        here = jax.lax.dynamic_slice(x, (start, 0), (rows, D)) - centre
+        # The last tile begins early enough to be whole; what it shares with the one before counts once.
+        new = start + jnp.arange(rows) >= i * rows
+        columns = here.T
+        dot = partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
+        logits = rounded_bias[:, None] + dot(rounded, columns)
+        top = jnp.max(logits, axis=0)
+        r = jnp.exp(logits - top)
+        row_sums = jnp.sum(r, axis=0)
+        r = jnp.where(new, r / row_sums, 0)
+        value += jnp.sum(jnp.where(new, top, 0), dtype=total)
+        value += jnp.sum(jnp.where(new, jnp.log(row_sums), 0), dtype=total)
+        squares += jnp.sum(jnp.where(new, columns**2, 0), dtype=total)
+        return value, squares, n + jnp.sum(r, axis=1, dtype=total), slope + dot(r, here).astype(total)
+
+    zero = jnp.zeros((), total)
+    sums = (zero, zero, jnp.zeros_like(log_theta), jnp.zeros_like(beta))
+    value, squares, n, slope = jax.lax.fori_loop(0, -(-N // rows), tile, sums) if N else sums
+    # Rounded parameters would move the value by n_k times the rounding, which N makes large: the gradient is
+    # at hand, so the value at the parameters themselves follows to first order.
+    value += jnp.sum(n * _lost(bias, rounded_bias)) + jnp.sum(slope * _lost(weights, rounded))
+    value -= 0.5 * squares / noise_scale**2 + 0.5 * N * D * math.log(2 * math.pi * noise_scale**2)
+    return value, n, (slope - n[:, None] * beta) / noise_scale**2
+
+
+def _centre(x: Any) -> Any:
+    """The mean of a few rows spread over the data: it keeps the terms of the expanded square small."""
+    rows = min(len(x), SAMPLE)
+    if not rows:
+        return jnp.zeros(x.shape[1], x.dtype)
+    return jnp.mean(x[jnp.array([i * len(x) // rows for i in range(rows)])], axis=0)
+
+
+def _lost(exact: Any, rounded: Any) -> Any:
+    return jnp.where(jnp.isfinite(rounded), exact - rounded.astype(exact.dtype), 0)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(3,))
+def _native_pass(log_theta, beta, x, noise_scale):
+    value, n, slope = _over_chains(noise_scale)(log_theta[None], beta[None], x)
+    return value[0], n[0], slope[0]
+
+
+@_native_pass.defjvp
+def _native_jvp(noise_scale, primals, tangents):
+    _, out = jax.jvp(lambda *given: array_pass(*given, noise_scale), primals, tangents)
+    return _native_pass(*primals, noise_scale), out
+
+
+def _over_chains(noise_scale: float) -> Any:
+    """The custom call for C chains at once; under vmap the chains are more, and x stays one."""
+
+    @custom_vmap
+    def call(log_theta, beta, x):
+        shapes = (log_theta.shape[:1], log_theta.shape, beta.shape)
+        results = [jax.ShapeDtypeStruct(shape, log_theta.dtype) for shape in shapes]
+        return jax.ffi.ffi_call(TARGET, results)(log_theta, beta, x, noise_scale=noise_scale)
+
+    @call.def_vmap
+    def call_batch(size, batched, log_theta, beta, x):
+        if batched[2]:
+
+            def one(given):
+                own = iter(given)
+                taken = zip((log_theta, beta, x), batched, strict=True)
+                return call(*(next(own) if mapped else fixed for fixed, mapped in taken))
+
+            given = [a for a, mapped in zip((log_theta, beta, x), batched, strict=True) if mapped]
+            return jax.lax.map(one, given), [True] * 3
+        chains = [
+            a if mapped else jnp.broadcast_to(a, (size, *a.shape))
+            for a, mapped in zip((log_theta, beta), batched[:2], strict=True)
+        ]
+        results = call(*(a.reshape(-1, *a.shape[2:]) for a in chains), x)
+        return [result.reshape(size, -1, *result.shape[1:]) for result in results], [True] * 3
+
+    return call
+
+
+@cache
+def _why_not() -> str | None:
+    """Why there is no native kernel, or None where there is one, which is then known to XLA."""
+    try:
+        handler = native.xla_handler(jaxlib.version.__version__, jax.ffi.include_dir())
+    except native.NoLibrary as reason:
+        return str(reason)
+    jax.ffi.register_ffi_target(TARGET, jax.ffi.pycapsule(handler), platform="cpu")
+    return None

@@ -1,0 +1,22 @@
+// The tile loop for x86-64 with AVX-512: 4 x 4 sums, and registers to spare.
+#include "chunk.h"
+
+#if defined(__x86_64__)
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma"))), apply_to = function)
+#else
+#pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")
+#endif
+
+#define VECTOR_BYTES 64
+#define VECTORS 4
+
+namespace ppl::avx512 {
+#include "simd.h"
+#include "tile.h"
+}  // namespace ppl::avx512
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
+#endif

@@ -1,0 +1,87 @@
+// The kernel as a custom call of XLA's CPU compiler. A library of its own, since it is compiled against jaxlib's
+// headers, which are not there when this package is built; the kernel reaches it as a function pointer.
+#include "../mixture.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "xla/ffi/api/ffi.h"
+
+namespace ffi = xla::ffi;
+
+namespace {
+
+ppl_mixture_fn kernel = nullptr;
+
+bool is(const ffi::AnyBuffer& buffer, ffi::DataType type) { return buffer.element_type() == type; }
+
+// JAX without x64 has parameters and results in float32; the kernel has them in double.
+class Doubles {
+ public:
+  explicit Doubles(const ffi::AnyBuffer& buffer) {
+    if (is(buffer, ffi::F64)) {
+      data_ = static_cast<double*>(buffer.untyped_data());
+    } else {
+      const float* given = static_cast<float*>(buffer.untyped_data());
+      own_.assign(given, given + buffer.element_count());
+      given_ = static_cast<float*>(buffer.untyped_data());
+      data_ = own_.data();
+    }
+  }
+  double* data() { return data_; }
+  void give_back() {
+    if (given_) std::transform(own_.begin(), own_.end(), given_, [](double value) { return float(value); });
+  }
+
+ private:
+  std::vector<double> own_;
+  double* data_;
+  float* given_ = nullptr;
+};
+
+ffi::Error run(ffi::AnyBuffer log_theta, ffi::AnyBuffer beta, ffi::AnyBuffer x, double noise_scale,
+               ffi::Result<ffi::AnyBuffer> value, ffi::Result<ffi::AnyBuffer> grad_log_theta,
+               ffi::Result<ffi::AnyBuffer> grad_beta) {
+  const auto shape = beta.dimensions();  // (C, K, D)
+  const auto rows = x.dimensions();      // (N, D)
+  if (kernel == nullptr) return ffi::Error::Internal("the mixture's kernel is not loaded");
+  if (shape.size() != 3 || rows.size() != 2 || rows[1] != shape[2])
+    return ffi::Error::InvalidArgument("the mixture's kernel takes beta (C, K, D) and x (N, D)");
+  Doubles from_log_theta(log_theta), from_beta(beta);
+  Doubles to_value(*value), to_grad_log_theta(*grad_log_theta), to_grad_beta(*grad_beta);
+  PplMixture call{};
+  call.x = x.untyped_data();
+  call.log_theta = from_log_theta.data();
+  call.beta = from_beta.data();
+  call.value = to_value.data();
+  call.grad_log_theta = to_grad_log_theta.data();
+  call.grad_beta = to_grad_beta.data();
+  call.N = rows[0];
+  call.D = rows[1];
+  call.C = shape[0];
+  call.K = shape[1];
+  call.noise_scale = noise_scale;
+  call.element_bytes = is(x, ffi::F32) ? 4 : 8;
+  if (kernel(&call) != 0) return ffi::Error::Internal("the mixture's kernel could not get its memory");
+  to_value.give_back();
+  to_grad_log_theta.give_back();
+  to_grad_beta.give_back();
+  return ffi::Error::Success();
+}
+
+}  // namespace
+
+#pragma GCC visibility push(default)
+XLA_FFI_DEFINE_HANDLER_SYMBOL(ppl_mixture_xla, run,
+                              ffi::Ffi::Bind()
+                                  .Arg<ffi::AnyBuffer>()
+                                  .Arg<ffi::AnyBuffer>()
+                                  .Arg<ffi::AnyBuffer>()
+                                  .Attr<double>("noise_scale")
+                                  .Ret<ffi::AnyBuffer>()
+                                  .Ret<ffi::AnyBuffer>()
+                                  .Ret<ffi::AnyBuffer>());
+#pragma GCC visibility pop
+
+PPL_EXPORT void ppl_xla_use(ppl_mixture_fn function) { kernel = function; }
+PPL_EXPORT const char* ppl_build() { return PPL_BUILD; }

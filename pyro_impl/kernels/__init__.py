@@ -1,0 +1,31 @@
+"""The one pass over x that the fused mixture is made of, by the device it runs on.
+
+    value = sum_i logsumexp_k [ log theta_k + log N(x_i; beta_k, s^2 I) ]
+    n_k   = sum_i r_ik                          slope_k = sum_i r_ik (x_i - beta_k) / s^2
+
+theta is not held to sum to one here: n_k is the derivative of the value in log theta_k, each on its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyro_impl.kernels import cpu
+
+
+def one_pass(log_theta: Any, beta: Any, x: Any, noise_scale: float) -> tuple[Any, Any, Any]:
+    """Value (), n (K,) and slope (K, D), in the precision of the parameters.
+
+    Args:
+        log_theta: (K,). beta: (K, D), in the unit of x. x: (N, D), whose precision is that of the arithmetic
+            on rows; sums over rows are in the precision of the parameters.
+        noise_scale: s.
+    """
+    if cpu.usable(x):
+        return cpu.native_pass(log_theta, beta, x, noise_scale)
+    return cpu.array_pass(log_theta, beta, x, noise_scale)
+
+
+def describe(device: str = "cpu") -> str:
+    """Which kernel runs on ``device``, in words."""
+    return cpu.describe() if device == "cpu" else "array program"
