@@ -40,6 +40,7 @@ def fused(spec: MixtureSpec) -> Model:
         numpyro.sample("x", FusedMixture(theta, beta, spec.noise_scale, N), obs=x)
 
     model.float64_parameters = True
+    model.sums_rows = True
     model.kernel = kernels.describe
     return model
 

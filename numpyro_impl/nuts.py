@@ -19,6 +19,7 @@ from numpyro_impl.program import Program
 from numpyro_impl.runtime import NAME, seed_to_rng, synchronise, to_framework, to_numpy, versions
 from ppl_parity.chains import (
     by_chain,
+    check_extras,
     checked_inverse_mass,
     fitted,
     flattened,
@@ -49,6 +50,7 @@ def sample_posterior(
         precision=settings.precision,
         device=settings.device,
         max_plate_nesting=max_plate_nesting,
+        num_shards=settings.num_shards,
     )
     return run_chains(
         program, settings, initial_values=initial_values, inverse_mass=inverse_mass, progress=progress
@@ -68,12 +70,14 @@ def fit(
     progress: bool = False,
 ) -> Any:
     """See ``contract.Backend.fit``."""
+    check_extras(settings, log_likelihood=log_likelihood, posterior_predictive=posterior_predictive)
     program = Program(
         model,
         data,
         precision=settings.precision,
         device=settings.device,
         max_plate_nesting=max_plate_nesting,
+        num_shards=settings.num_shards,
     )
     sampled = run_chains(
         program, settings, initial_values=initial_values, inverse_mass=inverse_mass, progress=progress
@@ -126,6 +130,12 @@ def run_chains(
 def chain_method(settings: SamplerSettings) -> tuple[str, str]:
     """How the chains are run here, and why."""
     wanted, here = settings.chain_method, len(jax.local_devices())
+    if settings.num_shards > 1:
+        if wanted == "parallel":
+            raise InputError(
+                "numpyro: the devices hold rows of the data, so chains cannot be parallel; use vectorized."
+            )
+        return wanted.replace("auto", "vectorized"), f"the rows are spread over {settings.num_shards} devices"
     if wanted != "auto":
         if wanted == "parallel" and here == 1:
             raise InputError(
@@ -185,7 +195,7 @@ def _sample(
     key = ("nuts", method, len(jax.local_devices()), np.ndim(inverse_mass), replace(settings, seed=0))
     if key not in program.compiled:
         program.compiled[key] = tuple(
-            jax.jit(_over_chains(function, method, settings.num_chains, num_shared=num_shared))
+            program.jit(_over_chains(function, method, settings.num_chains, num_shared=num_shared))
             for function, num_shared in ((start, 2), (advance, 4))
         )
     start, advance = program.compiled[key]

@@ -73,7 +73,7 @@ def synchronise(tree: Any) -> Any:
 
 def _find(device: str) -> Any:
     kind, _, index = device.partition(":")
-    found = jax.devices("cpu") if kind == "cpu" else _accelerators()
+    found = jax.local_devices(backend="cpu") if kind == "cpu" else _accelerators()
     number = int(index) if index.isdigit() else 0
     if number >= len(found):
         raise InputError(
@@ -83,4 +83,4 @@ def _find(device: str) -> Any:
 
 
 def _accelerators() -> list[Any]:
-    return [device for device in jax.devices() if device.platform in ("gpu", "cuda", "rocm")]
+    return [device for device in jax.local_devices() if device.platform in ("gpu", "cuda", "rocm")]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -19,6 +19,7 @@ from numpyro.infer import util as infer
 from numpyro_impl import sites as describing
 from numpyro_impl.discrete import tilt
 from numpyro_impl.runtime import NAME, seed_to_rng, session, to_framework, to_numpy
+from numpyro_impl.sharding import Shards, check_shards, spread, use
 from ppl_parity.checks import check_values, explain
 from ppl_parity.contract import Arrays, Model, Values
 
@@ -45,9 +46,15 @@ class TracedModel:
         precision: str = "float64",
         device: str = "cpu",
         max_plate_nesting: int | None = None,
+        num_shards: int = 1,
     ) -> None:
         self.model, self.precision, self.device = model, precision, device
+        check_shards(model, device, num_shards)
+        self.shards: Shards | None = None
         with self.session():
+            if num_shards > 1:
+                x, self.shards = spread(np.asarray(data["x"], dtype=precision), device)
+                data = {**data, "x": x}
             self._leaves, self._structure = jax.tree.flatten(to_framework(dict(data), self.precision))
             self._passed = [i for i, leaf in enumerate(self._leaves) if _is_argument(leaf)]
             self.arrays = [self._leaves[i] for i in self._passed]
@@ -65,14 +72,20 @@ class TracedModel:
         self.max_plate_nesting = max_plate_nesting if max_plate_nesting is not None else -min(dims, default=0)
         self.compiled = self._shared()
 
-    def session(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def session(self) -> Iterator[None]:
         """This program's precision and device, for the length of a block.
 
         A model may keep its parameters, and its sums over the data, in float64 whatever the precision of
         its data (``contract.Program``).
         """
         wide = getattr(self.model, "float64_parameters", False)
-        return session("float64" if wide else self.precision, self.device)
+        with session("float64" if wide else self.precision, self.device), use(self.shards):
+            yield
+
+    def jit(self, function: Callable[..., Any]) -> Any:
+        """``jax.jit``; where rows are spread over devices, what comes out is the same on each."""
+        return jax.jit(function, out_shardings=None if self.shards is None else self.shards.replicated)
 
     @property
     def kernel(self) -> str:
@@ -141,6 +154,8 @@ class TracedModel:
             for i, leaf in enumerate(self._leaves)
         ]
         key = (self.model, self._structure, *leaves, self.precision, self.device, self.max_plate_nesting)
+        if self.shards is not None:  # their padding and filler are constants in what is compiled
+            return {}
         try:
             compiled = _COMPILED.setdefault(key, {})
         except TypeError:  # something among the data cannot be compared
@@ -161,7 +176,7 @@ class TracedModel:
             elif not isinstance(given, np.ndarray):
                 given = jax.tree.map(lambda value: to_framework(np.asarray(value)), given)
             if name not in self.compiled:
-                self.compiled[name] = jax.jit(function)
+                self.compiled[name] = self.jit(function)
             with explain(NAME, f"{name.replace('_', ' ')} failed"):
                 return to_numpy(self.compiled[name](self.arrays, given))
 

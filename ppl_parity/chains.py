@@ -87,6 +87,20 @@ def run_attributes(
     }
 
 
+def check_extras(settings: SamplerSettings, **asked: bool) -> None:
+    """Refuse, before sampling, what cannot be added afterwards.
+
+    Raises:
+        InputError: a number for each row is asked for, and rows are spread over devices.
+    """
+    names = [name for name, wanted in asked.items() if wanted]
+    if settings.num_shards > 1 and names:
+        raise InputError(
+            f"{' and '.join(names)} cannot be added where rows are spread over devices (num_shards = "
+            f"{settings.num_shards}); compute them from the draws on a part of the rows."
+        )
+
+
 def fitted(
     program: Program,
     sampled: tuple[Groups, dict[str, Any]],
@@ -99,6 +113,8 @@ def fitted(
     from ppl_parity.posterior import to_datatree  # ArviZ is slow to import, seldom needed
 
     groups, attributes = sampled
+    if settings.num_shards > 1:  # no process has all the rows, so none can say what was observed
+        return to_datatree(groups, attributes)
     groups = complete(
         program,
         groups,

@@ -109,6 +109,8 @@ class Program(Protocol):
         precision: ``float64`` or ``float32``.
         device: ``cpu`` or ``gpu`` (``gpu:1`` for the second).
         max_plate_nesting: batch dimensions used by plates; None lets the framework find it.
+        num_shards: devices that the rows of the mixture's x are spread over; only NumPyro can. In a run of
+            several processes (``jax.distributed``) each of them gives its own rows.
 
     Raises:
         InputError: the model cannot be traced with these data; the message names the backend.
@@ -122,6 +124,7 @@ class Program(Protocol):
         precision: str = "float64",
         device: str = "cpu",
         max_plate_nesting: int | None = None,
+        num_shards: int = 1,
     ) -> None: ...
 
     def sites(self, values: Values | None = None) -> tuple[Site, ...]:

@@ -121,6 +121,7 @@ class SamplerSettings:
         device: ``cpu`` or ``gpu``, with an optional index such as ``gpu:1``.
         chain_method: ``parallel`` (cores), ``vectorized`` (one batched program), ``sequential``, or
             ``auto``, which takes the first of these that works here; the result says which it was.
+        num_shards: devices that the rows of the data are spread over; more than 1 is NumPyro's alone.
 
     Raises:
         InputError: a value breaks one of these rules.
@@ -138,9 +139,16 @@ class SamplerSettings:
     precision: str = "float64"
     device: str = "cpu"
     chain_method: str = "auto"
+    num_shards: int = 1
 
     def __post_init__(self) -> None:
-        for name, least in {"num_draws": 1, "num_warmup": 0, "num_chains": 1, "max_tree_depth": 1}.items():
+        for name, least in {
+            "num_draws": 1,
+            "num_warmup": 0,
+            "num_chains": 1,
+            "max_tree_depth": 1,
+            "num_shards": 1,
+        }.items():
             object.__setattr__(self, name, _int_at_least(name, getattr(self, name), least))
         object.__setattr__(self, "seed", check_seed(self.seed))
         target_accept = _finite_float("target_accept", self.target_accept)

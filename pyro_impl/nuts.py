@@ -19,6 +19,7 @@ from pyro.infer import MCMC, NUTS
 
 from ppl_parity.chains import (
     by_chain,
+    check_extras,
     checked_inverse_mass,
     fitted,
     flattened,
@@ -52,6 +53,7 @@ def sample_posterior(
         precision=settings.precision,
         device=settings.device,
         max_plate_nesting=max_plate_nesting,
+        num_shards=settings.num_shards,
     )
     return run_chains(
         program, settings, initial_values=initial_values, inverse_mass=inverse_mass, progress=progress
@@ -71,12 +73,14 @@ def fit(
     progress: bool = False,
 ) -> Any:
     """See ``contract.Backend.fit``."""
+    check_extras(settings, log_likelihood=log_likelihood, posterior_predictive=posterior_predictive)
     program = Program(
         model,
         data,
         precision=settings.precision,
         device=settings.device,
         max_plate_nesting=max_plate_nesting,
+        num_shards=settings.num_shards,
     )
     sampled = run_chains(
         program, settings, initial_values=initial_values, inverse_mass=inverse_mass, progress=progress

@@ -32,6 +32,7 @@ from ppl_parity.errors import InputError
 from pyro_impl import sites as describing
 from pyro_impl.discrete import tilt
 from pyro_impl.runtime import NAME, seed_to_rng, session, to_framework, to_numpy
+from pyro_impl.sharding import check_shards
 
 INIT_STRATEGIES = {"uniform": init_to_uniform, "prior": init_to_sample}
 
@@ -49,8 +50,10 @@ class TracedModel:
         precision: str = "float64",
         device: str = "cpu",
         max_plate_nesting: int | None = None,
+        num_shards: int = 1,
     ) -> None:
         self.model, self.precision, self.device = model, precision, device
+        check_shards(model, device, num_shards)
         self.given = dict(data)
         self.options = {"precision": precision, "device": device, "max_plate_nesting": max_plate_nesting}
         with self._running("the model cannot be run on these data"), seed_to_rng(0):

@@ -13,8 +13,10 @@ from typing import Any
 import jax
 
 from numpyro_impl.kernels import cpu
+from numpyro_impl.sharding import over_rows
 
 
+@over_rows
 def one_pass(log_theta: Any, beta: Any, x: Any, noise_scale: float) -> tuple[Any, Any, Any]:
     """Value (), n (K,) and slope (K, D), in the precision of the parameters.
 

@@ -29,6 +29,7 @@ def fit(
     max_tree_depth: options.MaxTreeDepth = 10,
     dense_mass: options.DenseMass = False,
     chain_method: options.ChainMethod = "auto",
+    num_shards: options.NumShards = 1,
     out: options.Out,
     plots: options.Plots = None,
     json: options.Json = None,

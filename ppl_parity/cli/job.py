@@ -31,6 +31,7 @@ SETTINGS = (
     "precision",
     "device",
     "chain_method",
+    "num_shards",
 )
 
 

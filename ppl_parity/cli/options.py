@@ -229,6 +229,16 @@ MaxTreeDepth = Annotated[
 DenseMass = Annotated[
     bool, _option("--dense-mass", panel=SAMPLER, help="Adapt a full mass matrix, not a diagonal one.")
 ]
+NumShards = Annotated[
+    int,
+    _option(
+        "--num-shards",
+        panel=PLACE,
+        parser=_integer,
+        metavar="P",
+        help="Devices that the rows of the data are spread over (numpyro only): all of them, or 1.",
+    ),
+]
 ChainMethod = Annotated[
     str,
     _option(
