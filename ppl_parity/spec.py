@@ -115,7 +115,8 @@ class SamplerSettings:
         max_tree_depth: a trajectory has at most ``2**max_tree_depth - 1`` leapfrog steps.
         dense_mass: adapt a full mass matrix instead of a diagonal one.
         init: ``kmeans`` (the mixture only), ``prior`` or ``uniform``; explicit values are given to ``fit``.
-        precision: ``float64`` or ``float32``, for parameters, data and arithmetic alike.
+        precision: ``float64`` or ``float32``, for parameters, data and arithmetic alike; with the fused mixture,
+            for the data and the arithmetic on its rows, while parameters and sums over rows stay in float64.
         device: ``cpu`` or ``gpu``, with an optional index such as ``gpu:1``.
         chain_method: ``parallel`` (cores), ``vectorized`` (one batched program), ``sequential``, or
             ``auto``, which takes the first of these that works here; the result says which it was.

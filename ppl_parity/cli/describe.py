@@ -57,13 +57,14 @@ def of_run(tree: DataTree) -> str:
     """What the backend then did: how the chains ran, where they started, how long they took."""
     seconds = float(attribute(tree, "sampling_seconds"))
     method, reason = attribute(tree, "chain_method"), attribute(tree, "chain_method_reason")
-    return f"chains {method} ({reason}), from {attribute(tree, 'start')}; sampling took {seconds:.1f} s"
+    start, kernel = attribute(tree, "start"), attribute(tree, "kernel")
+    return f"chains {method} ({reason}), from {start}; density by {kernel}; sampling took {seconds:.1f} s"
 
 
 def of_run_json(tree: DataTree) -> dict[str, Any]:
     """The same, for JSON."""
-    names = ("backend", "formulation", "start", "chain_method", "chain_method_reason", "sampling_seconds")
-    return {name: attribute(tree, name) for name in (*names, "left_out")}
+    names = ("backend", "formulation", "kernel", "start", "chain_method", "chain_method_reason")
+    return {name: attribute(tree, name) for name in (*names, "sampling_seconds", "left_out")}
 
 
 def _vector(values: np.ndarray) -> str:
