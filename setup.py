@@ -8,19 +8,11 @@ import importlib.util
 from pathlib import Path
 
 from setuptools import Extension, setup
-from setuptools.command.build_ext import build_ext
 
 ROOT = Path(__file__).resolve().parent
 spec = importlib.util.spec_from_file_location("building", ROOT / "ppl_parity" / "native" / "building.py")
 building = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(building)
-
-
-class Build(build_ext):
-    """Plain shared libraries: nothing in them is Python's."""
-
-    def get_export_symbols(self, ext):
-        return ext.export_symbols
 
 
 def library(kind, jaxlib="", include=()):
@@ -46,4 +38,4 @@ def libraries():
     return [*found, library("xla", jaxlib.version.__version__, [jax.ffi.include_dir()])]
 
 
-setup(ext_modules=libraries(), cmdclass={"build_ext": Build})
+setup(ext_modules=libraries())

@@ -106,7 +106,9 @@ class Program(Protocol):
         model: a model function of this backend.
         data: its keyword arguments: NumPy arrays (converted to the framework's arrays of ``precision``;
             integers and booleans keep their kind) or plain Python values (passed as they are).
-        precision: ``float64`` or ``float32``.
+        precision: ``float64`` or ``float32``, for all arrays. A model function with a true attribute
+            ``float64_parameters`` keeps its parameters and its density in float64, and ``precision`` is that
+            of its data alone: sums over the data in float32 would leave nothing of an energy difference.
         device: ``cpu`` or ``gpu`` (``gpu:1`` for the second).
         max_plate_nesting: batch dimensions used by plates; None lets the framework find it.
         num_shards: devices that the rows of the mixture's x are spread over; only NumPyro can. In a run of

@@ -117,7 +117,8 @@ class SamplerSettings:
         adapt_mass: estimate the mass matrix in warmup; if not, it stays what it was at the start.
         init: ``mode`` or ``kmeans`` (the mixture only), ``prior`` or ``uniform``; explicit values are given
             to ``fit``.
-        precision: ``float64`` or ``float32``, for parameters, data and arithmetic alike.
+        precision: ``float64`` or ``float32``, for parameters, data and arithmetic alike; with the fused mixture,
+            for the data and the arithmetic on its rows, while parameters and sums over rows stay in float64.
         device: ``cpu`` or ``gpu``, with an optional index such as ``gpu:1``.
         chain_method: ``parallel`` (cores), ``vectorized`` (one batched program), ``sequential``, or
             ``auto``, which takes the first of these that works here; the result says which it was.

@@ -92,17 +92,25 @@ class _NativePotential(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, y, beta, call, kept):
-        y, beta = y.detach().to(torch.float64).contiguous(), beta.detach().to(torch.float64).contiguous()
+        ctx.save_for_backward(y, beta)
+        y, beta = y.to(torch.float64).contiguous(), beta.to(torch.float64).contiguous()
         value, grad_y, grad_beta = torch.empty((), dtype=y.dtype), torch.empty_like(y), torch.empty_like(beta)
-        addresses = (tensor.data_ptr() for tensor in (y, beta, value, grad_y, grad_beta))
-        native.potential(call, *addresses)
-        ctx.save_for_backward(grad_y, grad_beta, y, beta)
+        native.potential(
+            call,
+            y.data_ptr(),
+            beta.data_ptr(),
+            value.data_ptr(),
+            grad_y.data_ptr(),
+            grad_beta.data_ptr(),
+        )
+        ctx.gradients = grad_y, grad_beta
         return value
 
     @staticmethod
     def backward(ctx, cotangent):  # type: ignore[override]
-        grad_y, grad_beta, y, beta = ctx.saved_tensors
+        grad_y, grad_beta = ctx.gradients
         if torch.is_grad_enabled():  # a second derivative is being prepared
+            y, beta = ctx.saved_tensors
             grad_y, grad_beta = _FirstOnly.apply(grad_y, y), _FirstOnly.apply(grad_beta, beta)
         return cotangent * grad_y, cotangent * grad_beta, None, None
 

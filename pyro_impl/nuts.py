@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from pyro.infer import MCMC, NUTS
 
+from ppl_parity import native
 from ppl_parity.chains import (
     by_chain,
     check_extras,
@@ -219,7 +220,8 @@ def _sample(
                 raise InputError(f"pyro: {why}; use sequential.") from error
             method, reason = "sequential", why
         else:
-            results = _in_parallel(executor, packed, settings, tasks, progress)
+            workers = min(settings.num_chains, loky.cpu_count())
+            results = _in_parallel(executor, packed, workers, settings, tasks, progress)
     if results is None:
         results = [_run_chain(program, settings, *task, progress) for task in tasks]
     draws, stats = ([result[i] for result in results] for i in range(2))
@@ -270,11 +272,11 @@ def _run_chain(
 
 
 def _in_parallel(
-    executor: Any, packed: bytes, settings: SamplerSettings, tasks: list[Any], progress: bool
+    executor: Any, packed: bytes, workers: int, settings: SamplerSettings, tasks: list[Any], progress: bool
 ) -> list[tuple[Arrays, Arrays]]:
     try:
         futures = [
-            executor.submit(_in_process, packed, settings, *task, progress and chain == 0)
+            executor.submit(_in_process, packed, workers, settings, *task, progress and chain == 0)
             for chain, task in enumerate(tasks)
         ]
         return [future.result() for future in futures]
@@ -313,8 +315,10 @@ def _load(packed: bytes) -> None:
     pickle.loads(packed)
 
 
-def _in_process(packed: bytes, *task: Any) -> tuple[Arrays, Arrays]:
+def _in_process(packed: bytes, workers: int, *task: Any) -> tuple[Arrays, Arrays]:
     model, data, options = pickle.loads(packed)
+    # The native kernel sums in the same order on any number of threads; chains share the cores out.
+    native.set_threads(max(1, loky.cpu_count() // workers))
     with _one_thread():
         return _run_chain(Program(model, data, **options), *task)
 

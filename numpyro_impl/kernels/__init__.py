@@ -8,6 +8,7 @@ theta is not held to sum to one here: n_k is the derivative of the value in log 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -31,8 +32,8 @@ def one_pass(log_theta: Any, beta: Any, x: Any, noise_scale: float) -> tuple[Any
         log_theta,
         beta,
         x,
-        cpu=lambda *given: cpu.native_pass(*given, noise_scale),
-        default=lambda *given: cpu.array_pass(*given, noise_scale),
+        cpu=partial(cpu.native_pass, noise_scale=noise_scale),
+        default=partial(cpu.array_pass, noise_scale=noise_scale),
     )
 
 

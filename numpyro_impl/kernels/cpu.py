@@ -31,7 +31,13 @@ def describe() -> str:
 
 
 def native_pass(log_theta: Any, beta: Any, x: Any, noise_scale: float) -> tuple[Any, Any, Any]:
-    """See ``kernels.one_pass``; its derivative is the array program's."""
+    """See ``kernels.one_pass``; its derivative is the array program's.
+
+    Raises:
+        NoLibrary: there is no native kernel; ``usable`` says so beforehand.
+    """
+    if reason := _why_not():
+        raise native.NoLibrary(reason)
     return _native_pass(log_theta, beta, x, float(noise_scale))
 
 
@@ -94,7 +100,7 @@ def _native_pass(log_theta, beta, x, noise_scale):
 
 @_native_pass.defjvp
 def _native_jvp(noise_scale, primals, tangents):
-    _, out = jax.jvp(lambda *given: array_pass(*given, noise_scale), primals, tangents)
+    _, out = jax.jvp(partial(array_pass, noise_scale=noise_scale), primals, tangents)
     return _native_pass(*primals, noise_scale), out
 
 

@@ -59,17 +59,17 @@ def of_run(tree: DataTree) -> str:
     """What the backend then did: how the chains ran, where they started, how long they took."""
     seconds = float(attribute(tree, "sampling_seconds"))
     method, reason = attribute(tree, "chain_method"), attribute(tree, "chain_method_reason")
-    num_warmup = attribute(tree, "settings")["num_warmup"]
+    num_warmup, kernel = attribute(tree, "settings")["num_warmup"], attribute(tree, "kernel")
     return (
         f"chains {method} ({reason}), from {attribute(tree, 'start')}; {num_warmup} warmup iterations; "
-        f"sampling took {seconds:.1f} s"
+        f"density by {kernel}; sampling took {seconds:.1f} s"
     )
 
 
 def of_run_json(tree: DataTree) -> dict[str, Any]:
     """The same, for JSON."""
-    names = ("backend", "formulation", "start", "chain_method", "chain_method_reason", "sampling_seconds")
-    return {name: attribute(tree, name) for name in (*names, "left_out")}
+    names = ("backend", "formulation", "kernel", "start", "chain_method", "chain_method_reason")
+    return {name: attribute(tree, name) for name in (*names, "sampling_seconds", "left_out")}
 
 
 def _vector(values: np.ndarray) -> str:

@@ -17,6 +17,8 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
+import numpy as np
+
 from ppl_parity.errors import InputError
 from ppl_parity.native import library
 from ppl_parity.native.building import NoLibrary
@@ -31,6 +33,7 @@ __all__ = [
     "evaluate",
     "potential",
     "set_threads",
+    "value_and_gradient",
     "variants",
     "xla_handler",
 ]
@@ -61,6 +64,52 @@ def set_threads(threads: int) -> None:
     if threads < 0:
         raise InputError(f"threads must be at least 0; got {threads}.")
     library.set_threads(threads)
+
+
+def value_and_gradient(
+    log_theta: np.ndarray,
+    beta: np.ndarray,
+    x: np.ndarray,
+    noise_scale: float,
+    *,
+    threads: int = 0,
+    variant: str | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The kernel on NumPy arrays, for C points of the parameter space at once.
+
+    Args:
+        log_theta: (C, K), or (K,) for one point. beta: (C, K, D) or (K, D), in the unit of x.
+        x: (N, D), float32 or float64; a copy is made only where its rows do not lie side by side.
+        noise_scale: s.
+        threads: at most so many; 0 is what ``set_threads`` allows.
+        variant: one of ``variants()``; None is the fastest.
+
+    Returns:
+        the value (C,), its gradient in log theta (C, K), and in beta (C, K, D), all float64; without C for
+        one point. Not finite where a parameter is not.
+
+    Raises:
+        NoLibrary: there is no native kernel here.
+        InputError: the shapes do not fit, or x is of another type.
+    """
+    log_theta, beta = (np.ascontiguousarray(a, dtype=np.float64) for a in (log_theta, beta))
+    x = np.ascontiguousarray(x)
+    single = log_theta.ndim == 1
+    shape = beta.shape if not single else (1, *beta.shape)
+    if len(shape) != 3 or x.shape[1:] != shape[2:] or log_theta.shape != beta.shape[:-1]:
+        raise InputError(
+            "The kernel takes log_theta (C, K), beta (C, K, D) and x (N, D); "
+            f"got {log_theta.shape}, {beta.shape} and {x.shape}."
+        )
+    if x.dtype not in (np.float32, np.float64):
+        raise InputError(f"x must be float32 or float64; got {x.dtype}.")
+    C, K, D = shape
+    results = np.empty(C), np.empty((C, K)), np.empty((C, K, D))
+    addresses = [array.ctypes.data for array in (x, log_theta, beta, *results)]
+    bit = VARIANTS[variant] if variant is not None else 0
+    evaluate(MixtureCall(*addresses, len(x), D, K, C, noise_scale, x.itemsize, threads, bit))
+    value, n, slope = (result[0] for result in results) if single else results
+    return np.asarray(value), n, slope
 
 
 def evaluate(call: MixtureCall) -> None:

@@ -49,7 +49,10 @@ class Pool {
       }
       take(job, false);
       gate_.fetch_and(~kOpen);
-      while (gate_.load() & kInside) pause();
+      // A helper that the system has put aside holds a chunk: give it a core to finish on.
+      for (int i = 1; gate_.load() & kInside; i++)
+        if (i % 256) pause();
+        else std::this_thread::yield();
       busy_.unlock();
     } else {
       take(job, false);
