@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
@@ -17,6 +16,7 @@ from numpyro.infer import hmc_util, init_to_sample, init_to_uniform
 from numpyro.infer import util as infer
 
 from numpyro_impl import sites as describing
+from numpyro_impl.compiled import shared
 from numpyro_impl.discrete import tilt
 from numpyro_impl.runtime import NAME, seed_to_rng, session, to_framework, to_numpy
 from ppl_parity.checks import check_values, explain
@@ -26,10 +26,6 @@ from ppl_parity.contract import Arrays, Model, Values
 # small integer and boolean arrays are constants in them, so that a model may use them as Python would (a
 # length, a range, a branch).
 LARGE = 10_000
-
-# Compiled functions by model and shape of the data: simulation-based calibration refits one model many times.
-_COMPILED: OrderedDict[Any, dict[Any, Any]] = OrderedDict()
-MAX_COMPILED = 32
 
 INIT_STRATEGIES = {"uniform": init_to_uniform, "prior": init_to_sample}
 
@@ -48,9 +44,9 @@ class TracedModel:
     ) -> None:
         self.model, self.precision, self.device = model, precision, device
         with self.session():
-            self._leaves, self._structure = jax.tree.flatten(to_framework(dict(data)))
-            self._passed = [i for i, leaf in enumerate(self._leaves) if _is_argument(leaf)]
-            self.arrays = [self._leaves[i] for i in self._passed]
+            self.leaves, self.structure = jax.tree.flatten(to_framework(dict(data)))
+            self.passed = [i for i, leaf in enumerate(self.leaves) if _is_argument(leaf)]
+            self.arrays = [self.leaves[i] for i in self.passed]
             with explain(NAME, "the model cannot be run on these data"):
                 nodes = self._skeleton()
         samples = {name: node for name, node in nodes.items() if node["type"] == "sample"}
@@ -63,7 +59,7 @@ class TracedModel:
         self.subsampled = {n: node["shape"] for n, node in nodes.items() if node["type"] == "plate"}
         dims = [dim for node in samples.values() for dim in node["dims"]]
         self.max_plate_nesting = max_plate_nesting if max_plate_nesting is not None else -min(dims, default=0)
-        self.compiled = self._shared()
+        self.compiled = shared(self)
 
     def session(self) -> AbstractContextManager[None]:
         """This program's precision and device, for the length of a block."""
@@ -93,10 +89,10 @@ class TracedModel:
         return enum(config_enumerate(tilt(self._seeded(), tilts or {})), -1 - self.max_plate_nesting)
 
     def _data(self, arrays: list[Any]) -> dict[str, Any]:
-        leaves = list(self._leaves)
-        for i, array in zip(self._passed, arrays, strict=True):
+        leaves = list(self.leaves)
+        for i, array in zip(self.passed, arrays, strict=True):
             leaves[i] = array
-        return jax.tree.unflatten(self._structure, leaves)
+        return jax.tree.unflatten(self.structure, leaves)
 
     def _trace(self, arrays: list[Any], values: dict[str, Any], key: Any = None) -> dict[str, Any]:
         seeded = handlers.seed(self.model, seed_to_rng(0) if key is None else key)
@@ -119,25 +115,9 @@ class TracedModel:
         except jax.errors.ConcretizationTypeError:
             # The model uses its data, or its draws, as Python numbers: the data become constants.
             nodes.clear()
-            self._passed, self.arrays = [], []
+            self.passed, self.arrays = [], []
             run(self.arrays)
         return nodes
-
-    def _shared(self) -> dict[Any, Any]:
-        """The compiled functions of every program of this model on data of these shapes."""
-        leaves = [
-            (np.shape(leaf), str(leaf.dtype)) if i in self._passed else _constant(leaf)
-            for i, leaf in enumerate(self._leaves)
-        ]
-        key = (self.model, self._structure, *leaves, self.precision, self.device, self.max_plate_nesting)
-        try:
-            compiled = _COMPILED.setdefault(key, {})
-        except TypeError:  # something among the data cannot be compared
-            return {}
-        _COMPILED.move_to_end(key)
-        if len(_COMPILED) > MAX_COMPILED:
-            _COMPILED.popitem(last=False)
-        return compiled
 
     def _given(self, values: Values, required: Any) -> dict[str, Any]:
         check_values(NAME, values, {**self.shapes, **self.subsampled}, required=required)
@@ -260,12 +240,6 @@ def _is_argument(leaf: Any) -> bool:
     if not isinstance(leaf, jax.Array):
         return False
     return jnp.issubdtype(leaf.dtype, jnp.floating) or leaf.size > LARGE
-
-
-def _constant(leaf: Any) -> Any:
-    if isinstance(leaf, jax.Array | np.ndarray):
-        return (np.shape(leaf), str(leaf.dtype), np.asarray(leaf).tobytes())
-    return leaf
 
 
 def _outline(node: dict[str, Any]) -> dict[str, Any]:

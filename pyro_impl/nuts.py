@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.machinery import PathFinder
 from typing import Any
 
@@ -23,6 +24,7 @@ from ppl_parity.completion import complete, observed_values
 from ppl_parity.contract import Arrays, Groups, Model, Values
 from ppl_parity.errors import InputError
 from ppl_parity.spec import SamplerSettings
+from pyro_impl.compiled import SamplingPotential, sampling_potential
 from pyro_impl.program import Program
 from pyro_impl.runtime import NAME, seed_to_rng, to_framework, to_numpy, versions
 
@@ -94,7 +96,19 @@ def run_chains(
     method, reason = chain_method(settings)
     position = starting_points(program, settings, initial_values)
     began = time.perf_counter()
-    unconstrained, stats, method, reason = _sample(program, settings, position, method, reason, progress)
+    num_iterations = settings.num_chains * (settings.num_warmup + settings.num_draws)
+    potential = sampling_potential(program, position, num_iterations)
+    unconstrained, stats, method, reason = _sample(
+        program, settings, potential, position, method, reason, progress
+    )
+    if not stats.pop("holds").all():
+        potential = replace(
+            potential, kind="eager", reason="a recording left the program in mid-run", graph=None
+        )
+        unconstrained, stats, method, reason = _sample(
+            program, settings, potential, position, method, reason, progress
+        )
+        stats.pop("holds")
     seconds = time.perf_counter() - began
     flat = {name: value.reshape(-1, *value.shape[2:]) for name, value in unconstrained.items()}
     shape = (settings.num_chains, settings.num_draws)
@@ -110,6 +124,8 @@ def run_chains(
         "device": settings.device,
         "chain_method": method,
         "chain_method_reason": reason,
+        "potential": potential.kind,
+        "potential_reason": potential.reason,
         "sampling_seconds": seconds,
     }
     return {"posterior": posterior, "sample_stats": stats}, attributes
@@ -189,7 +205,13 @@ class _RecordingNUTS(NUTS):
 
 
 def _sample(
-    program: Program, settings: SamplerSettings, position: Arrays, method: str, reason: str, progress: bool
+    program: Program,
+    settings: SamplerSettings,
+    potential: SamplingPotential,
+    position: Arrays,
+    method: str,
+    reason: str,
+    progress: bool,
 ) -> tuple[Arrays, Arrays, str, str]:
     streams = np.random.SeedSequence(settings.seed).spawn(settings.num_chains)
     tasks = [
@@ -209,15 +231,20 @@ def _sample(
                 raise InputError(f"pyro: {why}; use sequential.") from error
             method, reason = "sequential", why
         else:
-            results = _in_parallel(executor, packed, settings, tasks, progress)
+            results = _in_parallel(executor, packed, settings, potential, tasks, progress)
     if results is None:
-        results = [_run_chain(program, settings, *task, progress) for task in tasks]
+        results = [_run_chain(program, settings, potential, *task, progress) for task in tasks]
     draws, stats = ([result[i] for result in results] for i in range(2))
     return _stacked(draws), _stacked(stats), method, reason
 
 
 def _run_chain(
-    program: Program, settings: SamplerSettings, position: Arrays, seed: int, progress: bool
+    program: Program,
+    settings: SamplerSettings,
+    potential: SamplingPotential,
+    position: Arrays,
+    seed: int,
+    progress: bool,
 ) -> tuple[Arrays, Arrays]:
     records = []
 
@@ -233,7 +260,7 @@ def _run_chain(
         explain(NAME, "sampling failed"),
     ):
         kernel = _RecordingNUTS(
-            potential_fn=program.potential_function,
+            potential_fn=potential.function(program),
             target_accept_prob=settings.target_accept,
             max_tree_depth=settings.max_tree_depth,
             full_mass=settings.dense_mass,
@@ -248,16 +275,22 @@ def _run_chain(
         )
         mcmc.run()
         draws = to_numpy(mcmc.get_samples())
+        holds = np.array(potential.holds(program, draws))
     stats = {name: np.array([record[name] for record in records]) for name in records[0]}
-    return draws, stats
+    return draws, {**stats, "holds": holds}
 
 
 def _in_parallel(
-    executor: Any, packed: bytes, settings: SamplerSettings, tasks: list[Any], progress: bool
+    executor: Any,
+    packed: bytes,
+    settings: SamplerSettings,
+    potential: SamplingPotential,
+    tasks: list[Any],
+    progress: bool,
 ) -> list[tuple[Arrays, Arrays]]:
     try:
         futures = [
-            executor.submit(_in_process, packed, settings, *task, progress and chain == 0)
+            executor.submit(_in_process, packed, settings, potential, *task, progress and chain == 0)
             for chain, task in enumerate(tasks)
         ]
         return [future.result() for future in futures]
