@@ -62,7 +62,9 @@ class SamplingPotential:
         if self.graph is None:
             return program.potential_function
         # A graph of its own for each chain: TorchScript rewrites it while it runs, and chains must be alike.
-        return _differentiable(torch.jit.load(io.BytesIO(self.graph)), program)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # torch.jit is to be replaced one day
+            return _differentiable(torch.jit.load(io.BytesIO(self.graph)), program)
 
     def holds(self, program: Program, draws: Arrays) -> bool:
         """Whether the graph gives the program's value and gradient at draws (S, ...) that it led to."""
