@@ -20,7 +20,7 @@ from numpyro_impl.compiled import shared
 from numpyro_impl.discrete import tilt
 from numpyro_impl.runtime import NAME, seed_to_rng, session, to_framework, to_numpy
 from ppl_parity.checks import check_values, explain
-from ppl_parity.contract import Arrays, Model, Values
+from ppl_parity.contract import Model, Values
 
 # Arrays of numbers are arguments of the compiled functions, so that these serve other data of the same shape;
 # small integer and boolean arrays are constants in them, so that a model may use them as Python would (a
@@ -70,12 +70,12 @@ class TracedModel:
     def potential_function(self, arrays: list[Any], unconstrained: dict[str, Any]) -> Any:
         if self.enumerated:
             return infer.potential_energy(
-                self._summed_out(), (), self._data(arrays), unconstrained, enum=True
+                self._summed_out(), (), self.arguments(arrays), unconstrained, enum=True
             )
-        return infer.potential_energy(self._seeded(), (), self._data(arrays), unconstrained)
+        return infer.potential_energy(self._seeded(), (), self.arguments(arrays), unconstrained)
 
     def constrain_function(self, arrays: list[Any], unconstrained: dict[str, Any]) -> dict[str, Any]:
-        data = self._data(arrays)
+        data = self.arguments(arrays)
         return infer.constrain_fn(self._seeded(), (), data, unconstrained, return_deterministic=True)
 
     # The rest is private: how each quantity is asked of the framework.
@@ -88,7 +88,7 @@ class TracedModel:
 
         return enum(config_enumerate(tilt(self._seeded(), tilts or {})), -1 - self.max_plate_nesting)
 
-    def _data(self, arrays: list[Any]) -> dict[str, Any]:
+    def arguments(self, arrays: list[Any]) -> dict[str, Any]:
         leaves = list(self.leaves)
         for i, array in zip(self.passed, arrays, strict=True):
             leaves[i] = array
@@ -96,7 +96,7 @@ class TracedModel:
 
     def _trace(self, arrays: list[Any], values: dict[str, Any], key: Any = None) -> dict[str, Any]:
         seeded = handlers.seed(self.model, seed_to_rng(0) if key is None else key)
-        return handlers.trace(handlers.substitute(seeded, data=values)).get_trace(**self._data(arrays))
+        return handlers.trace(handlers.substitute(seeded, data=values)).get_trace(**self.arguments(arrays))
 
     def _skeleton(self) -> dict[str, dict[str, Any]]:
         """Names, kinds and shapes: traced without arithmetic, or with it where the model needs numbers."""
@@ -135,14 +135,16 @@ class TracedModel:
                 return to_numpy(self.compiled[name](self.arrays, given))
 
     def _site_log_probs(self, arrays, values):
-        return infer.compute_log_probs(self._seeded(), (), self._data(arrays), values, sum_log_prob=False)[0]
+        return infer.compute_log_probs(
+            self._seeded(), (), self.arguments(arrays), values, sum_log_prob=False
+        )[0]
 
     def _log_density(self, arrays, values, tilts=None):
         if not self.enumerated:
-            return infer.log_density(self._seeded(), (), self._data(arrays), values)[0]
+            return infer.log_density(self._seeded(), (), self.arguments(arrays), values)[0]
         from numpyro.contrib.funsor import log_density  # slow to import, seldom needed
 
-        return log_density(self._summed_out(tilts), (), self._data(arrays), values)[0]
+        return log_density(self._summed_out(tilts), (), self.arguments(arrays), values)[0]
 
     def _discrete_marginals(self, arrays, values):
         trace = self._trace(arrays, values)
@@ -189,36 +191,11 @@ class TracedModel:
             key = jax.random.fold_in(jax.random.fold_in(seed_to_rng(words[0]), words[1]), words[2])
             seeded = handlers.seed(self.model, key)
             model = handlers.substitute(seeded, substitute_fn=INIT_STRATEGIES[strategy])
-            trace = handlers.trace(model).get_trace(**self._data(arrays))
+            trace = handlers.trace(model).get_trace(**self.arguments(arrays))
             bijections = self._bijections(trace)
             return {name: bijections[name].inv(trace[name]["value"]) for name in self.continuous}
 
         return start
-
-    def _simulate(self, given: Arrays, num_draws: int, seed: int) -> Arrays:
-        def simulate(arrays, batch):
-            def one(pair):
-                key, values = pair
-                model = unobserved(handlers.substitute(handlers.seed(self.model, key), data=values))
-                trace = handlers.trace(model).get_trace(**self._data(arrays))
-                kept = ("sample", "deterministic")
-                return {
-                    name: node["value"]
-                    for name, node in trace.items()
-                    if node["type"] in kept and not describing.is_factor(node)
-                }
-
-            words, values = batch
-            keys = jax.vmap(lambda i: jax.random.fold_in(seed_to_rng(words[0]), i))(jnp.arange(num_draws))
-            return jax.lax.map(one, (keys, values), batch_size=1000)
-
-        name = f"simulate {num_draws} {sorted(given)}"
-        with self.session():
-            given = to_framework(given)
-            if name not in self.compiled:
-                self.compiled[name] = jax.jit(simulate)
-            with explain(NAME, "the model cannot be simulated"):
-                return to_numpy(self.compiled[name](self.arrays, (np.array([seed], dtype=np.uint32), given)))
 
     def _log_likelihood(self, arrays, draws):
         def one(values):
@@ -226,14 +203,6 @@ class TracedModel:
             return {name: log_probs[name] for name in self.observed}
 
         return jax.lax.map(one, draws, batch_size=1000)
-
-
-class unobserved(handlers.uncondition):
-    """Sample what was observed; a ``factor`` has no value to sample and stays as it is."""
-
-    def process_message(self, msg: dict[str, Any]) -> None:
-        if msg["type"] == "sample" and not describing.is_factor(msg):
-            super().process_message(msg)
 
 
 def _is_argument(leaf: Any) -> bool:

@@ -14,7 +14,7 @@ from pyro.ops.integrator import potential_grad  # noqa: E402
 
 import pyro_impl  # noqa: E402
 from ppl_parity.spec import MixtureSpec, SamplerSettings  # noqa: E402
-from pyro_impl import compiled  # noqa: E402
+from pyro_impl import compiled, simulation  # noqa: E402
 from pyro_impl.compiled import SamplingPotential, sampling_potential  # noqa: E402
 
 pytestmark = pytest.mark.pyro
@@ -174,3 +174,50 @@ def test_a_model_is_recorded_once_for_its_data(monkeypatch):
     for y, count in ((Y, 1), (Y, 1), (Y + 1.0, 2)):
         assert potential_of(model, {"y": y})[1].kind == "traced"
         assert len(calls) == count
+
+
+def families(y):
+    """Samplers of many kinds, each with constants that a careless graph would draw once and for all."""
+    rate = pyro.sample("rate", dist.Gamma(2.0, 1.0))
+    weights = pyro.sample("weights", dist.Dirichlet(torch.ones(3)))
+    pyro.sample("factor", dist.LKJCholesky(3, 2.0))
+    with pyro.plate("rows", len(y)):
+        z = pyro.sample("z", dist.Categorical(weights))
+        count = pyro.sample("count", dist.Poisson(rate))
+        pyro.sample("y", dist.StudentT(4.0, z.to(rate.dtype), 1.0 + count), obs=y)
+    pyro.deterministic("twice", 2 * rate)
+
+
+def stops_early(y):
+    """As many sites as a draw asks for."""
+    length = int(pyro.sample("length", dist.Poisson(2.0)))
+    pyro.sample("y", dist.Normal(float(length), 1.0).expand([len(y)]).to_event(1), obs=y)
+
+
+@pytest.mark.parametrize(
+    ("model", "recorded"), [(line, True), (families, True), (rolls_dice, False), (stops_early, False)]
+)
+def test_recorded_draws_are_those_of_the_program(monkeypatch, model, recorded):
+    program = pyro_impl.Program(model, {"y": Y})
+    runs = []
+    monkeypatch.setattr(simulation, "_run", lambda *given, run=simulation._run: runs.append(1) or run(*given))
+    fast = program.prior_samples(num_draws=400, seed=5)
+    assert (len(runs) < 100) == recorded
+    again = program.prior_samples(num_draws=400, seed=5)
+    monkeypatch.setattr(simulation, "LEAST_DRAWS", 10**9)
+    slow = program.prior_samples(num_draws=400, seed=5)
+    assert set(fast) == set(slow) == set(again)
+    for name, value in slow.items():
+        assert fast[name].dtype == value.dtype
+        np.testing.assert_array_equal(fast[name], value)
+        np.testing.assert_array_equal(again[name], value)
+
+
+def test_recorded_data_are_drawn_at_the_values_given(monkeypatch):
+    program = pyro_impl.Program(line, {"y": Y})
+    draws = {"centre": np.linspace(-50, 50, 400), "scale": np.full(400, 0.5)}
+    fast = program.predictive_samples(draws, seed=2)
+    monkeypatch.setattr(simulation, "LEAST_DRAWS", 10**9)
+    slow = program.predictive_samples(draws, seed=2)
+    np.testing.assert_array_equal(fast["y"], slow["y"])
+    assert np.abs(fast["y"].mean(axis=1) - draws["centre"]).max() < 2

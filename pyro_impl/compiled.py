@@ -13,6 +13,7 @@ import pickle
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,7 @@ NUM_PRIOR, NUM_SPREAD, SPREAD = 6, 6, 3.0  # points of the test beforehand; the 
 NUM_KEPT = 16  # draws of a chain at which the test afterwards is made
 
 # Graphs by model and data: a check's later rounds and simulation-based calibration come back to them.
-_COMPILED: OrderedDict[Any, dict[str, Any]] = OrderedDict()
+_COMPILED: OrderedDict[Any, dict[Any, Any]] = OrderedDict()
 MAX_COMPILED = 32
 
 
@@ -62,8 +63,7 @@ class SamplingPotential:
         if self.graph is None:
             return program.potential_function
         # A graph of its own for each chain: TorchScript rewrites it while it runs, and chains must be alike.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # torch.jit is to be replaced one day
+        with _quiet():
             return _differentiable(torch.jit.load(io.BytesIO(self.graph)), program)
 
     def holds(self, program: Program, draws: Arrays) -> bool:
@@ -102,7 +102,7 @@ def sampling_potential(program: Program, starts: Arrays, num_iterations: int) ->
     return traced if gap is None else SamplingPotential("eager", f"a recording is not the program: {gap}")
 
 
-def shared(program: Program) -> dict[str, Any]:
+def shared(program: Program) -> dict[Any, Any]:
     """What is compiled for every program of this model on these data."""
     try:
         digest = blake2b(pickle.dumps((program.given, program.options))).hexdigest()
@@ -117,8 +117,6 @@ def shared(program: Program) -> dict[str, Any]:
 
 def _recorded(program: Program, point: Tensors) -> tuple[bytes | None, str]:
     """The graph of (leaf...) -> (U, dU/dleaf..., failures...), serialised; or why there is none."""
-    from torch.fx.experimental.proxy_tensor import make_fx  # slow to import
-
     names, potential = program.continuous, program.potential_function
     leaves = [point[name] for name in names]
 
@@ -127,23 +125,48 @@ def _recorded(program: Program, point: Tensors) -> tuple[bytes | None, str]:
         value = potential(dict(zip(names, own, strict=True)))
         return (value.detach(), *torch.autograd.grad(value, own))
 
+    script, reason = record(evaluate, leaves, _tell_failures)
+    if script is None:
+        return None, reason
+    buffer = io.BytesIO()
+    with _quiet():
+        torch.jit.save(script, buffer)
+    return buffer.getvalue(), ""
+
+
+def record(
+    function: Callable[..., tuple[torch.Tensor, ...]],
+    example: list[torch.Tensor],
+    amend: Callable[[Any], None] = lambda graph: None,
+) -> tuple[Any, str]:
+    """A function's tensor operations as one TorchScript graph; or None, and why it cannot be recorded.
+
+    Args:
+        function: of tensors, returns a tuple of tensors; what it draws, the graph draws.
+        example: arguments to record it with.
+        amend: changes the recorded ``torch.fx`` graph.
+    """
+    from torch.fx.experimental.proxy_tensor import make_fx  # slow to import
+
     try:
         # Once as it is: what a model or Pyro makes at the first run only does not belong in a graph.
-        evaluate(*leaves)
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # that torch.jit is to be replaced, and what it traces as constants
-            graph = make_fx(evaluate)(*leaves)
-            _tell_failures(graph)
-            script = torch.jit.trace(graph, leaves, check_trace=False)
-            script = torch.jit.freeze(script.eval())  # type: ignore[union-attr]
-            buffer = io.BytesIO()
-            torch.jit.save(script, buffer)
+        function(*example)
+        with _quiet():
+            graph = make_fx(function)(*example)
+            amend(graph)
+            script = torch.jit.trace(graph, tuple(example), check_trace=False)
+            return torch.jit.freeze(script.eval()), ""  # type: ignore[union-attr]
     except Exception as error:  # whatever torch cannot record, the program still computes
         said = str(error).strip().splitlines()
         return None, f"the program cannot be recorded ({type(error).__name__}: {said[0] if said else ''})"
-    return buffer.getvalue(), ""
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without warnings that torch.jit is to be replaced one day, and of constants that the tests would find."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _tell_failures(graph: Any) -> None:
