@@ -10,7 +10,7 @@ import numpy as np
 from numpyro import handlers
 
 from numpyro_impl.runtime import NAME, seed_to_rng, to_framework, to_numpy
-from numpyro_impl.sites import is_factor
+from numpyro_impl.sites import family, is_factor
 from ppl_parity.checks import explain
 from ppl_parity.contract import Arrays
 
@@ -55,8 +55,13 @@ def simulate(program: TracedModel, given: Arrays, num_draws: int, seed: int) -> 
 
 
 class _Unobserved(handlers.uncondition):
-    """Sample what was observed; a ``factor`` has no value to sample and stays as it is."""
+    """Sample what was observed, and name the site whose sampler fails; a ``factor`` has no value to sample."""
 
     def process_message(self, msg: dict[str, Any]) -> None:
         if msg["type"] == "sample" and not is_factor(msg):
             super().process_message(msg)
+            if msg["value"] is None:
+                with explain(NAME, f"the sampler of {msg['name']!r} ({family(msg['fn'])}) failed"):
+                    msg["value"], msg["intermediates"] = msg["fn"](
+                        *msg["args"], sample_intermediates=True, **msg["kwargs"]
+                    )

@@ -19,13 +19,15 @@ from numpyro_impl import sites as describing
 from numpyro_impl.compiled import shared
 from numpyro_impl.discrete import tilt
 from numpyro_impl.runtime import NAME, seed_to_rng, session, to_framework, to_numpy
-from ppl_parity.checks import check_values, explain
+from ppl_parity.checks import check_values, explain, refuse_varying
 from ppl_parity.contract import Model, Values
 
 # Arrays of numbers are arguments of the compiled functions, so that these serve other data of the same shape;
 # small integer and boolean arrays are constants in them, so that a model may use them as Python would (a
 # length, a range, a branch).
 LARGE = 10_000
+
+NUM_RUNS = 4  # that must draw the same sites before anything is asked of a model
 
 INIT_STRATEGIES = {"uniform": init_to_uniform, "prior": init_to_sample}
 
@@ -102,8 +104,8 @@ class TracedModel:
         """Names, kinds and shapes: traced without arithmetic, or with it where the model needs numbers."""
         nodes: dict[str, dict[str, Any]] = {}
 
-        def run(arrays):
-            for name, node in self._trace(arrays, {}).items():
+        def run(arrays, seed=0):
+            for name, node in self._trace(arrays, {}, seed_to_rng(seed)).items():
                 if node["type"] == "sample":
                     nodes[name] = _outline(node)
                 elif node["type"] == "plate" and len(node["value"]) < node["args"][0]:
@@ -117,6 +119,11 @@ class TracedModel:
             nodes.clear()
             self.passed, self.arrays = [], []
             run(self.arrays)
+            for seed in range(1, NUM_RUNS):  # such a model may draw as many sites as a draw says
+                shapes = {name: tuple(node["shape"]) for name, node in nodes.items()}
+                nodes.clear()
+                run(self.arrays, seed)
+                refuse_varying(NAME, shapes, {name: tuple(node["shape"]) for name, node in nodes.items()})
         return nodes
 
     def _given(self, values: Values, required: Any) -> dict[str, Any]:

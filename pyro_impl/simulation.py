@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from pyro import poutine
+from pyro.poutine.messenger import Messenger
 from pyro.poutine.uncondition_messenger import UnconditionMessenger
+from pyro.poutine.util import site_is_subsample
 from pyro.util import get_rng_state, set_rng_state
 
+from ppl_parity.checks import explain, refuse_varying
 from ppl_parity.contract import Arrays
 from pyro_impl.compiled import record, shared
-from pyro_impl.runtime import to_numpy
-from pyro_impl.sites import is_factor
+from pyro_impl.runtime import NAME, to_numpy
+from pyro_impl.sites import family, is_factor
 from pyro_impl.tracing import Tensors, samples
 
 if TYPE_CHECKING:
@@ -40,11 +44,18 @@ def simulate(program: Program, draws: list[Tensors]) -> Arrays:
     if rows is None:
         set_rng_state(before)
         rows = [_run(program, values) for values in draws]
+        for row in rows[1:]:
+            refuse_varying(NAME, _shapes(rows[0]), _shapes(row))
     return {name: np.stack([to_numpy(row[name]) for row in rows]) for name in rows[0]}
 
 
+def _shapes(row: Tensors) -> dict[str, tuple[int, ...]]:
+    return {name: np.shape(to_numpy(value)) for name, value in row.items()}
+
+
 def _run(program: Program, values: Tensors) -> Tensors:
-    nodes = samples(program.trace(values, _Unobserved(program.observed)(program.model)))
+    conditioned = poutine.condition(_Unobserved(program.observed)(program.model), values)
+    nodes = samples(poutine.trace(_Named()(conditioned)).get_trace(**program.data))
     return {node["name"]: node["value"] for node in nodes if not is_factor(node)}
 
 
@@ -97,6 +108,15 @@ def _equal(a: Any, b: Any) -> bool:
 
 def _same_state(a: Any, b: Any) -> bool:
     return torch.equal(a["torch"], b["torch"]) and a["random"] == b["random"]
+
+
+class _Named(Messenger):
+    """Name the site whose sampler fails; it stands outside of all that may give a site its value."""
+
+    def _pyro_sample(self, msg: Any) -> None:
+        if msg["value"] is None and not site_is_subsample(msg):
+            with explain(NAME, f"the sampler of {msg['name']!r} ({family(msg['fn'])}) failed"):
+                msg["value"] = msg["fn"](*msg["args"], **msg["kwargs"])
 
 
 class _Unobserved(UnconditionMessenger):

@@ -25,12 +25,14 @@ from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 from torch.distributions import biject_to
 
-from ppl_parity.checks import check_values, explain
+from ppl_parity.checks import check_values, explain, refuse_varying
 from ppl_parity.contract import Arrays, Model, Site, Values
 from ppl_parity.errors import InputError
 from pyro_impl import sites as describing
 from pyro_impl.discrete import tilt
 from pyro_impl.runtime import NAME, seed_to_rng, session, to_framework
+
+NUM_RUNS = 4  # that must draw the same sites before anything is asked of a model
 
 INIT_STRATEGIES = {"uniform": init_to_uniform, "prior": init_to_sample}
 
@@ -56,6 +58,8 @@ class TracedModel:
             self.data = to_framework(dict(data))
             trace = self.trace({}, _Filled(_draw)(model))
             kinds = {site.name: site.kind for site in self._described(trace, frozenset())}
+        with self._running("the model cannot be run on these data"):
+            self._refuse_varying(trace)
         nodes = {name: trace.nodes[name] for name in kinds}
         latent = {name: node for name, node in nodes.items() if kinds[name] == "latent"}
         self.prototype = {name: node["value"] for name, node in latent.items()}
@@ -81,6 +85,16 @@ class TracedModel:
         frames = [frame for node in nodes.values() for frame in node["cond_indep_stack"] if frame.vectorized]
         guess = -min((frame.dim for frame in frames), default=0)
         self.max_plate_nesting = max_plate_nesting if max_plate_nesting is not None else guess
+
+    def _refuse_varying(self, trace: Any) -> None:
+        first = {node["name"]: tuple(node["value"].shape) for node in samples(trace)}
+        for seed in range(1, NUM_RUNS):
+            try:
+                with seed_to_rng(seed):
+                    again = samples(self.trace({}, _Filled(_draw)(self.model)))
+            except Exception:  # a draw that the model cannot take says nothing of shapes
+                continue
+            refuse_varying(NAME, first, {node["name"]: tuple(node["value"].shape) for node in again})
 
     def session(self) -> Any:
         """This program's precision and device, for the length of a block."""
