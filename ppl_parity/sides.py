@@ -119,6 +119,8 @@ class Side:
             InputError: the side refused the input.
             SideError: it raised something else, ended, or gave no answer within ``timeout`` seconds.
         """
+        if self._closed:
+            raise SideError(f"{self.name}: the side was closed before {name} was asked of it.")
         self.reopen()
         request = {"target": target, "name": name, "args": list(args), "kwargs": kwargs}
         stdin, stdout = self._process.stdin, self._process.stdout
