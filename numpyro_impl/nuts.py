@@ -122,6 +122,8 @@ def run_chains(
         kernel=program.kernel,
         chain_method=method,
         chain_method_reason=reason,
+        potential="compiled",
+        potential_reason="JAX compiles the program together with the sampler",
         sampling_seconds=seconds,
     )
     return {"posterior": posterior, "sample_stats": stats}, attributes

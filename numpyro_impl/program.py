@@ -9,6 +9,7 @@ import numpy as np
 
 from numpyro_impl import sites as describing
 from numpyro_impl.runtime import NAME, to_numpy
+from numpyro_impl.simulation import simulate
 from numpyro_impl.tracing import INIT_STRATEGIES, TracedModel
 from ppl_parity.checks import check_values, explain
 from ppl_parity.contract import Arrays, Site, Trajectory, Values
@@ -105,12 +106,12 @@ class Program(TracedModel):
         return {name: np.stack([point[name] for point in chains]) for name in self.continuous}
 
     def prior_samples(self, *, num_draws: int, seed: int) -> Arrays:
-        return self._simulate({}, num_draws, seed)
+        return simulate(self, {}, num_draws, seed)
 
     def predictive_samples(self, draws: Values, *, seed: int) -> Arrays:
         given = {name: np.asarray(draws[name]) for name in self.shapes if name in draws}
         check_values(NAME, given, self.shapes, required=self.continuous, batch_ndim=1)
-        samples = self._simulate(given, len(next(iter(given.values()))), seed)
+        samples = simulate(self, given, len(next(iter(given.values()))), seed)
         return {name: samples[name] for name in self.observed}
 
     def log_likelihood(self, draws: Values) -> Arrays:

@@ -120,7 +120,7 @@ def _site(node: dict[str, Any], arrays: dict[str, Any], sizes: dict[str, int], e
     return Site(
         name=node["name"],
         kind=kind,
-        family=_family(unwrap(fn)),
+        family=family(fn),
         batch_shape=tuple(fn.batch_shape),
         event_shape=tuple(fn.event_shape),
         support="" if kind == "factor" else support_name(fn.support, arrays["bounds"]),
@@ -140,8 +140,9 @@ def _bounds(support: Any) -> dict[str, Any]:
     return {end: getattr(support, end) for end in ("lower_bound", "upper_bound") if hasattr(support, end)}
 
 
-def _family(base: Any) -> str:
-    name = type(base).__name__
+def family(fn: Any) -> str:
+    """The name of a distribution's family, without what it is wrapped in."""
+    name = type(unwrap(fn)).__name__
     for suffix in SUFFIXES:
         name = name.removesuffix(suffix)
     return {"MixtureSameFamily": "Mixture", "MixtureGeneral": "Mixture"}.get(name, name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -17,20 +16,19 @@ from numpyro.infer import hmc_util, init_to_sample, init_to_uniform
 from numpyro.infer import util as infer
 
 from numpyro_impl import sites as describing
+from numpyro_impl.compiled import shared
 from numpyro_impl.discrete import tilt
 from numpyro_impl.runtime import NAME, seed_to_rng, session, to_framework, to_numpy
 from numpyro_impl.sharding import Shards, check_shards, spread, use
-from ppl_parity.checks import check_values, explain
-from ppl_parity.contract import Arrays, Model, Values
+from ppl_parity.checks import check_values, explain, refuse_varying
+from ppl_parity.contract import Model, Values
 
 # Arrays of numbers are arguments of the compiled functions, so that these serve other data of the same shape;
 # small integer and boolean arrays are constants in them, so that a model may use them as Python would (a
 # length, a range, a branch).
 LARGE = 10_000
 
-# Compiled functions by model and shape of the data: simulation-based calibration refits one model many times.
-_COMPILED: OrderedDict[Any, dict[Any, Any]] = OrderedDict()
-MAX_COMPILED = 32
+NUM_RUNS = 4  # that must draw the same sites before anything is asked of a model
 
 INIT_STRATEGIES = {"uniform": init_to_uniform, "prior": init_to_sample}
 
@@ -55,9 +53,9 @@ class TracedModel:
             if num_shards > 1:
                 x, self.shards = spread(np.asarray(data["x"], dtype=precision), device)
                 data = {**data, "x": x}
-            self._leaves, self._structure = jax.tree.flatten(to_framework(dict(data), self.precision))
-            self._passed = [i for i, leaf in enumerate(self._leaves) if _is_argument(leaf)]
-            self.arrays = [self._leaves[i] for i in self._passed]
+            self.leaves, self.structure = jax.tree.flatten(to_framework(dict(data), self.precision))
+            self.passed = [i for i, leaf in enumerate(self.leaves) if _is_argument(leaf)]
+            self.arrays = [self.leaves[i] for i in self.passed]
             with explain(NAME, "the model cannot be run on these data"):
                 nodes = self._skeleton()
         samples = {name: node for name, node in nodes.items() if node["type"] == "sample"}
@@ -70,7 +68,7 @@ class TracedModel:
         self.subsampled = {n: node["shape"] for n, node in nodes.items() if node["type"] == "plate"}
         dims = [dim for node in samples.values() for dim in node["dims"]]
         self.max_plate_nesting = max_plate_nesting if max_plate_nesting is not None else -min(dims, default=0)
-        self.compiled = self._shared()
+        self.compiled = shared(self)
 
     @contextmanager
     def session(self) -> Iterator[None]:
@@ -98,12 +96,12 @@ class TracedModel:
     def potential_function(self, arrays: list[Any], unconstrained: dict[str, Any]) -> Any:
         if self.enumerated:
             return infer.potential_energy(
-                self._summed_out(), (), self._data(arrays), unconstrained, enum=True
+                self._summed_out(), (), self.arguments(arrays), unconstrained, enum=True
             )
-        return infer.potential_energy(self._seeded(), (), self._data(arrays), unconstrained)
+        return infer.potential_energy(self._seeded(), (), self.arguments(arrays), unconstrained)
 
     def constrain_function(self, arrays: list[Any], unconstrained: dict[str, Any]) -> dict[str, Any]:
-        data = self._data(arrays)
+        data = self.arguments(arrays)
         return infer.constrain_fn(self._seeded(), (), data, unconstrained, return_deterministic=True)
 
     # The rest is private: how each quantity is asked of the framework.
@@ -116,22 +114,22 @@ class TracedModel:
 
         return enum(config_enumerate(tilt(self._seeded(), tilts or {})), -1 - self.max_plate_nesting)
 
-    def _data(self, arrays: list[Any]) -> dict[str, Any]:
-        leaves = list(self._leaves)
-        for i, array in zip(self._passed, arrays, strict=True):
+    def arguments(self, arrays: list[Any]) -> dict[str, Any]:
+        leaves = list(self.leaves)
+        for i, array in zip(self.passed, arrays, strict=True):
             leaves[i] = array
-        return jax.tree.unflatten(self._structure, leaves)
+        return jax.tree.unflatten(self.structure, leaves)
 
     def _trace(self, arrays: list[Any], values: dict[str, Any], key: Any = None) -> dict[str, Any]:
         seeded = handlers.seed(self.model, seed_to_rng(0) if key is None else key)
-        return handlers.trace(handlers.substitute(seeded, data=values)).get_trace(**self._data(arrays))
+        return handlers.trace(handlers.substitute(seeded, data=values)).get_trace(**self.arguments(arrays))
 
     def _skeleton(self) -> dict[str, dict[str, Any]]:
         """Names, kinds and shapes: traced without arithmetic, or with it where the model needs numbers."""
         nodes: dict[str, dict[str, Any]] = {}
 
-        def run(arrays):
-            for name, node in self._trace(arrays, {}).items():
+        def run(arrays, seed=0):
+            for name, node in self._trace(arrays, {}, seed_to_rng(seed)).items():
                 if node["type"] == "sample":
                     nodes[name] = _outline(node)
                 elif node["type"] == "plate" and len(node["value"]) < node["args"][0]:
@@ -143,27 +141,14 @@ class TracedModel:
         except jax.errors.ConcretizationTypeError:
             # The model uses its data, or its draws, as Python numbers: the data become constants.
             nodes.clear()
-            self._passed, self.arrays = [], []
+            self.passed, self.arrays = [], []
             run(self.arrays)
+            for seed in range(1, NUM_RUNS):  # such a model may draw as many sites as a draw says
+                shapes = {name: tuple(node["shape"]) for name, node in nodes.items()}
+                nodes.clear()
+                run(self.arrays, seed)
+                refuse_varying(NAME, shapes, {name: tuple(node["shape"]) for name, node in nodes.items()})
         return nodes
-
-    def _shared(self) -> dict[Any, Any]:
-        """The compiled functions of every program of this model on data of these shapes."""
-        leaves = [
-            (np.shape(leaf), str(leaf.dtype)) if i in self._passed else _constant(leaf)
-            for i, leaf in enumerate(self._leaves)
-        ]
-        key = (self.model, self._structure, *leaves, self.precision, self.device, self.max_plate_nesting)
-        if self.shards is not None:  # their padding and filler are constants in what is compiled
-            return {}
-        try:
-            compiled = _COMPILED.setdefault(key, {})
-        except TypeError:  # something among the data cannot be compared
-            return {}
-        _COMPILED.move_to_end(key)
-        if len(_COMPILED) > MAX_COMPILED:
-            _COMPILED.popitem(last=False)
-        return compiled
 
     def _given(self, values: Values, required: Any) -> dict[str, Any]:
         check_values(NAME, values, {**self.shapes, **self.subsampled}, required=required)
@@ -181,14 +166,16 @@ class TracedModel:
                 return to_numpy(self.compiled[name](self.arrays, given))
 
     def _site_log_probs(self, arrays, values):
-        return infer.compute_log_probs(self._seeded(), (), self._data(arrays), values, sum_log_prob=False)[0]
+        return infer.compute_log_probs(
+            self._seeded(), (), self.arguments(arrays), values, sum_log_prob=False
+        )[0]
 
     def _log_density(self, arrays, values, tilts=None):
         if not self.enumerated:
-            return infer.log_density(self._seeded(), (), self._data(arrays), values)[0]
+            return infer.log_density(self._seeded(), (), self.arguments(arrays), values)[0]
         from numpyro.contrib.funsor import log_density  # slow to import, seldom needed
 
-        return log_density(self._summed_out(tilts), (), self._data(arrays), values)[0]
+        return log_density(self._summed_out(tilts), (), self.arguments(arrays), values)[0]
 
     def _discrete_marginals(self, arrays, values):
         trace = self._trace(arrays, values)
@@ -235,36 +222,11 @@ class TracedModel:
             key = jax.random.fold_in(jax.random.fold_in(seed_to_rng(words[0]), words[1]), words[2])
             seeded = handlers.seed(self.model, key)
             model = handlers.substitute(seeded, substitute_fn=INIT_STRATEGIES[strategy])
-            trace = handlers.trace(model).get_trace(**self._data(arrays))
+            trace = handlers.trace(model).get_trace(**self.arguments(arrays))
             bijections = self._bijections(trace)
             return {name: bijections[name].inv(trace[name]["value"]) for name in self.continuous}
 
         return start
-
-    def _simulate(self, given: Arrays, num_draws: int, seed: int) -> Arrays:
-        def simulate(arrays, batch):
-            def one(pair):
-                key, values = pair
-                model = unobserved(handlers.substitute(handlers.seed(self.model, key), data=values))
-                trace = handlers.trace(model).get_trace(**self._data(arrays))
-                kept = ("sample", "deterministic")
-                return {
-                    name: node["value"]
-                    for name, node in trace.items()
-                    if node["type"] in kept and not describing.is_factor(node)
-                }
-
-            words, values = batch
-            keys = jax.vmap(lambda i: jax.random.fold_in(seed_to_rng(words[0]), i))(jnp.arange(num_draws))
-            return jax.lax.map(one, (keys, values), batch_size=1000)
-
-        name = f"simulate {num_draws} {sorted(given)}"
-        with self.session():
-            given = to_framework(given)
-            if name not in self.compiled:
-                self.compiled[name] = jax.jit(simulate)
-            with explain(NAME, "the model cannot be simulated"):
-                return to_numpy(self.compiled[name](self.arrays, (np.array([seed], dtype=np.uint32), given)))
 
     def _log_likelihood(self, arrays, draws):
         def one(values):
@@ -274,24 +236,10 @@ class TracedModel:
         return jax.lax.map(one, draws, batch_size=1000)
 
 
-class unobserved(handlers.uncondition):
-    """Sample what was observed; a ``factor`` has no value to sample and stays as it is."""
-
-    def process_message(self, msg: dict[str, Any]) -> None:
-        if msg["type"] == "sample" and not describing.is_factor(msg):
-            super().process_message(msg)
-
-
 def _is_argument(leaf: Any) -> bool:
     if not isinstance(leaf, jax.Array):
         return False
     return jnp.issubdtype(leaf.dtype, jnp.floating) or leaf.size > LARGE
-
-
-def _constant(leaf: Any) -> Any:
-    if isinstance(leaf, jax.Array | np.ndarray):
-        return (np.shape(leaf), str(leaf.dtype), np.asarray(leaf).tobytes())
-    return leaf
 
 
 def _outline(node: dict[str, Any]) -> dict[str, Any]:

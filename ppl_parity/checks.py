@@ -50,3 +50,29 @@ def explain(side: str, what: str) -> Iterator[None]:
     except Exception as error:
         reason = (str(error).strip() or "no message").splitlines()[0]
         raise InputError(f"{side}: {what}: {type(error).__name__}: {reason}") from error
+
+
+def refuse_varying(
+    side: str, first: Mapping[str, tuple[int, ...]], second: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Refuse a model whose sites, or their shapes, change from run to run.
+
+    Args:
+        side: which side's model it is.
+        first, second: site -> shape, of two runs.
+
+    Raises:
+        InputError: they are not the same.
+    """
+    what_to_do = (
+        "A model must draw the same sites, of the same shapes, in every run: draw as many as there can be, and "
+        "mask those that are not used."
+    )
+    for name in sorted(set(first) ^ set(second)):
+        raise InputError(f"{side}: the site {name!r} is drawn in one run and not in the next. {what_to_do}")
+    for name, shape in first.items():
+        if second[name] != shape:
+            raise InputError(
+                f"{side}: the site {name!r} has shape {shape} in one run and {second[name]} in the next. "
+                f"{what_to_do}"
+            )

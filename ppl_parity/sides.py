@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
@@ -47,20 +48,36 @@ class Side:
     def __init__(self, name: str, *, python: str | None = None, num_threads: int | None = None) -> None:
         self.name = one_of("backend", name, SIDES)
         self.warnings: list[str] = []
-        command = [python or sys.executable, "-m", "ppl_parity.worker", f"{name}_impl"]
+        self.generation = 0
+        self._python, self._num_threads, self._closed = python, num_threads or os.cpu_count() or 1, False
+        self._process = self._started()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        command = [self._python or sys.executable, "-m", "ppl_parity.worker", f"{self.name}_impl"]
         try:
-            self._process = subprocess.Popen(
+            return subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                env=_environment(num_threads or os.cpu_count() or 1),
+                env=_environment(self._num_threads),
                 # Ctrl-C reaches the parent alone, which then ends this process and those that it started.
                 start_new_session=True,
             )
         except OSError as error:
             raise InputError(
-                f"The Python of the {name} side must be a program; got {python!r}: {error}."
+                f"The Python of the {self.name} side must be a program; got {self._python!r}: {error}."
             ) from None
+
+    def reopen(self) -> None:
+        """Start another process where this one has ended; its programs are made anew when they are asked."""
+        if self._process.poll() is None or self._closed:
+            return
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with suppress(BrokenPipeError):
+                    pipe.close()
+        self._process = self._started()
+        self.generation += 1
 
     def __enter__(self) -> Side:
         return self
@@ -72,6 +89,7 @@ class Side:
 
     def close(self) -> None:
         """End the process; a side that does not end by itself is killed."""
+        self._closed = True
         if self._process.stdin is not None and not self._process.stdin.closed:
             try:
                 self._process.stdin.close()
@@ -95,12 +113,15 @@ class Side:
     def call(
         self, name: str, *args: Any, target: int | None = None, timeout: float | None = None, **kwargs: Any
     ) -> Any:
-        """Call ``name`` of the backend, or of its program ``target``.
+        """Call ``name`` of the backend, or of its program ``target``; a process that has ended is replaced.
 
         Raises:
             InputError: the side refused the input.
             SideError: it raised something else, ended, or gave no answer within ``timeout`` seconds.
         """
+        if self._closed:
+            raise SideError(f"{self.name}: the side was closed before {name} was asked of it.")
+        self.reopen()
         request = {"target": target, "name": name, "args": list(args), "kwargs": kwargs}
         stdin, stdout = self._process.stdin, self._process.stdout
         if stdin is None or stdout is None:
@@ -131,7 +152,7 @@ class Side:
 
     def program(self, model: Reference, data: Mapping[str, Any], **options: Any) -> Program:
         """A program of this side, called from afar; see ``contract.Program``."""
-        return cast(Program, RemoteProgram(self, self.call("Program", model, dict(data), **options)))
+        return cast(Program, RemoteProgram(self, model, dict(data), options))
 
     def sample_mixture(self, spec: MixtureSpec, num_data: int, **options: Any) -> Arrays:
         """See ``contract.Backend.sample_mixture``."""
@@ -201,13 +222,26 @@ class Side:
 class RemoteProgram:
     """A ``contract.Program`` that lives in a side's process."""
 
-    def __init__(self, side: Side, target: int) -> None:
-        self._side, self._target = side, target
+    def __init__(self, side: Side, model: Reference, data: dict[str, Any], options: dict[str, Any]) -> None:
+        self._side, self._made_of = side, (model, data, options)
+        self._make()
+
+    def _make(self) -> None:
+        model, data, options = self._made_of
+        self._target = self._side.call("Program", model, data, **options)
+        self._generation = self._side.generation
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name.startswith("_") or not hasattr(Program, name):
             raise AttributeError(f"A program has no method {name!r}.")
-        return lambda *args, **kwargs: self._side.call(name, *args, target=self._target, **kwargs)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self._side.reopen()
+            if self._generation != self._side.generation:
+                self._make()
+            return self._side.call(name, *args, target=self._target, **kwargs)
+
+        return call
 
 
 def _environment(num_threads: int) -> dict[str, str]:

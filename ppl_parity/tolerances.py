@@ -44,6 +44,15 @@ TOLERANCES: dict[tuple[str, str], Tolerance] = {
     ),
     ("observed", "float64"): Tolerance(1e-12, 0.0, "the same data were sent to both"),
     ("self", "float64"): Tolerance(1e-12, 1e-12, "the same call twice in one process"),
+    # Beside the judgement in float64: what a side that stores data or constants in float32 may lose.
+    ("log prob", "float32"): Tolerance(1e-5, 1e-4, "seven digits of each number, and sums of them"),
+    ("log density", "float32"): Tolerance(1e-5, 1e-4, "seven digits of each number, and sums of them"),
+    ("marginal", "float32"): Tolerance(0.0, 1e-4, "the derivative of such a sum"),
+    ("gradient", "float32"): Tolerance(1e-4, 1e-4, "sums that cancel near a mode, of seven digits"),
+    ("traced", "float64"): Tolerance(
+        1e-12, 1e-12, "a recording makes the same calls, so on a CPU every bit is equal; a GPU reorders sums"
+    ),
+    ("traced", "float32"): Tolerance(1e-5, 1e-5, "the same, with the seven digits of single precision"),
 }
 
 # Torch clamps a probability at 2e-16 (log -36), NumPyro at 1e-308 or not at all: below, neither is the model's.

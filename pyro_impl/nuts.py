@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.machinery import PathFinder
 from typing import Any
 
@@ -31,6 +32,7 @@ from ppl_parity.checks import explain
 from ppl_parity.contract import Arrays, Groups, Model, Values
 from ppl_parity.errors import InputError
 from ppl_parity.spec import SamplerSettings
+from pyro_impl.compiled import SamplingPotential, sampling_potential
 from pyro_impl.program import Program
 from pyro_impl.runtime import NAME, seed_to_rng, to_framework, to_numpy, versions
 
@@ -113,9 +115,19 @@ def run_chains(
     position = starting_points(program, settings, initial_values, program.continuous)
     inverse_mass = checked_inverse_mass(NAME, inverse_mass, position)
     began = time.perf_counter()
+    num_iterations = settings.num_chains * (settings.num_warmup + settings.num_draws)
+    potential = sampling_potential(program, position, num_iterations)
     unconstrained, stats, method, reason = _sample(
-        program, settings, position, inverse_mass, method, reason, progress
+        program, settings, potential, position, inverse_mass, method, reason, progress
     )
+    if not stats.pop("holds").all():
+        potential = replace(
+            potential, kind="eager", reason="a recording left the program in mid-run", graph=None
+        )
+        unconstrained, stats, method, reason = _sample(
+            program, settings, potential, position, inverse_mass, method, reason, progress
+        )
+        stats.pop("holds")
     seconds = time.perf_counter() - began
     posterior = by_chain(program.constrain_draws(flattened(unconstrained)), settings)
     attributes = run_attributes(
@@ -126,6 +138,8 @@ def run_chains(
         kernel=program.kernel,
         chain_method=method,
         chain_method_reason=reason,
+        potential=potential.kind,
+        potential_reason=potential.reason,
         sampling_seconds=seconds,
     )
     return {"posterior": posterior, "sample_stats": stats}, attributes
@@ -195,6 +209,7 @@ class _RecordingNUTS(NUTS):
 def _sample(
     program: Program,
     settings: SamplerSettings,
+    potential: SamplingPotential,
     position: Arrays,
     inverse_mass: np.ndarray | None,
     method: str,
@@ -221,9 +236,9 @@ def _sample(
             method, reason = "sequential", why
         else:
             workers = min(settings.num_chains, loky.cpu_count())
-            results = _in_parallel(executor, packed, workers, settings, tasks, progress)
+            results = _in_parallel(executor, packed, workers, settings, potential, tasks, progress)
     if results is None:
-        results = [_run_chain(program, settings, *task, progress) for task in tasks]
+        results = [_run_chain(program, settings, potential, *task, progress) for task in tasks]
     draws, stats = ([result[i] for result in results] for i in range(2))
     return _stacked(draws), _stacked(stats), method, reason
 
@@ -231,6 +246,7 @@ def _sample(
 def _run_chain(
     program: Program,
     settings: SamplerSettings,
+    potential: SamplingPotential,
     position: Arrays,
     inverse_mass: np.ndarray | None,
     seed: int,
@@ -250,7 +266,7 @@ def _run_chain(
         explain(NAME, "sampling failed"),
     ):
         kernel = _RecordingNUTS(
-            potential_fn=program.potential_function,
+            potential_fn=potential.function(program),
             target_accept_prob=settings.target_accept,
             max_tree_depth=settings.max_tree_depth,
             full_mass=settings.dense_mass if inverse_mass is None else inverse_mass.ndim == 2,
@@ -267,16 +283,23 @@ def _run_chain(
         )
         mcmc.run()
         draws = to_numpy(mcmc.get_samples())
+        holds = np.array(potential.holds(program, draws))
     stats = {name: np.array([record[name] for record in records]) for name in records[0]}
-    return draws, stats
+    return draws, {**stats, "holds": holds}
 
 
 def _in_parallel(
-    executor: Any, packed: bytes, workers: int, settings: SamplerSettings, tasks: list[Any], progress: bool
+    executor: Any,
+    packed: bytes,
+    workers: int,
+    settings: SamplerSettings,
+    potential: SamplingPotential,
+    tasks: list[Any],
+    progress: bool,
 ) -> list[tuple[Arrays, Arrays]]:
     try:
         futures = [
-            executor.submit(_in_process, packed, workers, settings, *task, progress and chain == 0)
+            executor.submit(_in_process, packed, workers, settings, potential, *task, progress and chain == 0)
             for chain, task in enumerate(tasks)
         ]
         return [future.result() for future in futures]

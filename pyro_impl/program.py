@@ -14,6 +14,7 @@ from ppl_parity.contract import Arrays, Site, Trajectory, Values
 from ppl_parity.errors import InputError, one_of
 from ppl_parity.foreign import foreign_statements
 from pyro_impl.runtime import NAME, seed_to_rng, to_framework, to_numpy
+from pyro_impl.simulation import simulate
 from pyro_impl.tracing import INIT_STRATEGIES, TracedModel, kinetic, stacked
 
 
@@ -59,7 +60,7 @@ class Program(TracedModel):
     def unconstrain(self, values: Values) -> Arrays:
         with self._running("unconstrain failed"), seed_to_rng(0):
             given = self._given(values, self.continuous)
-            bijections = self._bijections(self._trace(given))
+            bijections = self._bijections(self.trace(given))
             return to_numpy({name: bijections[name].inv(given[name]) for name in self.continuous})
 
     def constrain(self, unconstrained: Values) -> Arrays:
@@ -136,13 +137,13 @@ class Program(TracedModel):
 
     def prior_samples(self, *, num_draws: int, seed: int) -> Arrays:
         with self._running("the model cannot be simulated"), seed_to_rng(seed):
-            return self._simulate([{}] * num_draws)
+            return simulate(self, [{}] * num_draws)
 
     def predictive_samples(self, draws: Values, *, seed: int) -> Arrays:
         given = {name: np.asarray(draws[name]) for name in self.shapes if name in draws}
         check_values(NAME, given, self.shapes, required=self.continuous, batch_ndim=1)
         with self._running("the model cannot be simulated"), seed_to_rng(seed):
-            samples = self._simulate(self._each(given), kept=self.observed)
+            samples = simulate(self, self._each(given))
         return {name: samples[name] for name in self.observed}
 
     def log_likelihood(self, draws: Values) -> Arrays:
@@ -170,7 +171,7 @@ class Program(TracedModel):
             if self.deterministic:
                 model = self._summed_out()
                 for s in range(len(next(iter(values.values())))):
-                    trace = self._trace({name: value[s] for name, value in values.items()}, model)
+                    trace = self.trace({name: value[s] for name, value in values.items()}, model)
                     kept = [name for name in self._kept(trace) if name in self.deterministic]
                     rows.append(to_numpy({name: trace.nodes[name]["value"] for name in kept}))
             more = {name: np.stack([row[name] for row in rows]) for name in (rows[0] if rows else ())}

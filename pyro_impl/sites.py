@@ -114,7 +114,7 @@ def _site(node: dict[str, Any], arrays: dict[str, Any], enumerated: bool) -> Sit
     return Site(
         name=node["name"],
         kind=kind,
-        family=_family(unwrap(fn)),
+        family=family(fn),
         batch_shape=tuple(fn.batch_shape),
         event_shape=tuple(fn.event_shape),
         support="" if kind == "factor" else support_name(fn.support, arrays["bounds"]),
@@ -163,8 +163,9 @@ def _unexpanded(tensor: torch.Tensor) -> torch.Tensor:
     return tensor[tuple(slice(0, 1) if stride == 0 else slice(None) for stride in tensor.stride())]
 
 
-def _family(base: Any) -> str:
-    name = type(base).__name__
+def family(fn: Any) -> str:
+    """The name of a distribution's family, without what it is wrapped in."""
+    name = type(unwrap(fn)).__name__
     return {"MixtureSameFamily": "Mixture"}.get(name, name)
 
 

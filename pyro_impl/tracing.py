@@ -22,17 +22,18 @@ from pyro.infer.autoguide.initialization import (
 from pyro.infer.mcmc.util import TraceEinsumEvaluator, initialize_model
 from pyro.ops.integrator import potential_grad
 from pyro.poutine.messenger import Messenger
-from pyro.poutine.uncondition_messenger import UnconditionMessenger
 from pyro.poutine.util import site_is_subsample
 from torch.distributions import biject_to
 
-from ppl_parity.checks import check_values, explain
+from ppl_parity.checks import check_values, explain, refuse_varying
 from ppl_parity.contract import Arrays, Model, Site, Values
 from ppl_parity.errors import InputError
 from pyro_impl import sites as describing
 from pyro_impl.discrete import tilt
-from pyro_impl.runtime import NAME, seed_to_rng, session, to_framework, to_numpy
+from pyro_impl.runtime import NAME, seed_to_rng, session, to_framework
 from pyro_impl.sharding import check_shards
+
+NUM_RUNS = 4  # that must draw the same sites before anything is asked of a model
 
 INIT_STRATEGIES = {"uniform": init_to_uniform, "prior": init_to_sample}
 
@@ -58,8 +59,10 @@ class TracedModel:
         self.options = {"precision": precision, "device": device, "max_plate_nesting": max_plate_nesting}
         with self._running("the model cannot be run on these data"), seed_to_rng(0):
             self.data = to_framework(dict(data), self.precision)
-            trace = self._trace({}, _Filled(_draw)(model))
+            trace = self.trace({}, _Filled(_draw)(model))
             kinds = {site.name: site.kind for site in self._described(trace, frozenset())}
+        with self._running("the model cannot be run on these data"):
+            self._refuse_varying(trace)
         nodes = {name: trace.nodes[name] for name in kinds}
         latent = {name: node for name, node in nodes.items() if kinds[name] == "latent"}
         self.prototype = {name: node["value"] for name, node in latent.items()}
@@ -85,6 +88,16 @@ class TracedModel:
         frames = [frame for node in nodes.values() for frame in node["cond_indep_stack"] if frame.vectorized]
         guess = -min((frame.dim for frame in frames), default=0)
         self.max_plate_nesting = max_plate_nesting if max_plate_nesting is not None else guess
+
+    def _refuse_varying(self, trace: Any) -> None:
+        first = {node["name"]: tuple(node["value"].shape) for node in samples(trace)}
+        for seed in range(1, NUM_RUNS):
+            try:
+                with seed_to_rng(seed):
+                    again = samples(self.trace({}, _Filled(_draw)(self.model)))
+            except Exception:  # a draw that the model cannot take says nothing of shapes
+                continue
+            refuse_varying(NAME, first, {node["name"]: tuple(node["value"].shape) for node in again})
 
     def session(self) -> Any:
         """This program's precision and device, for the length of a block.
@@ -138,9 +151,9 @@ class TracedModel:
             return values[site["name"]] if site["name"] in values else _draw(site)
 
         plates = {name: value for name, value in values.items() if name not in self.shapes}
-        return self._trace(plates, _Filled(value)(self.model))
+        return self.trace(plates, _Filled(value)(self.model))
 
-    def _trace(self, values: Tensors, model: Model | None = None) -> Any:
+    def trace(self, values: Tensors, model: Model | None = None) -> Any:
         conditioned = poutine.condition(model or self.model, values)
         return poutine.trace(conditioned).get_trace(**self.data)
 
@@ -151,7 +164,7 @@ class TracedModel:
         return poutine.enum(model, first_available_dim=-1 - self.max_plate_nesting)
 
     def _log_sum(self, given: Tensors, tilts: Tensors | None = None) -> torch.Tensor:
-        trace = self._trace(given, self._summed_out(tilts))
+        trace = self.trace(given, self._summed_out(tilts))
         _score(trace)
         return TraceEinsumEvaluator(trace, True, self.max_plate_nesting).log_prob(trace)
 
@@ -204,16 +217,16 @@ class TracedModel:
         return [*self.continuous, *whole]
 
     def _site_log_probs(self, given: Tensors) -> Tensors:
-        trace = self._trace(given)
+        trace = self.trace(given)
         _score(trace)
-        nodes = {node["name"]: node for node in _samples(trace)}
+        nodes = {node["name"]: node for node in samples(trace)}
         return {name: node["log_prob"] for name, node in nodes.items() if name not in self.deterministic}
 
     def _start(self, model: Model, strategy: str) -> Tensors:
         potential, transforms = self._initialized
         for _ in range(100):
             trace = poutine.trace(model).get_trace(**self.data)
-            values = {node["name"]: node["value"] for node in _samples(trace)}
+            values = {node["name"]: node["value"] for node in samples(trace)}
             point = {name: transforms[name](values[name].detach()) for name in self.continuous}
             gradient, value = potential_grad(potential, point)
             if all(bool(torch.isfinite(tensor).all()) for tensor in (value, *gradient.values())):
@@ -222,21 +235,6 @@ class TracedModel:
             f"pyro: no starting point with a finite potential and gradient in 100 tries by the strategy "
             f"{strategy!r}; try another --init or check the model's supports."
         )
-
-    def _simulate(self, draws: list[Tensors], kept: Collection[str] | None = None) -> Arrays:
-        # One run of the model a draw: Pyro's Predictive changes the shapes of a model with plates.
-        model = _Unobserved(self.observed)(self.model)
-        rows = []
-        for values in draws:
-            nodes = _samples(self._trace(values, model))
-            rows.append(
-                {
-                    node["name"]: to_numpy(node["value"])
-                    for node in nodes
-                    if not describing.is_factor(node) and (kept is None or node["name"] in kept)
-                }
-            )
-        return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
 
 class _Filled(Messenger):
@@ -251,19 +249,7 @@ class _Filled(Messenger):
             msg["value"] = self.value(msg)
 
 
-class _Unobserved(UnconditionMessenger):
-    """Sample what was observed; a ``factor`` has no value to sample, and a ``deterministic`` only one."""
-
-    def __init__(self, names: Collection[str]):
-        self.names = names
-        super().__init__()
-
-    def _pyro_sample(self, msg: Any) -> None:
-        if msg["name"] in self.names:
-            super()._pyro_sample(msg)
-
-
-def _samples(trace: Any) -> list[dict[str, Any]]:
+def samples(trace: Any) -> list[dict[str, Any]]:
     # A plate is a sample statement too in Pyro.
     nodes = trace.nodes.values()
     return [node for node in nodes if node["type"] == "sample" and not site_is_subsample(node)]
@@ -302,7 +288,7 @@ def _score(trace: Any) -> None:
     Pyro has no value there: it raises with validation, and without gives -inf, nan or a finite number, by
     family. The trace's own evaluators find the result in place of their own.
     """
-    for node in _samples(trace):
+    for node in samples(trace):
         fn, value = node["fn"], node["value"]
         inside = _in_support(fn, value)
         everywhere = bool(torch.all(inside))

@@ -26,6 +26,6 @@ def numpyro_model(trials, hits):
 
 
 def data():
-    trials = np.array([45.0, 40.0, 30.0, 45.0, 22.0, 45.0, 37.0, 18.0, 45.0, 28.0])
+    trials = np.array([45, 40, 30, 45, 22, 45, 37, 18, 45, 28])
     hits = np.array([18.0, 13.0, 6.0, 12.0, 4.0, 14.0, 12.0, 5.0, 9.0, 11.0])
     return {"trials": trials, "hits": hits}

@@ -40,6 +40,7 @@ def compare(
     *,
     extra: float = 0.0,
     preferred: Sequence[bool] | None = None,
+    precision: str = "float64",
 ) -> Comparison:
     """Compare sums of a quantity at each point; ``extra`` is a library's own limit, absolute.
 
@@ -55,7 +56,7 @@ def compare(
         relation: Relation = "different" if one_sided else "unusable"
         return Comparison(relation, 0.0, math.inf, one_sided[0] if one_sided else 0, one_sided)
     difference = np.where(finite, b - a, 0.0)
-    limit = allowed(quantity, a, b) + extra
+    limit = allowed(quantity, a, b, precision) + extra
     if np.all((np.abs(difference) <= limit) | ~finite):
         worst = int(np.argmax(np.abs(difference)))
         return Comparison(

@@ -92,6 +92,7 @@ class Context:
         progress: told what is being done.
         frozen: the side that is a file, and answers only what was asked of it when it was frozen; or None.
         walks: the trajectories that it walked then.
+        precision: float32 once a side was found to store a site in it, and to differ by no more than that.
     """
 
     pair: Pair
@@ -107,6 +108,7 @@ class Context:
     deadline: float = field(default_factory=lambda: time.monotonic() + 180.0)
     frozen: str | None = None
     walks: tuple[Walk, ...] = ()
+    precision: str = "float64"
 
     @property
     def live(self) -> tuple[str, ...]:

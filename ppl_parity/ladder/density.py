@@ -12,6 +12,7 @@ from ppl_parity.findings import Finding
 from ppl_parity.ladder.comparison import Comparison, compare, name_of_constant
 from ppl_parity.ladder.context import SIDES, Context
 from ppl_parity.ladder.hints import explain_site
+from ppl_parity.ladder.precision import NARROW, drift, narrow_sites
 from ppl_parity.tolerances import CLAMP, CLAMPED_FAMILIES, LIBRARY_LIMITS, agree, library_limit
 
 NAME = "density"
@@ -52,8 +53,14 @@ def run(context: Context) -> Iterator[Finding]:
     sites = _names(values)
     comparisons = {name: _compare_site(context, values, name) for name in sites}
     if joint.relation == "different":
-        yield from _blame(context, values, comparisons)
-        return
+        drifting = _drifting(context, values, comparisons)
+        if not drifting:
+            yield from _blame(context, values, comparisons)
+            return
+        context.precision = NARROW
+        yield from drift(context, drifting)
+        joint = _compare_joint(context, values)
+        comparisons = {name: _compare_site(context, values, name) for name in sites}
     if joint.relation == "unusable":
         yield Finding(
             "unresolved", "log joint", "The log density is finite at no shared point on either side."
@@ -79,8 +86,27 @@ def run(context: Context) -> Iterator[Finding]:
         f"{len(sites)} sites agree at {len(context.points)} points.",
         size=joint.size,
         resolution=_resolution(values),
-        numbers={"sites": {n: comparisons[n].size for n in sites}},
+        numbers={
+            "sites": {n: comparisons[n].size for n in sites},
+            "points": len(context.points),
+        },
     )
+
+
+def _drifting(
+    context: Context, values: SiteLogProbs, comparisons: dict[str, Comparison]
+) -> dict[str, tuple[float, float]]:
+    """site -> drift and size of the log prob there, if float32 at these sites is all that differs; else nothing."""
+    apart = [name for name, comparison in comparisons.items() if comparison.relation != "equal"]
+    if not set(apart) <= set(narrow_sites(context)):
+        return {}
+    found = {}
+    for name in apart:
+        narrow = _compare_site(context, values, name, NARROW)
+        if narrow.relation != "equal":
+            return {}
+        found[name] = (narrow.size, abs(_sums(values, "pyro", name)[narrow.worst]))
+    return found
 
 
 def _unsteady(context: Context) -> Iterator[Finding]:
@@ -136,13 +162,22 @@ def _limit(context: Context, name: str) -> float:
 
 def _compare_joint(context: Context, values: SiteLogProbs) -> Comparison:
     extra = sum(_limit(context, name) for name in _names(values))
-    return compare("log density", *(_sums(values, side, None) for side in SIDES), extra=extra)
+    sums = [_sums(values, side, None) for side in SIDES]
+    return compare("log density", *sums, extra=extra, precision=context.precision)
 
 
-def _compare_site(context: Context, values: SiteLogProbs, name: str) -> Comparison:
+def _compare_site(
+    context: Context, values: SiteLogProbs, name: str, precision: str | None = None
+) -> Comparison:
     sums = [_sums(values, side, name) for side in SIDES]
     ordinary = [not point.name.startswith(("edge", "tail")) for point in context.points]
-    return compare("log density", *sums, extra=_limit(context, name), preferred=ordinary)
+    return compare(
+        "log density",
+        *sums,
+        extra=_limit(context, name),
+        preferred=ordinary,
+        precision=precision or context.precision,
+    )
 
 
 def _blame(context: Context, values: SiteLogProbs, comparisons: dict[str, Comparison]) -> Iterator[Finding]:
@@ -174,7 +209,8 @@ def _blame(context: Context, values: SiteLogProbs, comparisons: dict[str, Compar
             point=point.name,
             index=index,
             hint=hint,
-            numbers={} if rows is None else {"plot": "rows", "difference": rows},
+            numbers={"points": len(context.points)}
+            | ({} if rows is None else {"plot": "rows", "difference": rows}),
         )
     if not blamed:
         yield Finding(

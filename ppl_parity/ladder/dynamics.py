@@ -17,7 +17,8 @@ NAME = "dynamics"
 NUM_TRAJECTORIES = 2
 NUM_STEPS = 20
 NUDGE = 1e-9  # how far a position is moved to measure how fast errors grow along a trajectory
-ROUNDING = 1e-12  # relative error of one gradient, at most
+ROUNDING = {"float64": 1e-12, "float32": 1e-6}  # relative error of one gradient, at most
+LEAST = {"float64": 1e-9, "float32": 1e-5}  # of an energy
 
 
 def run(context: Context) -> Iterator[Finding]:
@@ -106,7 +107,9 @@ def _compare(context: Context, walk: Walk, *, plot: bool) -> Finding:
     growth = np.maximum.accumulate(np.abs(nudged.energy - paths[context.asked].energy)) / NUDGE
     scale = 1.0 + np.abs(paths["pyro"].energy)
     limit = sum(library_limit(site) for side in SIDES for site in context.sites[side].values())
-    allowed = limit + 1e-9 * scale + ROUNDING * scale * (1.0 + growth) * np.arange(1, NUM_STEPS + 2)
+    rounding = ROUNDING[context.precision]
+    least = LEAST[context.precision] * scale
+    allowed = limit + least + rounding * scale * (1.0 + growth) * np.arange(1, NUM_STEPS + 2)
     # A constant offset of the density is no difference of the dynamics.
     drift = {side: paths[side].energy - paths[side].energy[0] for side in SIDES}
     gap = np.abs(drift["numpyro"] - drift["pyro"])

@@ -43,7 +43,7 @@ def run(context: Context) -> Iterator[Finding]:
         ]
         for side in SIDES
     }
-    found = compare("log density", values["pyro"], values["numpyro"])
+    found = compare("log density", values["pyro"], values["numpyro"], precision=context.precision)
     point = context.points[found.worst]
     if found.relation == "different":
         a, b = (values[side][found.worst] for side in SIDES)
@@ -97,7 +97,7 @@ def _marginals(context: Context) -> Iterator[Finding]:
                 )
                 return
             gap = np.where(np.isnan(a) & np.isnan(b), 0.0, np.abs(a - b))
-            if np.any(~(gap <= allowed("marginal", a, b))):
+            if np.any(~(gap <= allowed("marginal", a, b, context.precision))):
                 index = tuple(int(i) for i in np.unravel_index(int(np.nanargmax(gap)), gap.shape))
                 yield Finding(
                     "different",

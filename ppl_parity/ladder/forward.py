@@ -6,6 +6,7 @@ of what moves a likelihood. Draws are independent, so two-sample tests hold as t
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -112,7 +113,18 @@ def repeated(at: Sequence[Arrays], num_draws: int) -> Arrays:
 
 
 def _cannot(refused: Refused) -> Finding:
-    return Finding("unresolved", "prior draws", f"The models cannot be drawn from: {refused}")
+    named = re.search(r"the sampler of '([^']*)'", str(refused))
+    library = " and ".join(refused.sides)
+    return Finding(
+        "unresolved",
+        "prior draws",
+        f"The models cannot be drawn from: {refused}",
+        site=named.group(1) if named else None,
+        hint=f"a limit of {library}'s own sampler, which the other rungs do not use; a count, such as a number of "
+        "trials, may have to be given as integers"
+        if named
+        else None,
+    )
 
 
 def _common(context: Context, draws: dict[str, Arrays]) -> tuple[list[str], list[Finding]]:

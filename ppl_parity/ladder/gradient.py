@@ -17,6 +17,7 @@ NAME = "gradient"
 NUM_POSITIONS = 12
 NUM_DERIVATIVES = 4  # positions at which the potential is also differentiated numerically
 STEP = 1e-5
+ROUNDING = {"float64": 1e-9, "float32": 1e-5}  # of the largest gradient at a point
 
 
 def run(context: Context) -> Iterator[Finding]:
@@ -57,6 +58,7 @@ def _against_each_other(context: Context, found: list[Position]) -> Iterator[Fin
     largest = 0.0
     # A family that is off by so much has a derivative that is off by as much, times its slope.
     limit = 10 * sum(library_limit(site) for side in SIDES for site in context.sites[side].values())
+    rounding = ROUNDING[context.precision]
     for position in found:
         gradients = {}
         for side in SIDES:
@@ -68,7 +70,10 @@ def _against_each_other(context: Context, found: list[Position]) -> Iterator[Fin
         scale = max(float(np.max(np.abs(g), initial=0.0)) for g in gradients["pyro"].values())
         for name, a in gradients["pyro"].items():
             b = gradients["numpyro"][name]
-            finding = _gap(name, a, b, scale, limit, position)
+            allowance = (
+                allowed("gradient", a, b, context.precision) + limit * (1 + np.abs(a)) + rounding * scale
+            )
+            finding = _gap(name, a, b, allowance, position)
             if finding is not None:
                 yield finding
                 return
@@ -77,7 +82,7 @@ def _against_each_other(context: Context, found: list[Position]) -> Iterator[Fin
 
 
 def _gap(
-    name: str, a: np.ndarray, b: np.ndarray, scale: float, limit: float, position: Position
+    name: str, a: np.ndarray, b: np.ndarray, allowance: np.ndarray, position: Position
 ) -> Finding | None:
     broken = {"pyro": not np.all(np.isfinite(a)), "numpyro": not np.all(np.isfinite(b))}
     if broken["pyro"] != broken["numpyro"]:
@@ -93,7 +98,7 @@ def _gap(
     if broken["pyro"]:
         return None
     gap = np.abs(a - b)
-    if np.all(gap <= allowed("gradient", a, b) + 1e-9 * scale + limit * (1 + np.abs(a))):
+    if np.all(gap <= allowance):
         return None
     index = tuple(int(i) for i in np.unravel_index(int(np.argmax(gap)), gap.shape)) if gap.ndim else ()
     return Finding(

@@ -9,6 +9,8 @@ from ppl_parity.errors import InputError
 from ppl_parity.ladder.comparison import Comparison
 from ppl_parity.ladder.context import SIDES, Context
 
+FLOAT32 = 1e-6  # relative, of a sum of terms that are each rounded to seven digits
+
 # What the libraries call one and the same parameter.
 SAME_PARAMETER = {
     "concentration1": "concentration1",
@@ -115,6 +117,8 @@ def _explain_numbers(values: dict[str, list[Arrays]], name: str) -> str | None:
         if np.ptp(ratio) < 1e-6 * abs(ratio[0]):
             words = "a sign" if abs(ratio[0] + 1) < 1e-6 else "a missing scale, or a plate too many"
             return f"numpyro's log prob is {ratio[0]:.6g} times pyro's at every point: {words}"
+        if np.max(np.abs(ratio - 1)) < FLOAT32:
+            return "no more than float32's rounding: something is made or cast in float32 on one side"
     return None
 
 

@@ -15,6 +15,8 @@ from ppl_parity.pairs import Pair
 from ppl_parity.tolerances import CLAMPED_FAMILIES
 
 TAIL = 3.0  # unconstrained prior draws are moved this many times as far out
+MODE_STEPS = 60
+HOPELESS = 1e299  # a potential above this is no number
 EDGE = 8.0  # unconstrained coordinates of this size: exp(8), a probability of 0.0003
 
 
@@ -110,6 +112,18 @@ def _mode(program: Program, draws: list[Arrays], discrete: list[str], plates: Ar
     if not starts or not starts[0] or not np.any(np.isfinite(values)):
         return None
     start = starts[int(np.nanargmin(np.where(np.isfinite(values), values, np.nan)))]
+    found, where = descend(program, start, MODE_STEPS)
+    return where if found < HOPELESS else None
+
+
+def descend(program: Program, start: Arrays, num_steps: int) -> tuple[float, Arrays]:
+    """The potential downhill of an unconstrained point, and where; above ``HOPELESS`` if it has none there.
+
+    Args:
+        program: whose potential it is.
+        start: where to begin.
+        num_steps: of L-BFGS, at most.
+    """
     names = list(start)
     sizes = [start[name].size for name in names]
 
@@ -121,11 +135,12 @@ def _mode(program: Program, draws: list[Arrays], discrete: list[str], plates: Ar
         value, gradient = program.potential_and_gradient(unflatten(flat))
         flat_gradient = np.concatenate([gradient[name].ravel() for name in names])
         usable = np.isfinite(value) and np.all(np.isfinite(flat_gradient))
-        return (value, flat_gradient) if usable else (1e300, np.zeros_like(flat))
+        return (value, flat_gradient) if usable else (10 * HOPELESS, np.zeros_like(flat))
 
     flat = np.concatenate([start[name].ravel() for name in names])
-    found: Any = minimize(value_and_gradient, flat, jac=True, method="L-BFGS-B", options={"maxiter": 60})
-    return unflatten(found.x) if np.isfinite(found.fun) and found.fun < 1e299 else None
+    options = {"maxiter": num_steps}
+    found: Any = minimize(value_and_gradient, flat, jac=True, method="L-BFGS-B", options=options)
+    return float(found.fun) if np.isfinite(found.fun) else np.inf, unflatten(found.x)
 
 
 def _inside(point: Point, sites: Mapping[str, Site]) -> bool:

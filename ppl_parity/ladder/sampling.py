@@ -10,11 +10,11 @@ import numpy as np
 
 from ppl_parity.contract import Arrays
 from ppl_parity.errors import InputError
-from ppl_parity.ladder.context import SIDES, Context, is_discrete
+from ppl_parity.ladder.context import SIDES, Context
+from ppl_parity.ladder.starting import latent_sites, shared_starts
 from ppl_parity.ladder.together import together
 from ppl_parity.references import MixtureReference, Reference
 from ppl_parity.spec import SamplerSettings
-from ppl_parity.starts import kmeans_start
 from ppl_parity.tolerances import agree
 
 NUM_CHAINS = 4
@@ -71,7 +71,7 @@ def first_round(context: Context, seconds: float) -> Chains:
         Refused: a side cannot sample this model.
     """
     chains = Chains()
-    starts = _starts(context)
+    starts = shared_starts(context, NUM_CHAINS)
     chains.shared_start = starts is not None
     scale = _scale(context, seconds) if starts is not None else 1.0
     draws = {side: int(FIRST_DRAWS[side] * scale) for side in SIDES}
@@ -89,7 +89,7 @@ def next_round(
     """
     starts = {}
     for side in SIDES:
-        latent = _latent(context, side)
+        latent = latent_sites(context, side)
         starts[side] = {name: chains.draws[side][name][:, -1] for name in latent}
     _run(context, chains, draws, num_warmup, starts)
 
@@ -163,33 +163,6 @@ def _scale(context: Context, seconds: float) -> float:
 def _appended(old: Arrays | None, new: Arrays) -> Arrays:
     new = {name: np.asarray(value) for name, value in new.items()}
     return new if old is None else {name: np.concatenate([old[name], new[name]], axis=1) for name in new}
-
-
-def _latent(context: Context, side: str) -> list[str]:
-    return [n for n, s in context.sites[side].items() if s.kind == "latent" and not is_discrete(s)]
-
-
-def _starts(context: Context) -> dict[str, Arrays] | None:
-    """Shared starting points, dispersed: k-means++ for the mixture, uniform unconstrained ones for the rest."""
-    model = context.pair.models["pyro"]
-    if isinstance(model, MixtureReference):
-        x = np.asarray(context.pair.data["pyro"]["x"], dtype=np.float64)
-        start, _ = kmeans_start(model.spec, x, NUM_CHAINS, context.settings.seed)
-        return dict.fromkeys(SIDES, start)
-    if context.reparameterised:
-        return None
-    program = context.programs["numpyro"]
-    try:
-        points = program.initial("uniform", num_chains=NUM_CHAINS, seed=context.settings.seed)
-        rows = [program.constrain({n: v[i] for n, v in points.items()}) for i in range(NUM_CHAINS)]
-    except InputError:
-        return None
-    latent = _latent(context, "numpyro")
-    stacked = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-    start = {
-        name: value for name, value in context.pair.from_side("numpyro", stacked).items() if name in latent
-    }
-    return dict.fromkeys(SIDES, start) if set(start) == set(latent) else None
 
 
 def sampled_model(context: Context, side: str) -> Reference:

@@ -27,4 +27,4 @@ def numpyro_model(x, trials, y):
 
 def data():
     x = np.array([-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5])
-    return {"x": x, "trials": np.full(7, 10.0), "y": np.array([1.0, 2.0, 4.0, 4.0, 7.0, 8.0, 9.0])}
+    return {"x": x, "trials": np.full(7, 10), "y": np.array([1.0, 2.0, 4.0, 4.0, 7.0, 8.0, 9.0])}
