@@ -128,3 +128,17 @@ def test_the_same_seed_gives_the_same_start() -> None:
     values, _ = kmeans_start(SPEC, X, 2, seed=3)
     again, _ = kmeans_start(SPEC, X, 2, seed=3)
     np.testing.assert_array_equal(values["beta"], again["beta"])
+
+
+def test_float32_sums_over_many_rows_are_warned_of() -> None:
+    from ppl_parity.rounding import rounding_warning
+    from ppl_parity.spec import SamplerSettings
+
+    spec, narrow = MixtureSpec(8, 8), SamplerSettings(precision="float32")
+    assert rounding_warning(spec, 300, narrow, "marginal") is None
+    assert rounding_warning(spec, 100_000, narrow, "fused") is None
+    assert rounding_warning(spec, 100_000, SamplerSettings(), "marginal") is None
+    warning = rounding_warning(spec, 100_000, narrow, "marginal")
+    assert warning is not None
+    assert "float32" in warning
+    assert "--formulation fused" in warning

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from ppl_parity.contract import Groups, Values
 from ppl_parity.data import Dataset
 from ppl_parity.posterior import MIXTURE_DIMS, to_datatree
 from ppl_parity.references import MixtureReference
+from ppl_parity.rounding import RoundingWarning, rounding_warning
 from ppl_parity.sides import Side
 from ppl_parity.spec import MixtureSpec, SamplerSettings
 from ppl_parity.starts import SHORT_WARMUP, kmeans_start, mode_start
@@ -60,6 +62,9 @@ def fit_mixture(
     """
     num_draws = settings.num_chains * settings.num_draws
     small = num_draws * data.num_data <= LARGEST_PER_ROW
+    warning = rounding_warning(spec, data.num_data, settings, formulation)
+    if warning is not None:
+        warnings.warn(warning, RoundingWarning, stacklevel=2)
     settings, start = _start(spec, data.x, settings, initial_values, short_warmup)
     groups, attributes = side.sample_posterior(
         MixtureReference(spec, formulation),
@@ -88,6 +93,7 @@ def fit_mixture(
         "formulation": formulation,
         "start": start.note,
         "left_out": json.dumps(left_out),
+        "rounding": "" if warning is None else warning,
         "label_switching": "draws are raw; summaries relabel them",
     }
     groups["posterior"] = {

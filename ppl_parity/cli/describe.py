@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ppl_parity.posterior import attribute
+from ppl_parity.rounding import rounding_warning
 from ppl_parity.spec import MixtureSpec
 
 if TYPE_CHECKING:
@@ -20,10 +21,12 @@ MANY = 6  # columns or entries beyond which a line stops naming them
 
 def of_job(job: Job, backends: str) -> dict[str, str]:
     """What is about to be done, by topic."""
+    warning = rounding_warning(job.spec, job.data.num_data, job.settings, job.formulation)
     return {
         "Data": of_data(job.data),
         "Model": of_model(job.spec),
         "Sampler": of_sampler(job, backends),
+        **({} if warning is None else {"Warning": warning}),
     }
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ppl_parity import arviz_compat
-from ppl_parity.posterior import group, to_datatree
+from ppl_parity.posterior import attribute, group, to_datatree
 from ppl_parity.statistics import invariants
 from ppl_parity.statistics.labels import Pivot
 from ppl_parity.statistics.summary import Summary, diagnose, summarize
@@ -84,4 +84,6 @@ def read_fit(tree: DataTree, pivot: Pivot | None = None) -> Fitted:
         total = float(invariants.log_predictive(values).sum())
         predictive = (total, float(arviz_compat.mcse_mean(ratio)))
     rows = summarize(to_datatree({"posterior": whole}, {}, dims=DIMS))
-    return Fitted(tree, summary, rows, predictive, diagnose(tree, summary))
+    rounding = attribute(tree, "rounding")
+    troubles = [*([rounding] if rounding else []), *diagnose(tree, summary)]
+    return Fitted(tree, summary, rows, predictive, troubles)

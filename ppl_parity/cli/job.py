@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -75,19 +76,22 @@ class Job:
     def run(self, side: Side) -> DataTree:
         """Fit in one backend's own process."""
         from ppl_parity.fits import fit_mixture
+        from ppl_parity.rounding import RoundingWarning
 
-        return fit_mixture(
-            side,
-            self.spec,
-            self.data,
-            self.settings,
-            formulation=self.formulation,
-            initial_values=self.initial_values,
-            log_likelihood=self.log_likelihood,
-            posterior_predictive=self.posterior_predictive,
-            short_warmup=self.short_warmup,
-            progress=sys.stderr.isatty(),
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RoundingWarning)  # ``describe`` and the troubles say it
+            return fit_mixture(
+                side,
+                self.spec,
+                self.data,
+                self.settings,
+                formulation=self.formulation,
+                initial_values=self.initial_values,
+                log_likelihood=self.log_likelihood,
+                posterior_predictive=self.posterior_predictive,
+                short_warmup=self.short_warmup,
+                progress=sys.stderr.isatty(),
+            )
 
     def as_dict(self) -> dict[str, Any]:
         """What was asked, for JSON."""
