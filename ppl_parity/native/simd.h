@@ -91,21 +91,51 @@ PPL_INLINE Vec<double> exp2_nonpositive(Vec<double> y) {
   return (Vec<double>)(bits & ~(I)(y < -1022.0));
 }
 
+#if defined(__clang__) || __GNUC__ >= 12
+#define PPL_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define PPL_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, typename Simd<T>::Order{__VA_ARGS__})
+#endif
+
 // Four rows of four become four columns of four.
 template <class T>
 PPL_INLINE void transpose(typename Simd<T>::Quad q[4]) {
   typedef typename Simd<T>::Quad Q;
-#if defined(__clang__)
-#define PPL_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
-#else
-  typedef typename Simd<T>::Order Order;
-#define PPL_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, Order{__VA_ARGS__})
-#endif
   const Q a = PPL_SHUFFLE(q[0], q[1], 0, 4, 1, 5), b = PPL_SHUFFLE(q[0], q[1], 2, 6, 3, 7);
   const Q c = PPL_SHUFFLE(q[2], q[3], 0, 4, 1, 5), d = PPL_SHUFFLE(q[2], q[3], 2, 6, 3, 7);
   q[0] = PPL_SHUFFLE(a, c, 0, 1, 4, 5);
   q[1] = PPL_SHUFFLE(a, c, 2, 3, 6, 7);
   q[2] = PPL_SHUFFLE(b, d, 0, 1, 4, 5);
   q[3] = PPL_SHUFFLE(b, d, 2, 3, 6, 7);
-#undef PPL_SHUFFLE
 }
+
+// Eight rows of four floats, less the centre, become four columns of eight: two transpositions at once.
+#if VECTOR_BYTES >= 32 && (defined(__clang__) || __GNUC__ >= 12)
+#define PPL_OCTETS 1
+typedef float Octet __attribute__((vector_size(32), may_alias));
+
+PPL_INLINE void columns_of_eight(const float* rows, int64_t stride, const float* centre, float* out, int64_t apart) {
+  typedef Simd<float>::LooseQuad Loose;
+  typedef Simd<float>::Quad Quad;
+  const Quad c4 = *reinterpret_cast<const Loose*>(centre);
+  const Octet c8 = __builtin_shufflevector(c4, c4, 0, 1, 2, 3, 4, 5, 6, 7);
+  Octet p[4];
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; i++) {
+    const Quad low = *reinterpret_cast<const Loose*>(rows + i * stride);
+    const Quad high = *reinterpret_cast<const Loose*>(rows + (i + 4) * stride);
+    p[i] = __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7) - c8;
+  }
+  const Octet a = __builtin_shufflevector(p[0], p[1], 0, 8, 1, 9, 4, 12, 5, 13);
+  const Octet b = __builtin_shufflevector(p[0], p[1], 2, 10, 3, 11, 6, 14, 7, 15);
+  const Octet c = __builtin_shufflevector(p[2], p[3], 0, 8, 1, 9, 4, 12, 5, 13);
+  const Octet d = __builtin_shufflevector(p[2], p[3], 2, 10, 3, 11, 6, 14, 7, 15);
+  *reinterpret_cast<Octet*>(out) = __builtin_shufflevector(a, c, 0, 1, 8, 9, 4, 5, 12, 13);
+  *reinterpret_cast<Octet*>(out + apart) = __builtin_shufflevector(a, c, 2, 3, 10, 11, 6, 7, 14, 15);
+  *reinterpret_cast<Octet*>(out + 2 * apart) = __builtin_shufflevector(b, d, 0, 1, 8, 9, 4, 5, 12, 13);
+  *reinterpret_cast<Octet*>(out + 3 * apart) = __builtin_shufflevector(b, d, 2, 3, 10, 11, 6, 7, 14, 15);
+}
+#else
+#define PPL_OCTETS 0
+PPL_INLINE void columns_of_eight(const float*, int64_t, const float*, float*, int64_t) {}
+#endif

@@ -20,6 +20,11 @@ struct Tile {
     if (rows == G && D >= 4) {
       for (int64_t d = 0; d < D; d += 4) {
         if (d + 4 > D) d = D - 4;  // the last four columns, some of them a second time
+        if constexpr (PPL_OCTETS && sizeof(T) == 4) {
+          for (int r = 0; r < G; r += 8)
+            columns_of_eight(x + r * D + d, D, call.centre + d, out + d * G + r, G);
+          continue;
+        }
         const Quad centre = *reinterpret_cast<const Loose*>(call.centre + d);
         for (int r = 0; r < G; r += 4) {
           Quad q[4];
@@ -34,7 +39,8 @@ struct Tile {
         for (int64_t r = rows; r < G; r++) out[d * G + r] = 0;
       }
     }
-    for (int64_t r = 0; r < G; r++) out[D * G + r] = r < rows ? T(1) : T(0);
+    for (int v = 0; v < R; v++) store(out + D * G + v * W, splat(T(1)));
+    for (int64_t r = rows; r < G; r++) out[D * G + r] = 0;
   }
 
   // l_k = c_k + b_k . x for a block of B components, and the largest so far.
@@ -91,7 +97,8 @@ struct Tile {
   }
 
   // Logits of a group to responsibilities. Row sums lie in [1, K], so a product of many takes one logarithm.
-  PPL_INLINE void normalise(T* resp, int64_t K, const V top[R], const T* ones, double* tops, double* product) {
+  PPL_INLINE void normalise(T* resp, int64_t K, const V top[R], bool partial, const T* ones,
+                            double* tops, double* product) {
     V total[R] = {};
     for (int64_t k = 0; k < K; k++) {
 #pragma GCC unroll 8
@@ -113,8 +120,12 @@ struct Tile {
       }
 #pragma GCC unroll 8
     for (int v = 0; v < R; v++) {
-      const V one = load(ones + v * W);
-      const V t = one > T(0) ? top[v] : one, s = one > T(0) ? total[v] : T(1) + one;
+      V t = top[v], s = total[v];
+      if (partial) {  // rows past the end: nothing to add, and 1 to multiply by
+        const V one = load(ones + v * W);
+        t = one > T(0) ? t : one;
+        s = one > T(0) ? s : T(1) + one;
+      }
       for (int i = 0; i < W; i++) {
         tops[i] += t[i];
         product[i] *= s[i];
@@ -154,7 +165,7 @@ struct Tile {
         const int64_t k = block_start(b, K, blocks), size = block_start(b + 1, K, blocks) - k;
         block_logits(int(size), own, D, chain.bias + k, chain.weights + k * D, resp + (g * K + k) * G, top);
       }
-      normalise(resp + g * K * G, K, top, own + D * G, tops, product);
+      normalise(resp + g * K * G, K, top, g == groups - 1, own + D * G, tops, product);
     }
     double value = 0;
     for (int i = 0; i < W; i++) value += tops[i] + __builtin_log2(product[i]);
