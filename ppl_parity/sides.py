@@ -53,7 +53,7 @@ class Side:
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                env=_environment(num_threads or os.cpu_count() or 1),
+                env=child_environment(num_threads or os.cpu_count() or 1),
                 # Ctrl-C reaches the parent alone, which then ends this process and those that it started.
                 start_new_session=True,
             )
@@ -202,7 +202,8 @@ class RemoteProgram:
         return lambda *args, **kwargs: self._side.call(name, *args, target=self._target, **kwargs)
 
 
-def _environment(num_threads: int) -> dict[str, str]:
+def child_environment(num_threads: int) -> dict[str, str]:
+    """The environment variables of a process that may use ``num_threads`` cores."""
     environment = dict(os.environ)
     # Another Python finds this package where it stands.
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH", "")]))
