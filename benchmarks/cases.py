@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import tomllib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,9 @@ class Case:
         """
         row = dict(row)
         if "size" in row:
-            row |= dict(zip("NDK", SIZES[one_of("size of a case", row.pop("size"), list(SIZES))], strict=True))
+            row |= dict(
+                zip("NDK", SIZES[one_of("size of a case", row.pop("size"), list(SIZES))], strict=True)
+            )
         for name in ("environment", "options"):
             row[name] = tuple(sorted(dict(row.get(name, {})).items()))
         unknown = sorted(set(row) - {f.name for f in fields(cls)})
@@ -114,7 +116,6 @@ class Selection:
     sizes: tuple[str, ...] = ()
     backends: tuple[str, ...] = ()
     formulations: tuple[str, ...] = ()
-    devices: tuple[str, ...] = field(default=())
 
     def wants(self, case: Case) -> bool:
         """Whether a case is among them."""
@@ -122,7 +123,6 @@ class Selection:
             (self.sizes, case.size),
             (self.backends, case.backend),
             (self.formulations, case.formulation),
-            (self.devices, case.device),
         )
         return all(not chosen or value in chosen for chosen, value in pairs)
 
@@ -151,6 +151,11 @@ def expand(table: dict[str, Any]) -> Iterator[Case]:
     lists = {name: value if isinstance(value, list) else [value] for name, value in table.items()}
     for combination in itertools.product(*lists.values()):
         yield Case.of_dict(dict(zip(lists, combination, strict=True)))
+
+
+def on_device(case: Case, device: str) -> Case:
+    """The same case on another device."""
+    return replace(case, device=device)
 
 
 def by_size(cases: Iterable[Case]) -> list[Case]:

@@ -44,7 +44,9 @@ def prepare(
 ) -> Expectation:
     """See ``ppl_parity.timed``."""
     if formulation != "em" or num_chains != 1:
-        raise InputError(f"scikit-learn takes the formulation em and one chain; got {formulation!r}, {num_chains}.")
+        raise InputError(
+            f"scikit-learn takes the formulation em and one chain; got {formulation!r}, {num_chains}."
+        )
     return Expectation(spec, np.ascontiguousarray(x, dtype=precision))
 
 

@@ -80,4 +80,6 @@ def same_gradients(
     why = values.why
     if values.same and not same:
         why = f"the gradient in {site} differs from the reference's by {worst:.2g} of its largest component"
-    return Identity(values.same and same, values.points, dtype, values.value_error, worst, values.constant, why)
+    return Identity(
+        values.same and same, values.points, dtype, values.value_error, worst, values.constant, why
+    )

@@ -26,10 +26,15 @@ def describe(name: str | None = None) -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": versions(),
         "gpus": gpus(),
-        "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "load_average": load_average(),
         "flags": flags(dict(os.environ)),
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
+
+
+def load_average() -> float | None:
+    """Processes that wanted a core, over the last minute; None where the system does not count them."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
 
 def cpu_model() -> str:
@@ -45,7 +50,9 @@ def instruction_sets() -> list[str]:
     for line in _lines("/proc/cpuinfo"):
         if line.startswith(("flags", "Features")):
             have = line.partition(":")[2].split()
-            return [name for name in ("avx2", "fma", "avx512f", "avx512_vnni", "asimd", "sve") if name in have]
+            return [
+                name for name in ("avx2", "fma", "avx512f", "avx512_vnni", "asimd", "sve") if name in have
+            ]
     return []
 
 
@@ -67,7 +74,11 @@ def gpus() -> list[str]:
         result = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return []
-    return [line.strip() for line in result.stdout.splitlines() if line.strip()] if result.returncode == 0 else []
+    return (
+        [line.strip() for line in result.stdout.splitlines() if line.strip()]
+        if result.returncode == 0
+        else []
+    )
 
 
 def _memory() -> int | None:

@@ -63,7 +63,8 @@ def _around(N: int, D: int, K: int, spreads: list[float]) -> Arrays:
 
 def num_points(N: int, D: int, K: int) -> int:
     """How many points are affordable: the reference takes seconds a point at the largest sizes."""
-    return 20 if N * D * K <= 10**6 else 8 if N * D * K <= 10**7 else 4
+    work = N * D * K
+    return 20 if work <= 10**6 else 8 if work <= 10**7 else 4 if work <= 3 * 10**8 else 2
 
 
 @lru_cache(maxsize=8)

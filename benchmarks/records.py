@@ -63,7 +63,9 @@ def read(path: Path) -> list[Record]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
-        raise InputError(f"Results must be a readable file; {str(path)!r} is not: {error.strerror}.") from None
+        raise InputError(
+            f"Results must be a readable file; {str(path)!r} is not: {error.strerror}."
+        ) from None
     records: list[Record] = []
     for number, line in enumerate(lines, 1):
         try:

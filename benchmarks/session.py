@@ -75,7 +75,8 @@ class Session:
     def record(self, kind: str, case: Case, **more: Any) -> Record:
         """Write a case's record down, and say so."""
         about = {"kind": kind, "key": case.key, "case": case.as_dict(), "size": case.size}
-        record = self.recorder.add({**about, "system": case.system, "run": self.run, **more})
+        load = {"run": self.run, "load_average": machine.load_average()}
+        record = self.recorder.add({**about, "system": case.system, **load, **more})
         self.say(record)
         return record
 

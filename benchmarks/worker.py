@@ -36,7 +36,9 @@ def _answer(*, function: str, arguments: dict[str, Any]) -> dict[str, Any]:
     except InputError as error:
         return {"input_error": str(error)}
     except ModuleNotFoundError as error:
-        return {"input_error": f"The package {(error.name or '').partition('.')[0]!r} is not installed in this Python."}
+        return {
+            "input_error": f"The package {(error.name or '').partition('.')[0]!r} is not installed in this Python."
+        }
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
 
