@@ -54,12 +54,17 @@ def same_values(expected: np.ndarray, got: np.ndarray, dtype: str) -> Identity:
 
 
 def same_gradients(
-    expected: tuple[np.ndarray, Arrays], got: tuple[np.ndarray, Arrays], dtype: str
+    expected: tuple[np.ndarray, Arrays], got: tuple[np.ndarray, Arrays], dtype: str, score: float
 ) -> Identity:
     """Compare potentials (P,) and gradients, site -> (P, ...), with the reference's.
 
     In float64 by the ladder's gradient rung, component by component; in float32 against a point's largest
-    component, because what a sum loses is in proportion to its terms.
+    component, or ``score`` near a mode, where a sum loses in proportion to its terms and those cancel.
+
+    Args:
+        expected, got: values and gradients.
+        dtype: whose tolerance applies.
+        score: a standard deviation of the gradient at the truth, sqrt(N / K) in units of the noise.
     """
     values = same_values(expected[0], got[0], dtype)
     worst, site, same = 0.0, "", True
@@ -71,7 +76,8 @@ def same_gradients(
                 limit = allowed("gradient", a, b)
             else:
                 tolerance = TOLERANCES["gradient", dtype]
-                limit = np.full(np.shape(a), tolerance.absolute + tolerance.relative * largest)
+                unit = max(largest, score)
+                limit = np.full(np.shape(a), tolerance.absolute + tolerance.relative * unit)
             gap = np.abs(a - b)
             same = same and bool(np.all(gap <= limit))
             error = float(np.max(gap, initial=0.0)) / max(largest, 1e-300)

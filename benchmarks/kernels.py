@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -55,7 +56,6 @@ def run_limits(session: Session, dtypes: Iterable[str], device: str = "cpu") -> 
 def run_gradients(session: Session, cases: Iterable[Case]) -> None:
     """Measure every case that is not in the results already, sizes in rising order."""
     wanted = [case for case in by_size(cases) if case.key not in session.recorder.done]
-    session.check_devices(wanted)
     for case in wanted:
         with session.recording_failures("gradient", case):
             _measure(session, case)
@@ -115,5 +115,6 @@ def _prepare(session: Session, child: Any, case: Case, dtype: str) -> tuple[dict
         points=problems.points(*size, count),
         typical=problems.typical(*size, case.chains),
     )
+    score = math.sqrt(case.N / case.K)
     got = (np.asarray(prepared["values"], dtype=np.float64), prepared["gradients"])
-    return prepared, same_gradients(problems.expected(*size, count), got, dtype)
+    return prepared, same_gradients(problems.expected(*size, count), got, dtype, score)

@@ -25,8 +25,9 @@ from ppl_parity import reference
 
 NUM_WARMUP, NUM_DRAWS = 300, 300
 SEED = 1
-# The smallest share of a run that its draws may be, or a difference of two runs does not resolve them.
-RESOLVED = 0.05
+# The smallest share of a run that its draws may be, or a difference of two runs does not resolve them: the draws
+# are then made LONGER times as many, up to MOST.
+RESOLVED, LONGER, MOST = 0.3, 4, 20_000
 
 
 def run_samplers(session: Session, cases: Iterable[Case]) -> None:
@@ -95,10 +96,17 @@ def _process(
         about["identity"] = [identity.as_dict()]
         if not identity.same:
             return cold, about | {"status": "not the same", "why": identity.why}
-        full = sample(options["num_draws"])
+        warm = full = sample(options["num_draws"])
         sample(1)  # a run of another length may be another program
         one = sample(1)
-        times = {"first": first["seconds"], "full": full["seconds"], "one": one["seconds"]}
+        num_draws = options["num_draws"]
+        while full["seconds"] - one["seconds"] < RESOLVED * full["seconds"] and num_draws * LONGER <= MOST:
+            num_draws *= LONGER
+            sample(num_draws)
+            full = sample(num_draws)
+        times = {"first": first["seconds"], "warm": warm["seconds"]}
+        times |= {"full": full["seconds"], "one": one["seconds"]}
+        about |= {"warm_seconds": warm["seconds"], "warm_ess": smallest_ess(warm)[0]}
         return cold, about | {"status": "ok", "raw": times} | rates(full, times)
 
 
@@ -109,20 +117,12 @@ def rates(draws: Mapping[str, Any], times: Mapping[str, float]) -> dict[str, Any
         draws: theta (C, S, K), beta (C, S, K, D), n_steps (C, S), diverging (C, S).
         times: seconds of the whole run, ``full``, and of one with a single draw, ``one``.
     """
-    from ppl_parity.arviz_compat import ess
-    from ppl_parity.statistics.labels import apply, relabel
-
-    theta, beta = np.asarray(draws["theta"]), np.asarray(draws["beta"])
-    named = relabel(theta, beta)
-    flat = np.concatenate(
-        [apply(named, theta), apply(named, beta).reshape(*beta.shape[:2], -1)], axis=-1, dtype=np.float64
-    )
+    smallest, flat, sizes = smallest_ess(draws)
     steps = int(np.sum(draws["n_steps"]))
-    num_chains, num_draws = theta.shape[:2]
-    smallest = float(np.min(ess(flat)))
+    num_chains, num_draws = flat.shape[:2]
     seconds: float | None = (times["full"] - times["one"]) * num_draws / max(1, num_draws - 1)
-    if seconds is not None and seconds < RESOLVED * times["full"]:
-        seconds = None
+    if seconds is not None and seconds <= 0:
+        seconds = None  # not resolved, however many draws
     return {
         "num_draws": num_draws,
         "draw_seconds": seconds,
@@ -131,22 +131,33 @@ def rates(draws: Mapping[str, Any], times: Mapping[str, float]) -> dict[str, Any
         "ess": smallest,
         "ess_per_leapfrog": smallest / steps,
         "ess_per_second": None if seconds is None else smallest / seconds,
-        "ess_per_second_warm": smallest / times["full"],
         "divergences": int(np.sum(draws["diverging"])),
         "posterior": {
             "mean": flat.mean(axis=(0, 1)),
-            "mcse": flat.std(axis=(0, 1)) / np.sqrt(ess(flat)),
+            "mcse": flat.std(axis=(0, 1)) / np.sqrt(sizes),
         },
     }
 
 
+def smallest_ess(draws: Mapping[str, Any]) -> tuple[float, np.ndarray, np.ndarray]:
+    """The smallest bulk ESS of theta and beta, components relabelled; the draws (C, S, Q); every ESS (Q,)."""
+    from ppl_parity.arviz_compat import ess
+    from ppl_parity.statistics.labels import apply, relabel
+
+    theta, beta = np.asarray(draws["theta"]), np.asarray(draws["beta"])
+    named = relabel(theta, beta)
+    flat = np.concatenate(
+        [apply(named, theta), apply(named, beta).reshape(*beta.shape[:2], -1)], axis=-1, dtype=np.float64
+    )
+    sizes = ess(flat)
+    return float(np.min(sizes)), flat, sizes
+
+
 def _empty_caches(folder: str, peer: bool) -> dict[str, str]:
-    """Compiled programs go to a folder of this case's own: the first process finds none, the second some."""
+    """Compiled programs go to a folder of this case's own: the first process finds none, the second some.
+
+    PyTensor's and Numba's stay where they are: most of what they hold is the library's own, compiled once on a
+    machine, as our kernel is; what they remember of a model is to the peer's advantage.
+    """
     found = {"JAX_COMPILATION_CACHE_DIR": os.path.join(folder, "jax")}
-    if peer:  # Stan, PyTensor and Numba keep theirs elsewhere
-        found |= {
-            "XDG_CACHE_HOME": folder,
-            "PYTENSOR_FLAGS": f"base_compiledir={os.path.join(folder, 'pytensor')}",
-            "NUMBA_CACHE_DIR": os.path.join(folder, "numba"),
-        }
-    return found
+    return found | ({"XDG_CACHE_HOME": folder} if peer else {})  # where Stan keeps its models

@@ -42,9 +42,9 @@ def gradient_rows(records: Sequence[Record]) -> Rows:
     rows, notes = [], []
     for record in found:
         case, time = Case.of_dict(record["case"]), times[record["key"]]
-        lead = [record["size"], record["system"], case.dtype, case.device]
+        lead = [record["size"], _named(record)]
         if time is None:
-            rows.append([*lead, record["status"], *[NONE] * 6])
+            rows.append([*lead, record["status"], *[NONE] * 7])
             notes.append(f"{record['size']}, {record['system']}: {record['status']}: {record['why']}")
             continue
         floor = limits.get((case.dtype, case.device.partition(":")[0]))
@@ -53,25 +53,27 @@ def gradient_rows(records: Sequence[Record]) -> Rows:
         rows.append(
             [
                 *lead,
-                f"{seconds(time)} [{spread(record['summary']['loop'])}]",
-                seconds(single["median"]),
-                seconds(record["first_seconds"]),
+                seconds(time),
                 NONE if floor is None else ratio(time, floor.floor(*numbers)),
                 ratio(_baseline(found, times, case, case.backend, "enumerated"), time),
                 ratio(_baseline(found, times, case, "scikit-learn", "em"), time),
-                "" if record.get("extra_bytes") is None else f"{record['extra_bytes'] / 2**20:.1f}",
+                seconds(single["median"]),
+                seconds(record["first_seconds"]),
+                NONE if record.get("extra_bytes") is None else f"{record['extra_bytes'] / 2**20:.1f}",
+                spread(record["summary"]["loop"]),
             ]
         )
-    header = ["size", "what", "dtype", "device", "a gradient [80 % of runs]", "one call", "first call"]
-    return [*header, "x floor", "x faster than textbook", "x faster than EM", "extra MiB"], rows, notes
+    header = ["size", "what", "a gradient", "x floor", "x faster than textbook", "x faster than EM"]
+    more = ["one call", "first call", "extra MiB", "80 % of runs"]
+    return [*header, *more], rows, [*notes, *_busy(records, found)]
 
 
 def sampler_rows(records: Sequence[Record]) -> Rows:
     """One row a sampler and size; the product of its rates is its ESS a second."""
     rows, notes = [], []
-    for record in latest(records, "sampler"):
-        case = Case.of_dict(record["case"])
-        lead = [record["size"], record["system"], case.dtype]
+    found = latest(records, "sampler")
+    for record in found:
+        lead = [record["size"], _named(record)]
         if record["status"] != "ok":
             rows.append([*lead, record["status"], *[NONE] * 7])
             notes.append(f"{record['size']}, {record['system']}: {record['status']}: {record['why']}")
@@ -80,28 +82,21 @@ def sampler_rows(records: Sequence[Record]) -> Rows:
             [
                 *lead,
                 number(record["ess_per_second"]),
-                number(record["ess_per_second_warm"]),
+                f"{record['cold_seconds']:.1f}",
+                f"{record['second_seconds']:.1f}",
                 seconds(record["seconds_per_leapfrog"]),
                 number(record["leapfrogs_per_draw"]),
                 number(record["ess_per_leapfrog"]),
                 str(record["divergences"]),
-                f"{record['cold_seconds']:.1f}",
-                f"{record['second_seconds']:.1f}",
+                number(record["warm_ess"] / record["warm_seconds"]),
             ]
         )
         settings = "; ".join(f"{name}: {value}" for name, value in record["settings"].items())
-        note = f"{record['system']}, {case.dtype}: {settings}"
+        note = f"{_named(record)}: {settings}"
         notes += [] if note in notes else [note]
-    header = [
-        "size",
-        "sampler",
-        "dtype",
-        "ESS/s of draws",
-        "ESS/s with warmup",
-        "a leapfrog",
-        "leapfrogs a draw",
-    ]
-    return [*header, "ESS a leapfrog", "divergences", "cold, s", "second process, s"], rows, notes
+    header = ["size", "sampler", "ESS/s", "cold, s", "second process, s", "a leapfrog", "leapfrogs a draw"]
+    more = ["ESS a leapfrog", "divergences", "ESS/s, warmup counted"]
+    return [*header, *more], rows, [*notes, *_busy(records, found)]
 
 
 def per_gradient(record: Record) -> float | None:
@@ -115,7 +110,7 @@ def show(rows: Rows, title: str) -> Table:
     """For the terminal."""
     table = Table(title=title, title_justify="left", title_style="bold", caption_justify="left")
     for header in rows[0]:
-        table.add_column(header, overflow="fold")
+        table.add_column(header, no_wrap=True)
     for row in rows[1]:
         table.add_row(*row)
     return table
@@ -151,6 +146,22 @@ def number(value: float | None) -> str:
 def ratio(a: float | None, b: float | None) -> str:
     """a / b, where both may be compared."""
     return NONE if a is None or not b else number(a / b)
+
+
+def _named(record: Record) -> str:
+    """The system, its precision, and its device if that is another than the CPU."""
+    case = record["case"]
+    place = "" if case["device"] == "cpu" else f", {case['device']}"
+    return f"{record['system']}, {case['dtype']}{place}"
+
+
+def _busy(records: Sequence[Record], found: Sequence[Record]) -> list[str]:
+    """A sentence if other programs ran beside the measurements."""
+    cores = max((r["machine"]["cores"] for r in records if r["kind"] == "run"), default=0)
+    load = max((r.get("load_average") or 0.0 for r in found), default=0.0)
+    if not cores or load <= 1.5 * cores:
+        return []
+    return [f"Other programs ran beside some of these: the load average reached {load:.1f} on {cores} cores"]
 
 
 def _baseline(

@@ -33,9 +33,9 @@ model {
   for (k in 1:K) to_vector(beta[k]) ~ multi_normal_cholesky(mu, prior_tril);
   {
     matrix[N, K] terms = x * beta' / square(s);
-    vector[K] offset = log(theta) - 0.5 * rows_dot_self(beta) / square(s);
-    vector[N] total = terms[, 1] + offset[1];
-    for (k in 2:K) total = log_sum_exp(total, terms[, k] + offset[k]);
+    vector[K] shift = log(theta) - 0.5 * rows_dot_self(beta) / square(s);
+    vector[N] total = terms[, 1] + shift[1];
+    for (k in 2:K) total = log_sum_exp(total, terms[, k] + shift[k]);
     target += constant + sum(total);
   }
 }

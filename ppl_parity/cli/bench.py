@@ -96,6 +96,7 @@ PeersPython = Annotated[
 def _kernels(session: Session, cases: list[Case], device: str) -> None:
     from benchmarks.kernels import run_gradients, run_limits
 
+    session.check_devices(cases)
     run_limits(session, sorted({case.dtype for case in cases}), device)
     run_gradients(session, cases)
 
@@ -250,6 +251,7 @@ def _teller(screen: Console) -> Callable[[Any], None]:
 def _show(screen: Console, records: list[dict[str, Any]]) -> None:
     from benchmarks import tables
     from benchmarks.cases import SIZES
+    from ppl_parity.cli import console
 
     shown = {
         "What this machine can do": tables.limit_rows(records, SIZES),
@@ -259,7 +261,7 @@ def _show(screen: Console, records: list[dict[str, Any]]) -> None:
     for title, rows in shown.items():
         if rows[1]:
             screen.print()
-            screen.print(tables.show(rows, title), soft_wrap=False)
+            console.table(screen, tables.show(rows, title))
             for note in rows[2]:
                 screen.print(f"{note.rstrip('.')}.", soft_wrap=True)
 
