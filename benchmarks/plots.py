@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.cases import Case
 from benchmarks.records import Record, latest
-from benchmarks.tables import limits_of, per_gradient
+from benchmarks.tables import limits_of, number, per_gradient
 
 AXES = ("N", "D", "K", "chains")
 LABELS = {"N": "rows N", "D": "dimensions D", "K": "components K", "chains": "chains"}
@@ -53,6 +53,10 @@ def _scaling(records: Sequence[Record], path: Path) -> Path | None:
             )
         _floor(place, axis, lines[axis], limits)
         place.set(xscale="log", yscale="log", xlabel=LABELS[axis])
+        if axis != "N":  # a handful of small numbers, which read better as they are
+            values = sorted({getattr(case, axis) for points in lines[axis].values() for case, _ in points})
+            place.set_xticks(values, [str(value) for value in values])
+            place.minorticks_off()
         place.grid(visible=True, which="major", alpha=0.3)
         fixed = next(iter(lines[axis].values()))[0][0]
         others = [f"{n} = {getattr(fixed, n):,}" for n in ("N", "D", "K") if n != axis]
@@ -125,9 +129,9 @@ def _samplers(records: Sequence[Record], path: Path) -> Path | None:
         names = [f"{r['system']}, {r['case']['dtype']}" for r in rows]
         colours = [COLOURS.get(r["case"]["backend"], "tab:gray") for r in rows]
         bars = place.barh(names, [r["ess_per_second"] for r in rows], color=colours)
-        place.bar_label(bars, [f"{r['ess_per_second']:,.3g}" for r in rows], padding=3, fontsize=8)
+        place.bar_label(bars, [number(r["ess_per_second"]) for r in rows], padding=3, fontsize=8)
         place.set(xscale="log", xlabel="smallest bulk ESS a second of sampling", title=f"size {size}")
-        place.margins(x=0.25)
+        place.set_xlim(right=5 * max(r["ess_per_second"] for r in rows))  # room for the numbers
         place.tick_params(axis="y", labelsize=8)
     figure.savefig(path, dpi=140)
     plt.close(figure)
