@@ -6,6 +6,7 @@
 #   make proofs                         the slow tests: NUTS against exact posteriors
 #   make mutation                       how many wrong ports are caught, and where
 #   make false-alarms                   how many right ones are called different
+#   make bench                          limits, kernels and samplers of this machine, into results/bench.jsonl
 #   make test-numpyro PYTHON=python3.12 the newest NumPyro alone, without torch, in a venv of its own
 #
 # PYTHON is the interpreter that makes the venv; PIP_FLAGS go to every pip install.
@@ -16,10 +17,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 NUMPYRO_VENV := .venv-numpyro
-PACKAGES := ppl_parity numpyro_impl pyro_impl
+PACKAGES := ppl_parity numpyro_impl pyro_impl benchmarks
 SOURCES := $(PACKAGES) parity_tests gallery
 
-.PHONY: setup check test proofs mutation false-alarms lint test-numpyro clean
+.PHONY: setup check test proofs mutation false-alarms bench lint test-numpyro clean
 
 setup: $(STAMP)
 
@@ -44,6 +45,14 @@ mutation: setup
 
 false-alarms: setup
 	$(BIN)/python -m parity_tests.false_alarms
+
+# What an interrupted run has measured is kept; `make bench` again goes on. PEERS_PYTHON adds the peers.
+bench: setup
+	mkdir -p results
+	$(BIN)/ppl-parity bench kernels --out results/bench.jsonl --resume
+	$(BIN)/ppl-parity bench samplers --out results/bench.jsonl --resume
+	$(if $(PEERS_PYTHON),$(BIN)/ppl-parity bench peers --peers-python $(PEERS_PYTHON) --out results/bench.jsonl --resume)
+	$(BIN)/ppl-parity bench scaling --out results/bench.jsonl --resume --plots results
 
 lint: setup
 	$(BIN)/ruff format --check $(SOURCES)

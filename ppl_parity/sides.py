@@ -59,7 +59,7 @@ class Side:
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                env=_environment(self._num_threads),
+                env=child_environment(self._num_threads),
                 # Ctrl-C reaches the parent alone, which then ends this process and those that it started.
                 start_new_session=True,
             )
@@ -244,7 +244,8 @@ class RemoteProgram:
         return call
 
 
-def _environment(num_threads: int) -> dict[str, str]:
+def child_environment(num_threads: int) -> dict[str, str]:
+    """The environment variables of a process that may use ``num_threads`` cores."""
     environment = dict(os.environ)
     # Another Python finds this package where it stands.
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH", "")]))

@@ -25,7 +25,7 @@ EXTRAS = {"pyro_impl": "pyro", "numpyro_impl": "numpyro"}
 
 def serve(package: str) -> None:
     """Answer calls to the backend ``package`` on the process's standard streams."""
-    requests, answers = _take_streams()
+    requests, answers = take_streams()
     logging.disable(logging.WARNING)  # a model that switches debug logging on floods the terminal
     server = Server(package)
     while True:
@@ -92,7 +92,8 @@ class Server:
             ) from error
 
 
-def _take_streams() -> tuple[BinaryIO, BinaryIO]:
+def take_streams() -> tuple[BinaryIO, BinaryIO]:
+    """The process's standard streams as (requests, answers); what else prints goes to standard error."""
     requests = os.fdopen(os.dup(0), "rb")
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import typer
 
+from ppl_parity.cli.bench import app as bench
 from ppl_parity.cli.check import check
+from ppl_parity.cli.doctor import doctor
 from ppl_parity.cli.exits import Exits, end_on_sigterm
 from ppl_parity.cli.fit import fit
 from ppl_parity.cli.freeze import freeze
@@ -24,9 +26,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (check, freeze, sample, fit, render):
+for command in (check, freeze, sample, fit, render, doctor):
     paragraphs = (command.__doc__ or "").split("\n\n")  # typer would keep the line breaks within them
     app.command(help="\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs))(command)
+app.add_typer(bench)
 
 
 def main() -> None:

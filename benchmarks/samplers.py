@@ -1,0 +1,163 @@
+"""Samplers of one posterior: cold, warm, and the rates whose product explains every ratio between them.
+
+    ESS a second = (ESS a leapfrog) / (seconds a leapfrog),    ESS: the smallest bulk ESS of theta and beta
+
+Nothing needs a clock inside a sampler: a run of S draws and a run of one draw have the same warmup (the same
+seed), so their difference is what S - 1 draws took.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from benchmarks import problems
+from benchmarks.cases import Case, by_size
+from benchmarks.identity import same_values
+from benchmarks.session import Session
+from benchmarks.systems import PEERS
+from ppl_parity import reference
+
+NUM_WARMUP, NUM_DRAWS = 300, 300
+SEED = 1
+# The smallest share of a run that its draws may be, or a difference of two runs does not resolve them: the draws
+# are then made LONGER times as many, up to MOST.
+RESOLVED, LONGER, MOST = 0.3, 4, 20_000
+
+
+def run_samplers(session: Session, cases: Iterable[Case]) -> None:
+    """Measure every case that is not in the results already, sizes in rising order."""
+    for case in by_size(cases):
+        if case.key not in session.recorder.done:
+            with session.recording_failures("sampler", case):
+                _measure(session, case)
+
+
+def _measure(session: Session, case: Case) -> None:
+    python = session.pythons.get("peers" if case.backend in PEERS else case.backend)
+    with tempfile.TemporaryDirectory() as caches:
+        environment = dict(case.environment) | _empty_caches(caches, case.backend in PEERS)
+        cold, _ = _process(session, case, environment, python, whole=False)
+        second, record = _process(session, case, environment, python, whole=True)
+    status = record.pop("status")
+    session.record("sampler", case, status=status, cold_seconds=cold, second_seconds=second, **record)
+
+
+def _process(
+    session: Session, case: Case, environment: Mapping[str, str], python: str | None, *, whole: bool
+) -> tuple[float, dict[str, Any]]:
+    """A fresh process, from its start to its draws; if ``whole``, then all the rest is measured in it."""
+    options = {"num_warmup": NUM_WARMUP, "num_draws": NUM_DRAWS} | dict(case.options)
+    size = (case.N, case.D, case.K)
+    spec, truth = problems.data(*size)
+    start = problems.start(*size, case.chains)
+    count = problems.num_points(*size)
+    if whole:
+        problems.expected(*size, count)
+    with session.fresh(case.backend, environment, python) as child:
+        loaded = child.call("benchmarks.sampling:load", session.patience, system=case.backend)
+        settings = child.call(
+            "benchmarks.sampling:build",
+            session.patience,
+            system=case.backend,
+            formulation=case.formulation,
+            spec=spec,
+            x=truth["x"],
+            dtype=case.dtype,
+            device=case.device,
+        )
+
+        def sample(num_draws: int) -> dict[str, Any]:
+            run = {"num_warmup": options["num_warmup"], "num_draws": num_draws, "seed": SEED}
+            return child.call("benchmarks.sampling:sample", session.patience, **start, **run)
+
+        first = sample(options["num_draws"])
+        cold = time.perf_counter() - child.began
+        if not whole:
+            return cold, {}
+        about: dict[str, Any] = {
+            "versions": loaded["versions"],
+            "flags": child.flags,
+            "settings": settings,
+            "import_seconds": loaded["seconds"],
+        }
+        points = [reference.constrain(spec, u) for u in problems.rows_of(problems.points(*size, count))]
+        theta, beta = (np.stack([point[name] for point in points]) for name in ("theta", "beta"))
+        got = child.call("benchmarks.sampling:log_density", session.patience, theta=theta, beta=beta)
+        expected = np.array(
+            [reference.log_density(spec, t, b, truth["x"]) for t, b in zip(theta, beta, strict=True)]
+        )
+        identity = same_values(expected, got, case.dtype)
+        about["identity"] = [identity.as_dict()]
+        if not identity.same:
+            return cold, about | {"status": "not the same", "why": identity.why}
+        warm = full = sample(options["num_draws"])
+        sample(1)  # a run of another length may be another program
+        one = sample(1)
+        num_draws = options["num_draws"]
+        while full["seconds"] - one["seconds"] < RESOLVED * full["seconds"] and num_draws * LONGER <= MOST:
+            num_draws *= LONGER
+            sample(num_draws)
+            full = sample(num_draws)
+        times = {"first": first["seconds"], "warm": warm["seconds"]}
+        times |= {"full": full["seconds"], "one": one["seconds"]}
+        about |= {"warm_seconds": warm["seconds"], "warm_ess": smallest_ess(warm)[0]}
+        return cold, about | {"status": "ok", "raw": times} | rates(full, times)
+
+
+def rates(draws: Mapping[str, Any], times: Mapping[str, float]) -> dict[str, Any]:
+    """What explains the speed of a run.
+
+    Args:
+        draws: theta (C, S, K), beta (C, S, K, D), n_steps (C, S), diverging (C, S).
+        times: seconds of the whole run, ``full``, and of one with a single draw, ``one``.
+    """
+    smallest, flat, sizes = smallest_ess(draws)
+    steps = int(np.sum(draws["n_steps"]))
+    num_chains, num_draws = flat.shape[:2]
+    seconds: float | None = (times["full"] - times["one"]) * num_draws / max(1, num_draws - 1)
+    if seconds is not None and seconds <= 0:
+        seconds = None  # not resolved, however many draws
+    return {
+        "num_draws": num_draws,
+        "draw_seconds": seconds,
+        "seconds_per_leapfrog": None if seconds is None else seconds * num_chains / steps,
+        "leapfrogs_per_draw": steps / (num_chains * num_draws),
+        "ess": smallest,
+        "ess_per_leapfrog": smallest / steps,
+        "ess_per_second": None if seconds is None else smallest / seconds,
+        "divergences": int(np.sum(draws["diverging"])),
+        "posterior": {
+            "mean": flat.mean(axis=(0, 1)),
+            "mcse": flat.std(axis=(0, 1)) / np.sqrt(sizes),
+        },
+    }
+
+
+def smallest_ess(draws: Mapping[str, Any]) -> tuple[float, np.ndarray, np.ndarray]:
+    """The smallest bulk ESS of theta and beta, components relabelled; the draws (C, S, Q); every ESS (Q,)."""
+    from ppl_parity.arviz_compat import ess
+    from ppl_parity.statistics.labels import apply, relabel
+
+    theta, beta = np.asarray(draws["theta"]), np.asarray(draws["beta"])
+    named = relabel(theta, beta)
+    flat = np.concatenate(
+        [apply(named, theta), apply(named, beta).reshape(*beta.shape[:2], -1)], axis=-1, dtype=np.float64
+    )
+    sizes = ess(flat)
+    return float(np.min(sizes)), flat, sizes
+
+
+def _empty_caches(folder: str, peer: bool) -> dict[str, str]:
+    """Compiled programs go to a folder of this case's own: the first process finds none, the second some.
+
+    PyTensor's and Numba's stay where they are: most of what they hold is the library's own, compiled once on a
+    machine, as our kernel is; what they remember of a model is to the peer's advantage.
+    """
+    found = {"JAX_COMPILATION_CACHE_DIR": os.path.join(folder, "jax")}
+    return found | ({"XDG_CACHE_HOME": folder} if peer else {})  # where Stan keeps its models

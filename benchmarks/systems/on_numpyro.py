@@ -1,0 +1,15 @@
+"""NUTS of the numpyro backend."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+
+from benchmarks.systems._backend import BackendSystem
+
+System = functools.partial(BackendSystem, "numpyro")
+
+
+def versions() -> dict[str, str]:
+    """Distribution name -> version."""
+    return importlib.import_module("numpyro_impl").versions()

@@ -1,0 +1,113 @@
+"""One formulation's potential and gradient, as NUTS would call it, ready to be timed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyro
+import torch
+from pyro.infer.autoguide.initialization import init_to_value
+from pyro.infer.mcmc.util import initialize_model
+from pyro.ops.integrator import potential_grad
+
+from ppl_parity.contract import Arrays, Model, Values
+from ppl_parity.errors import one_of
+from ppl_parity.spec import FORMULATIONS, MixtureSpec
+from pyro_impl.formulations import logits, sample_prior
+from pyro_impl.mixture import mixture
+from pyro_impl.program import Program
+from pyro_impl.runtime import seed_to_rng, synchronise, to_framework, to_numpy
+
+JIT = "-jit"  # after a formulation's name: traced by torch, as Pyro's own jit_compile does
+TIMED = (*FORMULATIONS, "matmul", *(name + JIT for name in ("enumerated", "marginal", "matmul")))
+
+NUDGE = 1e-12  # of a gradient: moves a point by nothing that counts
+
+
+def prepare(
+    spec: MixtureSpec,
+    formulation: str,
+    x: np.ndarray,
+    *,
+    precision: str = "float64",
+    device: str = "cpu",
+    num_chains: int = 1,
+) -> Gradients:
+    """See ``ppl_parity.timed``; ``matmul`` is the array program that automatic differentiation is left to."""
+    one_of("formulation", formulation, TIMED)
+    name = formulation.removesuffix(JIT)
+    model = matmul(spec) if name == "matmul" else mixture(spec, name)
+    program = Program(model, {"x": x}, precision=precision, device=device)
+    return Gradients(program, num_chains, jit=formulation.endswith(JIT))
+
+
+def matmul(spec: MixtureSpec) -> Model:
+    """The marginal density as a matrix product and a logsumexp, differentiated automatically."""
+
+    def model(x: Any):
+        theta, beta = sample_prior(spec)
+        s, D = spec.noise_scale, spec.dim
+        rows = torch.logsumexp(logits(theta, beta, x, s), dim=-1) - 0.5 * torch.sum(x**2, dim=-1) / s**2
+        pyro.factor("x", torch.sum(rows) - 0.5 * len(x) * D * math.log(2 * math.pi * s**2))
+
+    return model
+
+
+class Gradients:
+    """See ``ppl_parity.timed.Timed``; several chains come one after the other."""
+
+    compiled_loop = False
+
+    def __init__(self, program: Program, num_chains: int, *, jit: bool):
+        self._program, self._num_chains = program, num_chains
+        with program.session():
+            self._potential = _traced(program) if jit else program.potential_function
+        self.potential = "traced by torch.jit" if jit else "eager"
+        self._starts: list[dict[str, torch.Tensor]] = []
+
+    def evaluate(self, points: Values) -> tuple[np.ndarray, Arrays]:
+        """See ``Timed``."""
+        values, gradients = [], []
+        with self._program.session():
+            rows = [
+                {name: to_framework(np.asarray(value[p])) for name, value in points.items()}
+                for p in range(len(next(iter(points.values()))))
+            ]
+            for row in rows:
+                gradient, value = potential_grad(self._potential, row)
+                values.append(float(value))
+                gradients.append(to_numpy(gradient))
+            self._starts = rows[-self._num_chains :]
+        return np.array(values), {name: np.stack([g[name] for g in gradients]) for name in points}
+
+    def once(self) -> None:
+        """See ``Timed``."""
+        with self._program.session():
+            for start in self._starts:
+                synchronise(potential_grad(self._potential, start))
+
+    def many(self, count: int) -> None:
+        """See ``Timed``."""
+        with self._program.session():
+            for u in self._starts:
+                for _ in range(count):
+                    gradient, _value = potential_grad(self._potential, u)
+                    u = {name: value - NUDGE * gradient[name] for name, value in u.items()}
+                synchronise(u)
+
+
+def _traced(program: Program) -> Callable[[dict[str, torch.Tensor]], torch.Tensor]:
+    with seed_to_rng(0):
+        _, potential, _, _ = initialize_model(
+            program.model,
+            model_kwargs=program.data,
+            max_plate_nesting=program.max_plate_nesting,
+            init_strategy=init_to_value(values=program.prototype),
+            initial_params={},
+            jit_compile=True,
+            skip_jit_warnings=True,
+        )
+    return potential
