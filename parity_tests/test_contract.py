@@ -57,7 +57,9 @@ def test_both_packages_have_the_same_files() -> None:
 
 
 @pytest.mark.pyro
-@pytest.mark.parametrize("module", ["runtime", "mixture", "formulations", "sites", "discrete", "nuts"])
+@pytest.mark.parametrize(
+    "module", ["runtime", "mixture", "formulations", "kernels", "sites", "discrete", "nuts"]
+)
 def test_modules_of_both_packages_have_the_same_public_names(module: str) -> None:
     import importlib
 
