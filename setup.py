@@ -14,10 +14,14 @@ spec = importlib.util.spec_from_file_location("building", ROOT / "ppl_parity" / 
 building = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(building)
 
+# No package, so that Python takes no library for a module; git keeps no empty folder, and an editable
+# installation copies the library into it.
+(ROOT / "ppl_parity" / "native" / "built").mkdir(exist_ok=True)
+
 
 def library(kind, jaxlib="", include=()):
     return Extension(
-        f"ppl_parity.native._{kind}",
+        f"ppl_parity.native.built._{kind}",
         [str(path.relative_to(ROOT)) for path in building.sources(kind)],
         define_macros=building.macros(kind, jaxlib),
         include_dirs=[*include],

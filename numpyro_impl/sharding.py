@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any
 
 import jax
@@ -93,6 +94,7 @@ def use(shards: Shards | None) -> Iterator[None]:
 def over_rows(one_pass: Callable[..., Any]) -> Callable[..., Any]:
     """A pass over x that sums over the shards of the moment, if there are any."""
 
+    @wraps(one_pass)
     def summed(log_theta: Any, beta: Any, x: Any, noise_scale: float) -> Any:
         shards = _CURRENT.get()
         if shards is None:

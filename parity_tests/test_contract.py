@@ -58,7 +58,8 @@ def test_both_packages_have_the_same_files() -> None:
 
 @pytest.mark.pyro
 @pytest.mark.parametrize(
-    "module", ["runtime", "mixture", "formulations", "sites", "discrete", "nuts", "timing"]
+    "module",
+    ["runtime", "mixture", "assignments", "formulations", "kernels", "sites", "discrete", "nuts", "timing"],
 )
 def test_modules_of_both_packages_have_the_same_public_names(module: str) -> None:
     import importlib

@@ -43,7 +43,9 @@ def macros(kind: str, jaxlib: str = "") -> list[tuple[str, str]]:
 
 def installed(kind: str) -> list[Path]:
     """Libraries that the installation compiled; they may be of older sources or of another jaxlib."""
-    return sorted(path for path in HERE.glob(f"_{kind}.*") if path.suffix in (".so", ".dylib", ".pyd"))
+    # In a folder that is no package: Python would take a library beside its modules for one of them.
+    built = (HERE / "built").glob(f"_{kind}.*")
+    return sorted(path for path in built if path.suffix in (".so", ".dylib", ".pyd"))
 
 
 def cached(kind: str, jaxlib: str = "") -> Path:

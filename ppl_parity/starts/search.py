@@ -17,7 +17,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from ppl_parity import native
-from ppl_parity.native.arrays import mixture_pass
 from ppl_parity.spec import MixtureSpec
 from ppl_parity.starts.kmeans import seeds
 
@@ -62,8 +61,8 @@ def one_pass(spec: MixtureSpec, point: Point, x: np.ndarray, weight: float = 1.0
 
 
 def _native_pass(spec: MixtureSpec, log_theta: np.ndarray, beta: np.ndarray, x: np.ndarray):
-    value, counts, slope = mixture_pass(x, log_theta, beta, spec.noise_scale)
-    return value, counts, slope * spec.noise_scale**2
+    value, counts, slope = native.value_and_gradient(log_theta, beta, x, spec.noise_scale)
+    return float(value), counts, slope * spec.noise_scale**2
 
 
 def _array_pass(spec: MixtureSpec, log_theta: np.ndarray, beta: np.ndarray, x: np.ndarray):
