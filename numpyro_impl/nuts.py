@@ -30,6 +30,7 @@ from ppl_parity.contract import Arrays, Groups, Model, Values
 from ppl_parity.errors import InputError
 from ppl_parity.spec import SamplerSettings
 
+LONGER = 10  # times its length that NumPyro takes a warmup without mass adaptation to have
 NUM_REPORTS = 40  # how often a progress bar moves in a run
 
 
@@ -161,6 +162,9 @@ def _sample(
     progress: bool,
 ) -> tuple[Arrays, Arrays]:
     total = settings.num_warmup + settings.num_draws
+    # NumPyro begins the step size anew at the end of each window of its mass adaptation, even where it adapts
+    # no mass. In a warmup that it takes to be longer, that end is never reached, and ``_settled`` ends it.
+    schedule = settings.num_warmup if settings.adapt_mass else LONGER * settings.num_warmup
     keys = jax.random.split(seed_to_rng(settings.seed), settings.num_chains)
     arrays = program.arrays
 
@@ -173,7 +177,7 @@ def _sample(
             inverse_mass_matrix=inverse_mass,
             adapt_mass_matrix=settings.adapt_mass,
         )
-        return nuts, nuts.init(key, settings.num_warmup, position, (), {})
+        return nuts, nuts.init(key, schedule, position, (), {})
 
     def start(arrays, inverse_mass, key, position):
         _, state = kernel(arrays, inverse_mass, key, position)
@@ -186,6 +190,8 @@ def _sample(
 
         def iterate(i, carry):
             state, kept = carry
+            if schedule > settings.num_warmup:
+                state = _settled(state, i == settings.num_warmup, schedule)
             state = nuts.sample(state, (), {})
             # Warmup writes to the first row, which the first draw overwrites.
             row = jnp.maximum(i - settings.num_warmup, 0)
@@ -212,6 +218,16 @@ def _sample(
             bar.update(end - begin)
     unconstrained, stats = to_numpy(kept)
     return unconstrained, stats
+
+
+def _settled(state: Any, at_end: Any, schedule: int) -> Any:
+    """At the end of warmup, the average step size for good: what NumPyro does at the end of its schedule."""
+    adapt = state.adapt_state
+    average = jnp.exp(adapt.ss_state[1])
+    step_size = jnp.where(at_end, average, adapt.step_size)
+    return state._replace(
+        i=jnp.where(at_end, schedule, state.i), adapt_state=adapt._replace(step_size=step_size)
+    )
 
 
 def _record(state: Any) -> tuple[dict[str, Any], dict[str, Any]]:
