@@ -43,7 +43,7 @@ mutation: setup
 	$(BIN)/python -m parity_tests.mutation
 
 false-alarms: setup
-	$(BIN)/python -m parity_tests.false_alarms
+	$(BIN)/python -m parity_tests.false_alarms --jobs 2 --resume
 
 lint: setup
 	$(BIN)/ruff format --check $(SOURCES)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, overload
 
 from ppl_parity.contract import Arrays, Program, Site
 from ppl_parity.errors import InputError
@@ -66,6 +67,27 @@ class Point:
     values: Arrays
 
 
+class Points(Sequence[Point]):
+    """Points that are found when they are first asked for: the sampling rungs seldom need them."""
+
+    def __init__(self, find: Callable[[], Sequence[Point]]) -> None:
+        self._find = find
+
+    @cached_property
+    def _found(self) -> Sequence[Point]:
+        return self._find()
+
+    @overload
+    def __getitem__(self, index: int) -> Point: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Point]: ...
+    def __getitem__(self, index: int | slice) -> Point | Sequence[Point]:
+        return self._found[index]
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+
 @dataclass(frozen=True)
 class Walk:
     """Where a leapfrog trajectory starts, unconstrained, and the length of its steps."""
@@ -101,7 +123,7 @@ class Context:
     programs: dict[str, Program]
     sites: dict[str, dict[str, Site]]
     shared: tuple[str, ...]
-    points: list[Point]
+    points: Sequence[Point]
     alpha: dict[str, float]
     results: dict[str, Any] = field(default_factory=dict)
     progress: Callable[[str], None] = lambda _: None
