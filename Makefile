@@ -40,10 +40,12 @@ proofs: setup
 	$(BIN)/python -m pytest -m slow
 
 mutation: setup
-	$(BIN)/python -m parity_tests.mutation
+	$(BIN)/python -m parity_tests.mutation --json results/mutation.json; status=$$?; \
+	$(BIN)/python -m parity_tests.tables; exit $$status
 
 false-alarms: setup
 	$(BIN)/python -m parity_tests.false_alarms --jobs 2 --resume
+	$(BIN)/python -m parity_tests.tables
 
 lint: setup
 	$(BIN)/ruff format --check $(SOURCES)

@@ -246,8 +246,10 @@ def _opened(sides: Mapping[str, Side] | None) -> Iterator[Mapping[str, Side]]:
 
 
 def _environment(sides: Mapping[str, Side]) -> dict[str, Any]:
+    with ThreadPoolExecutor(len(sides)) as pool:  # the first answer waits for a framework's import
+        versions = {name: pool.submit(side.versions) for name, side in sides.items()}
     return {
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "versions": {name: side.versions() for name, side in sides.items()},
+        "versions": {name: answer.result() for name, answer in versions.items()},
     }

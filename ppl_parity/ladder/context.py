@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, overload
@@ -163,8 +164,10 @@ class Context:
         return tuple(sorted(n for n in found[0] ^ found[1] if not all(n in self.sites[s] for s in SIDES)))
 
     def both(self, evaluate: Callable[[str, Program], Any]) -> dict[str, Any]:
-        """Ask the same of both programs."""
-        return {side: evaluate(side, self.programs[side]) for side in SIDES}
+        """Ask the same of both programs, at the same time: each is a process of its own."""
+        with ThreadPoolExecutor(len(SIDES)) as pool:
+            asked = {side: pool.submit(evaluate, side, self.programs[side]) for side in SIDES}
+            return {side: answer.result() for side, answer in asked.items()}
 
     def values(self, side: str, point: Point, *, discrete: bool) -> Arrays:
         """A point under ``side``'s names, for a call of its program; without discrete sites on request."""
