@@ -41,10 +41,12 @@ proofs: setup
 	$(BIN)/python -m pytest -m slow
 
 mutation: setup
-	$(BIN)/python -m parity_tests.mutation
+	$(BIN)/python -m parity_tests.mutation --json results/mutation.json; status=$$?; \
+	$(BIN)/python -m parity_tests.tables; exit $$status
 
 false-alarms: setup
-	$(BIN)/python -m parity_tests.false_alarms
+	$(BIN)/python -m parity_tests.false_alarms --jobs 2 --resume
+	$(BIN)/python -m parity_tests.tables
 
 # What an interrupted run has measured is kept; `make bench` again goes on. PEERS_PYTHON adds the peers.
 bench: setup

@@ -18,7 +18,7 @@ from ppl_parity.errors import InputError
 from ppl_parity.findings import Report
 from ppl_parity.frozen_side import FrozenSide, answerable
 from ppl_parity.ladder import choose, climb, pair_verdict, split_false_alarm
-from ppl_parity.ladder.context import SIDES, CheckSettings, Context
+from ppl_parity.ladder.context import SIDES, CheckSettings, Context, Point, Points
 from ppl_parity.ladder.points import shared_points
 from ppl_parity.loading import load_pair, split_data
 from ppl_parity.pairs import Pair
@@ -167,14 +167,25 @@ def prepare(
     if frozen is not None:
         context.frozen, context.walks = frozen.name, frozen.walks(pair)
     if frozen is not None and not context.reparameterised and _same_shapes(context):
-        context.points = frozen.points(pair)
+        context.points = _numbered(context, frozen.points(pair))
     elif not context.reparameterised and _same_shapes(context):
-        progress("finding points to compare at")
-        with _telling_lengths(pair):
-            context.points = shared_points(pair, programs, sites, settings.num_points, settings.seed)
-    for side in context.live:
-        _check_numbers(context, side)
+        context.points = Points(lambda: _found_points(context))
     return context
+
+
+def _found_points(context: Context) -> list[Point]:
+    context.progress("finding points to compare at")
+    pair, settings = context.pair, context.settings
+    with _telling_lengths(pair):
+        found = shared_points(pair, context.programs, context.sites, settings.num_points, settings.seed)
+    return _numbered(context, found)
+
+
+def _numbered(context: Context, points: list[Point]) -> list[Point]:
+    """The points, if each live side has a number at some of them."""
+    for side in context.live:
+        _check_numbers(context, side, points)
+    return points
 
 
 def _program(pair: Pair, name: str, side: Side) -> tuple[Program, dict[str, Site]]:
@@ -198,12 +209,12 @@ def _telling_lengths(pair: Pair) -> Iterator[None]:
         raise InputError(f"{error}. The data are of unequal length: {told}.") from error
 
 
-def _check_numbers(context: Context, side: str) -> None:
+def _check_numbers(context: Context, side: str, points: list[Point]) -> None:
     """Refuse a model that has no number for a density anywhere: there is nothing that it could equal."""
     if context.enumerated_on_one_side:  # the shared points have no value for such a site
         return
     broken: set[str] | None = None
-    for point in context.points:
+    for point in points:
         values = context.programs[side].site_log_probs(context.values(side, point, discrete=True))
         nan = {name for name, value in values.items() if np.any(np.isnan(value))}
         if not nan:
@@ -212,7 +223,7 @@ def _check_numbers(context: Context, side: str) -> None:
     if broken is not None:
         where = f" of {', '.join(map(repr, sorted(broken)))}" if broken else ""
         raise InputError(
-            f"{side}: a model must have a density; the log prob{where} is NaN at all {len(context.points)} points. "
+            f"{side}: a model must have a density; the log prob{where} is NaN at all {len(points)} points. "
             "Look for a missing value in the data, or a parameter that is out of range."
         )
 
@@ -235,8 +246,10 @@ def _opened(sides: Mapping[str, Side] | None) -> Iterator[Mapping[str, Side]]:
 
 
 def _environment(sides: Mapping[str, Side]) -> dict[str, Any]:
+    with ThreadPoolExecutor(len(sides)) as pool:  # the first answer waits for a framework's import
+        versions = {name: pool.submit(side.versions) for name, side in sides.items()}
     return {
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "versions": {name: side.versions() for name, side in sides.items()},
+        "versions": {name: answer.result() for name, answer in versions.items()},
     }

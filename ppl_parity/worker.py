@@ -12,6 +12,7 @@ import os
 import sys
 import traceback
 import warnings
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 from ppl_parity import wire
@@ -28,6 +29,7 @@ def serve(package: str) -> None:
     requests, answers = take_streams()
     logging.disable(logging.WARNING)  # a model that switches debug logging on floods the terminal
     server = Server(package)
+    server.warm_up()
     while True:
         try:
             request = wire.receive(requests)
@@ -46,6 +48,12 @@ class Server:
         self.package = package
         self.programs: dict[int, Any] = {}
         self.models: dict[Any, Any] = {}
+
+    def warm_up(self) -> None:
+        """Import the backend before the first call, while others do the same; a failure waits for that call."""
+        with warnings.catch_warnings(), suppress(Exception):
+            warnings.simplefilter("ignore")
+            self._backend()
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """One call's result, or what it raised; with the warnings that it gave."""

@@ -32,6 +32,7 @@ def main() -> int:
     results = run(mutants, level=asked.level, tell=lambda result: print(line(result), flush=True))
     print(*report(results), sep="\n")
     if asked.json:
+        asked.json.parent.mkdir(parents=True, exist_ok=True)
         asked.json.write_text(json.dumps(plain(results), indent=1) + "\n")
     return 1 if unexplained(results) else 0
 

@@ -84,6 +84,7 @@ def _row(result: Result) -> dict[str, Any]:
         "change": mutant.detail,
         "sites": list(mutant.sites),
         "why": mutant.equivalent or mutant.below,
+        "equivalent": mutant.equivalent is not None,
         "outcome": result.outcome,
         "rung": result.rung,
         "site": result.site,

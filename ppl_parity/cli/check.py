@@ -66,7 +66,6 @@ def check(
     files = _files(out)
     _check_outputs(out, files, html, json, force)
 
-    from ppl_parity.checking import climb_pair
     from ppl_parity.cli import console
     from ppl_parity.cli.processes import backend_process
     from ppl_parity.report.terminal import TerminalReport
@@ -75,10 +74,13 @@ def check(
     pythons = {"pyro": pyro_python, "numpyro": numpyro_python}
     with ExitStack() as stack:
         live = {
-            name: stack.enter_context(backend_process(name, pythons, debug=debug))
+            name: stack.enter_context(backend_process(name, pythons, None, debug=debug))
             for name in pairs.BACKENDS
             if frozen is None or name != frozen.name
         }
+        # While both processes import their frameworks, this one imports what it needs.
+        from ppl_parity.checking import climb_pair
+
         described = shipped or pairs.described(asked, live)
         with TerminalReport(screen) as terminal:
             report, context = climb_pair(

@@ -15,14 +15,14 @@ READY = "ready"
 
 @contextmanager
 def backend_process(
-    name: str, pythons: dict[str, str | None], device: str = "cpu", *, debug: bool = False
+    name: str, pythons: dict[str, str | None], device: str | None = "cpu", *, debug: bool = False
 ) -> Iterator[Side]:
     """A side that has shown that it can work, and that is killed when the command is interrupted.
 
     Args:
         name: the backend.
         pythons: the Python that was asked for, by backend; None is this one.
-        device: what will be asked of it.
+        device: what will be asked of it; None asks nothing, and what cannot work is said at the first call.
         debug: show the backend's warnings when it ends.
 
     Raises:
@@ -33,7 +33,7 @@ def backend_process(
         _check_python(name, python)
     with Side(name, python=python) as side:
         try:
-            if device.partition(":")[0] not in (here := side.devices()):
+            if device is not None and device.partition(":")[0] not in (here := side.devices()):
                 raise InputError(f"{name}: device {device!r} is not here; there is {', '.join(here)}.")
             yield side
         except (KeyboardInterrupt, SystemExit):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, overload
 
 from ppl_parity.contract import Arrays, Program, Site
 from ppl_parity.errors import InputError
@@ -66,6 +68,27 @@ class Point:
     values: Arrays
 
 
+class Points(Sequence[Point]):
+    """Points that are found when they are first asked for: the sampling rungs seldom need them."""
+
+    def __init__(self, find: Callable[[], Sequence[Point]]) -> None:
+        self._find = find
+
+    @cached_property
+    def _found(self) -> Sequence[Point]:
+        return self._find()
+
+    @overload
+    def __getitem__(self, index: int) -> Point: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Point]: ...
+    def __getitem__(self, index: int | slice) -> Point | Sequence[Point]:
+        return self._found[index]
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+
 @dataclass(frozen=True)
 class Walk:
     """Where a leapfrog trajectory starts, unconstrained, and the length of its steps."""
@@ -101,7 +124,7 @@ class Context:
     programs: dict[str, Program]
     sites: dict[str, dict[str, Site]]
     shared: tuple[str, ...]
-    points: list[Point]
+    points: Sequence[Point]
     alpha: dict[str, float]
     results: dict[str, Any] = field(default_factory=dict)
     progress: Callable[[str], None] = lambda _: None
@@ -141,8 +164,10 @@ class Context:
         return tuple(sorted(n for n in found[0] ^ found[1] if not all(n in self.sites[s] for s in SIDES)))
 
     def both(self, evaluate: Callable[[str, Program], Any]) -> dict[str, Any]:
-        """Ask the same of both programs."""
-        return {side: evaluate(side, self.programs[side]) for side in SIDES}
+        """Ask the same of both programs, at the same time: each is a process of its own."""
+        with ThreadPoolExecutor(len(SIDES)) as pool:
+            asked = {side: pool.submit(evaluate, side, self.programs[side]) for side in SIDES}
+            return {side: answer.result() for side, answer in asked.items()}
 
     def values(self, side: str, point: Point, *, discrete: bool) -> Arrays:
         """A point under ``side``'s names, for a call of its program; without discrete sites on request."""

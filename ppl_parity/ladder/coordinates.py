@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ppl_parity.contract import Arrays
+from ppl_parity.contract import Arrays, Program
 from ppl_parity.ladder.context import SIDES, Context, Point
 from ppl_parity.tolerances import agree
 
@@ -22,15 +22,22 @@ class Position:
 def positions(context: Context, count: int) -> list[Position]:
     """Up to ``count`` shared points in unconstrained coordinates, taken evenly from all kinds of points."""
     stride = max(1, len(context.points) // count)
-    found = []
-    for point in context.points[::stride][:count]:
-        coordinates = {}
-        for side in SIDES:
-            values = context.programs[side].unconstrain(context.values(side, point, discrete=False))
-            coordinates[side] = context.pair.from_side(side, values)
-        if all(np.all(np.isfinite(v)) for side in SIDES for v in coordinates[side].values()):
-            found.append(Position(point, coordinates))
-    return found
+    chosen = range(len(context.points))[::stride][:count]
+    known = context.results.setdefault("coordinates", {})
+    todo = [i for i in chosen if i not in known]
+    points = [context.points[i] for i in todo]
+
+    def look(side: str, program: Program) -> list[Arrays]:
+        at = (context.values(side, point, discrete=False) for point in points)
+        return [context.pair.from_side(side, program.unconstrain(values)) for values in at]
+
+    looked = context.both(look)
+    known.update({i: {side: looked[side][row] for side in SIDES} for row, i in enumerate(todo)})
+    return [
+        Position(context.points[i], known[i])
+        for i in chosen
+        if all(np.all(np.isfinite(v)) for side in SIDES for v in known[i][side].values())
+    ]
 
 
 def moved_sites(context: Context, found: list[Position]) -> list[str]:

@@ -43,11 +43,13 @@ def run(context: Context) -> Iterator[Finding]:
     yield from unsteady
     if unsteady:
         return
-    values: SiteLogProbs = {side: [] for side in SIDES}
-    for point in context.points:
-        for side in SIDES:
-            log_probs = context.programs[side].site_log_probs(context.values(side, point, discrete=True))
-            values[side].append(context.pair.from_side(side, log_probs))
+    points = list(context.points)
+    values: SiteLogProbs = context.both(
+        lambda side, program: [
+            context.pair.from_side(side, program.site_log_probs(context.values(side, point, discrete=True)))
+            for point in points
+        ]
+    )
     _level_clamps(context, values)
     joint = _compare_joint(context, values)
     sites = _names(values)
@@ -111,11 +113,15 @@ def _drifting(
 
 def _unsteady(context: Context) -> Iterator[Finding]:
     """A side that answers the same question differently cannot be compared with anything."""
+    points = context.points[:3]
+    twice = context.both(
+        lambda side, program: [
+            [program.site_log_probs(context.values(side, point, discrete=True)) for _ in range(2)]
+            for point in points
+        ]
+    )
     for side in SIDES:
-        program = context.programs[side]
-        for point in context.points[:3]:
-            values = context.values(side, point, discrete=True)
-            first, second = (program.site_log_probs(values) for _ in range(2))
+        for point, (first, second) in zip(points, twice[side], strict=True):
             for name in first:
                 a, b = (np.nan_to_num(v[name], nan=0.0) for v in (first, second))
                 if not agree("self", a, b):

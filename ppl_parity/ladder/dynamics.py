@@ -101,7 +101,7 @@ def _compare(context: Context, walk: Walk, *, plot: bool) -> Finding:
         return walk_along(context.programs[side], own[0], own[1], walk.step)
 
     start, step, point = walk.start, walk.step, walk.point
-    paths = {side: along(side, start) for side in SIDES}
+    paths = context.both(lambda side, _: along(side, start))
     # The allowance grows as a nudge of the start grows: chaos is no difference between models.
     nudged = along(context.asked, {n: v + NUDGE for n, v in start.items()})
     growth = np.maximum.accumulate(np.abs(nudged.energy - paths[context.asked].energy)) / NUDGE

@@ -36,13 +36,12 @@ def run(context: Context) -> Iterator[Finding]:
         )
         return
     summed = sorted(enumerated["pyro"] | enumerated["numpyro"])
-    values = {
-        side: [
-            context.programs[side].log_density(context.values(side, point, discrete=False))
-            for point in context.points
+    points = list(context.points)
+    values = context.both(
+        lambda side, program: [
+            program.log_density(context.values(side, point, discrete=False)) for point in points
         ]
-        for side in SIDES
-    }
+    )
     found = compare("log density", values["pyro"], values["numpyro"], precision=context.precision)
     point = context.points[found.worst]
     if found.relation == "different":
@@ -81,11 +80,17 @@ def run(context: Context) -> Iterator[Finding]:
 
 def _marginals(context: Context) -> Iterator[Finding]:
     largest = 0.0
-    for point in context.points:
-        both = {}
-        for side in SIDES:
-            marginals = context.programs[side].discrete_marginals(context.values(side, point, discrete=False))
-            both[side] = context.pair.from_side(side, marginals)
+    points = list(context.points)
+    marginals = context.both(
+        lambda side, program: [
+            context.pair.from_side(
+                side, program.discrete_marginals(context.values(side, point, discrete=False))
+            )
+            for point in points
+        ]
+    )
+    for i, point in enumerate(points):
+        both = {side: marginals[side][i] for side in SIDES}
         for name, a in both["pyro"].items():
             b = both["numpyro"][name]
             if a.shape != b.shape:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ppl_parity.contract import Arrays
+from ppl_parity.contract import Arrays, Program
 from ppl_parity.findings import Finding
 from ppl_parity.ladder.context import SIDES, Context
 from ppl_parity.ladder.coordinates import Position, dynamic_sites, moved_sites, positions
@@ -59,14 +59,16 @@ def _against_each_other(context: Context, found: list[Position]) -> Iterator[Fin
     # A family that is off by so much has a derivative that is off by as much, times its slope.
     limit = 10 * sum(library_limit(site) for side in SIDES for site in context.sites[side].values())
     rounding = ROUNDING[context.precision]
-    for position in found:
-        gradients = {}
-        for side in SIDES:
-            # Both at one side's coordinates: what rounding did on the way there is not the gradient's.
-            at = context.pair.to_side(side, position.coordinates[context.anchor])
-            gradients[side] = context.pair.from_side(
-                side, context.programs[side].potential_and_gradient(at)[1]
-            )
+    # Both at one side's coordinates: what rounding did on the way there is not the gradient's.
+    at = [position.coordinates[context.anchor] for position in found]
+    all_gradients = context.both(
+        lambda side, program: [
+            context.pair.from_side(side, program.potential_and_gradient(context.pair.to_side(side, u))[1])
+            for u in at
+        ]
+    )
+    for i, position in enumerate(found):
+        gradients = {side: all_gradients[side][i] for side in SIDES}
         scale = max(float(np.max(np.abs(g), initial=0.0)) for g in gradients["pyro"].values())
         for name, a in gradients["pyro"].items():
             b = gradients["numpyro"][name]
@@ -115,18 +117,12 @@ def _gap(
 
 def _against_derivatives(context: Context, found: list[Position]) -> Iterator[Finding]:
     """The derivative along a random direction, by central differences of the side's own potential."""
-    rng = np.random.default_rng(context.settings.seed)
-    for position in found:
+    slopes = context.both(lambda side, program: _slopes(context, side, program, found))
+    for i, position in enumerate(found):
         for side in context.live:
-            program = context.programs[side]
-            at = context.pair.to_side(side, position.coordinates[side])
-            direction = {name: rng.standard_normal(np.shape(value)) for name, value in at.items()}
-            value, gradient = program.potential_and_gradient(at)
+            value, slope, numerical = slopes[side][i]
             if not np.isfinite(value) or abs(value) > 1e8:
                 continue
-            slope = sum(float(np.sum(gradient[name] * direction[name])) for name in at)
-            ahead, behind = (program.potential(_along(at, direction, h)) for h in (STEP, -STEP))
-            numerical = (ahead - behind) / (2 * STEP)
             rounding = 1e-14 * abs(value) / STEP
             if np.isfinite(numerical) and not abs(slope - numerical) <= rounding + float(
                 allowed("numerical derivative", slope, numerical)
@@ -141,6 +137,24 @@ def _against_derivatives(context: Context, found: list[Position]) -> Iterator[Fi
                     hint=f"{side}'s derivative is not that of its own density: a detached value, or a kink here",
                 )
                 return
+
+
+def _slopes(
+    context: Context, side: str, program: Program, found: list[Position]
+) -> list[tuple[float, float, float]]:
+    """The potential, its gradient along a random direction, and how it changes there, at each position."""
+    if side == context.frozen:
+        return []
+    rng = np.random.default_rng(context.settings.seed)
+    slopes = []
+    for position in found:
+        at = context.pair.to_side(side, position.coordinates[side])
+        direction = {name: rng.standard_normal(np.shape(value)) for name, value in at.items()}
+        value, gradient = program.potential_and_gradient(at)
+        slope = sum(float(np.sum(gradient[name] * direction[name])) for name in at)
+        ahead, behind = (program.potential(_along(at, direction, h)) for h in (STEP, -STEP))
+        slopes.append((value, slope, (ahead - behind) / (2 * STEP)))
+    return slopes
 
 
 def _along(at: Arrays, direction: Arrays, step: float) -> Arrays:

@@ -112,12 +112,14 @@ def _mode(program: Program, draws: list[Arrays], discrete: list[str], plates: Ar
     if not starts or not starts[0] or not np.any(np.isfinite(values)):
         return None
     start = starts[int(np.nanargmin(np.where(np.isfinite(values), values, np.nan)))]
-    found, where = descend(program, start, MODE_STEPS)
-    return where if found < HOPELESS else None
+    value, where, _ = descend(program, start, MODE_STEPS)
+    return where if value < HOPELESS else None
 
 
-def descend(program: Program, start: Arrays, num_steps: int) -> tuple[float, Arrays]:
-    """The potential downhill of an unconstrained point, and where; above ``HOPELESS`` if it has none there.
+def descend(program: Program, start: Arrays, num_steps: int) -> tuple[float, Arrays, bool]:
+    """The potential downhill of an unconstrained point, where, and whether that is a minimum.
+
+    The potential is above ``HOPELESS`` if it is no number at the start; a density without a bound has no minimum.
 
     Args:
         program: whose potential it is.
@@ -140,7 +142,8 @@ def descend(program: Program, start: Arrays, num_steps: int) -> tuple[float, Arr
     flat = np.concatenate([start[name].ravel() for name in names])
     options = {"maxiter": num_steps}
     found: Any = minimize(value_and_gradient, flat, jac=True, method="L-BFGS-B", options=options)
-    return float(found.fun) if np.isfinite(found.fun) else np.inf, unflatten(found.x)
+    value = float(found.fun) if np.isfinite(found.fun) else np.inf
+    return value, unflatten(found.x), bool(found.success) and value < HOPELESS
 
 
 def _inside(point: Point, sites: Mapping[str, Site]) -> bool:

@@ -27,7 +27,8 @@ LEAPFROGS = 12  # of an iteration, before anything is known
 OVERHEAD = 0.002  # seconds of a call from afar that are not the gradient's
 STARTUP = 10.0  # seconds: processes and compilation
 SHARE_OF_FIRST = 0.6  # of the time that a first round may take
-LEAST_SCALE = 0.3  # of a first round: with less, nothing could converge
+SCALES = (0.3, 0.6, 1.0)  # of a first round: few, so that compiled samplers are found again; with less than
+# the least, nothing could converge
 GRACE = 180.0  # seconds beyond the budget before a sampler that does not end is ended
 
 
@@ -157,7 +158,8 @@ def _scale(context: Context, seconds: float) -> float:
         iterations = (NUM_WARMUP + FIRST_DRAWS[side]) * NUM_CHAINS / min(NUM_CHAINS, os.cpu_count() or 1)
         cost[side] = iterations * LEAPFROGS * gradient
     room = SHARE_OF_FIRST * seconds - STARTUP
-    return float(np.clip(room / max(*cost.values(), 1e-9), LEAST_SCALE, 1.0))
+    share = room / max(*cost.values(), 1e-9)
+    return max((scale for scale in SCALES if scale <= share), default=SCALES[0])
 
 
 def _appended(old: Arrays | None, new: Arrays) -> Arrays:

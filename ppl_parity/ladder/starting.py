@@ -50,10 +50,19 @@ def latent_sites(context: Context, side: str) -> list[str]:
 
 
 def _dispersed(program: Program, num_chains: int, seed: int) -> list[Arrays]:
-    """The first candidates whose mode is not lost; where too few are left, these again."""
+    """The first candidates whose mode is not lost; where too few are left, these again.
+
+    Raises:
+        InputError: there is no starting point.
+    """
     number = CANDIDATES * num_chains
     drawn = program.initial("uniform", num_chains=number, seed=seed)
     points = [{name: value[i] for name, value in drawn.items()} for i in range(number)]
-    lowest = np.array([descend(program, point, DESCENT)[0] for point in points])
-    kept = [point for point, value in zip(points, lowest, strict=True) if value <= lowest.min() + LOST]
+    lowest = []
+    for point in points:
+        value, _, settled = descend(program, point, DESCENT)
+        if not settled:  # as in a funnel, whose density has no bound: there are no modes to weigh
+            return points[:num_chains]
+        lowest.append(value)
+    kept = [point for point, value in zip(points, lowest, strict=True) if value <= min(lowest) + LOST]
     return [kept[i % len(kept)] for i in range(num_chains)]

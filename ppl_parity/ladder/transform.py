@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ppl_parity.contract import Arrays, Program
 from ppl_parity.findings import Finding
 from ppl_parity.ladder.context import SIDES, Context
 from ppl_parity.ladder.coordinates import Position, dynamic_sites, moved_sites, positions
@@ -95,13 +96,20 @@ def _reach(context: Context, start: Position) -> Iterator[Finding]:
 
 def _own_potential(context: Context, found: list[Position], dynamic: list[str]) -> Iterator[Finding]:
     """U(u) = -log density - log Jacobian on each side, or its sampler aims at something else."""
-    for position in found:
-        for side in SIDES:
-            program = context.programs[side]
+
+    def look(side: str, program: Program) -> list[tuple[float, float, float]]:
+        rows = []
+        for position in found:
             u = context.pair.to_side(side, position.coordinates[side])
             jacobian = sum(float(v) for v in program.log_abs_det_jacobian(u).values())
             density = program.log_density(context.values(side, position.point, discrete=False))
-            potential = program.potential(u)
+            rows.append((jacobian, density, program.potential(u)))
+        return rows
+
+    looked = context.both(look)
+    for i, position in enumerate(found):
+        for side in SIDES:
+            jacobian, density, potential = looked[side][i]
             # So far out, rounding of the model's own arithmetic is all that is left to see.
             if (
                 not np.isfinite(density)
@@ -125,13 +133,16 @@ def _own_potential(context: Context, found: list[Position], dynamic: list[str]) 
 
 
 def _jacobians(context: Context, found: list[Position], skipped: list[str]) -> Iterator[Finding]:
-    for position in found:
-        both = {}
-        for side in SIDES:
-            at = context.pair.to_side(side, position.coordinates[context.anchor])
-            if skipped:
-                at = context.pair.to_side(side, position.coordinates[side])
-            both[side] = context.pair.from_side(side, context.programs[side].log_abs_det_jacobian(at))
+    def look(side: str, program: Program) -> list[Arrays]:
+        at = [position.coordinates[side if skipped else context.anchor] for position in found]
+        return [
+            context.pair.from_side(side, program.log_abs_det_jacobian(context.pair.to_side(side, u)))
+            for u in at
+        ]
+
+    looked = context.both(look)
+    for i, position in enumerate(found):
+        both = {side: looked[side][i] for side in SIDES}
         for name, a in both["pyro"].items():
             b = both["numpyro"][name]
             if name in skipped or agree("unconstrained", float(a), float(b)):

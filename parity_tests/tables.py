@@ -1,0 +1,83 @@
+"""The README's tables of mutants and false alarms, written from the results of the runs that made them.
+
+    python -m parity_tests.tables [--results results] [--readme README.md]
+
+A table whose results are not there is left as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from parity_tests.false_alarms import read, table
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Write what there are results for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--results", type=Path, default=Path("results"))
+    parser.add_argument("--readme", type=Path, default=Path("README.md"))
+    options = parser.parse_args(arguments)
+    text = options.readme.read_text()
+    mutants, alarms = options.results / "mutation.json", options.results / "false_alarms.jsonl"
+    if mutants.exists():
+        text = between(text, "mutation", "\n".join(of_mutants(json.loads(mutants.read_text())["results"])))
+    if alarms.exists():
+        text = between(text, "false-alarms", f"```\n{table(read(alarms))}\n```")
+    options.readme.write_text(text)
+
+
+def between(text: str, name: str, block: str) -> str:
+    """``text`` with ``block`` between the markers of ``name``.
+
+    Raises:
+        ValueError: the markers are not there.
+    """
+    begin, end = f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->"
+    before, found, rest = text.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"The text must have a line {begin.strip()!r} and then {end!r}.")
+    return f"{before}{begin}{block}\n{end}{after}"
+
+
+def of_mutants(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Kills per rung, the share at the right site, and every survivor with its reason, in Markdown.
+
+    Args:
+        results: rows of ``mutation.table.plain``.
+    """
+    refused = [r for r in results if r["outcome"] == "refused"]
+    same = [r for r in results if r["equivalent"] and r["outcome"] != "refused"]
+    faults = [r for r in results if not r["equivalent"] and r["outcome"] != "refused"]
+    killed = [r for r in faults if r["outcome"] == "killed"]
+    placed = [r for r in killed if r["localised"] is not None]
+    yield "| first difference at | mutants | at the right site |"
+    yield "|---|---|---|"
+    for rung, count in Counter(r["rung"] for r in killed).most_common():
+        own = [r for r in placed if r["rung"] == rung]
+        yield f"| {rung} | {count} | {sum(r['localised'] for r in own)} of {len(own)} |"
+    right = sum(r["localised"] for r in placed)
+    yield f"| **caught** | **{len(killed)} of {len(faults)}** | **{right} of {len(placed)}** |"
+    yield ""
+    wrong = sum(r["outcome"] == "killed" for r in same)
+    yield (
+        f"{len(results)} mutants of {len({r['pair'] for r in results})} correct pairs. {len(same)} change no "
+        f"density; of these {wrong} {'was' if wrong == 1 else 'were'} called different. {len(refused)} cannot be "
+        "run, which the check says. Not caught:"
+    )
+    yield ""
+    survivors = [r for r in faults if r["outcome"] != "killed"]
+    for r in survivors:
+        yield f"- `{r['pair']}`, {r['operator'].replace('_', ' ')} ({r['outcome']}): {r['why'] or 'unexplained'}"
+    if not survivors:
+        yield "- none"
+
+
+if __name__ == "__main__":
+    main()
