@@ -113,7 +113,7 @@ def _native_chains(noise_scale, log_theta, beta, x):
 
 def for_one_chain(evaluate: Any, log_theta: Any, beta: Any, x: Any) -> tuple[Any, Any, Any]:
     """One chain of ``evaluate``, which takes C at once; under vmap the chains are more, and x stays one."""
-    call = custom_vmap(lambda *given: evaluate(*given))
+    call = custom_vmap(lambda *given: tuple(evaluate(*given)))
 
     @call.def_vmap
     def call_batch(size, batched, log_theta, beta, x):
@@ -125,13 +125,13 @@ def for_one_chain(evaluate: Any, log_theta: Any, beta: Any, x: Any) -> tuple[Any
                 return call(*(next(own) if mapped else fixed for fixed, mapped in taken))
 
             given = [a for a, mapped in zip((log_theta, beta, x), batched, strict=True) if mapped]
-            return jax.lax.map(one, given), [True] * 3
+            return jax.lax.map(one, given), (True,) * 3
         chains = [
             a if mapped else jnp.broadcast_to(a, (size, *a.shape))
             for a, mapped in zip((log_theta, beta), batched[:2], strict=True)
         ]
         results = call(*(a.reshape(-1, *a.shape[2:]) for a in chains), x)
-        return [result.reshape(size, -1, *result.shape[1:]) for result in results], [True] * 3
+        return tuple(result.reshape(size, -1, *result.shape[1:]) for result in results), (True,) * 3
 
     value, n, slope = call(log_theta[None], beta[None], x)
     return value[0], n[0], slope[0]

@@ -46,9 +46,7 @@ def one_pass(log_theta: Any, beta: Any, x: Any, noise_scale: float) -> Sums:
     return _one_pass(log_theta, beta, x, float(noise_scale), False)
 
 
-def kernel_pass(
-    log_theta: Any, beta: Any, x: Any, noise_scale: float, *, interpret: bool = False
-) -> Sums:
+def kernel_pass(log_theta: Any, beta: Any, x: Any, noise_scale: float, *, interpret: bool = False) -> Sums:
     """``one_pass`` by the kernel, whatever is faster; ``interpret`` runs it without a GPU, slowly."""
     return _one_pass(log_theta, beta, x, float(noise_scale), True, interpret)
 
@@ -59,9 +57,7 @@ def array_pass(log_theta: Any, beta: Any, x: Any, noise_scale: float) -> Sums:
     return cpu.array_pass(log_theta, beta, x, noise_scale, tile_rows=rows)
 
 
-def kernel_chains(
-    log_theta: Any, beta: Any, x: Any, noise_scale: float, *, interpret: bool = False
-) -> Sums:
+def kernel_chains(log_theta: Any, beta: Any, x: Any, noise_scale: float, *, interpret: bool = False) -> Sums:
     """The kernel for C chains at once: log_theta (C, K), beta (C, K, D) -> (C,), (C, K), (C, K, D)."""
     N, D = x.shape
     total = log_theta.dtype

@@ -25,9 +25,7 @@ from jax.experimental.pallas import triton
 from ppl_parity.gpu.launches import Launch, power
 
 
-def lanes(
-    w: Any, b: Any, centre: Any, x: Any, value: Any, sums: Any, *, h: float, launch: Launch
-) -> None:
+def lanes(w: Any, b: Any, centre: Any, x: Any, value: Any, sums: Any, *, h: float, launch: Launch) -> None:
     """w (C, K, D), b (C, K), centre (D,), x (N, D) -> value (P, C), sums (P, C, K, D + 1), n last.
 
     A step's tiles are loaded before the first of them is used, so that their loads overlap.
@@ -50,7 +48,7 @@ def lanes(
     def row_by_row(carry, here, columns):
         total, n, slope = carry
         logits = [
-            functools.reduce(lambda l, wx: l + wx[0] * wx[1], zip(w_k, columns, strict=True), b_k)
+            functools.reduce(lambda logit, wx: logit + wx[0] * wx[1], zip(w_k, columns, strict=True), b_k)
             for w_k, b_k in zip(weights, biases, strict=True)
         ]
         top = functools.reduce(jnp.maximum, logits)
@@ -136,4 +134,3 @@ def _columns(tile: Any) -> list[Any]:
     if width == 1:
         return [tile.reshape(rows)]
     return [column.reshape(rows) for column in jax.lax.split(tile, [1] * width, axis=1)]
-

@@ -8,8 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-MOST = 128  # columns, or components, of a kernel; beyond, the array program's matrix products are the faster way
-LANES_MOST = 144  # sums a thread keeps in registers: 64 + 8 fill them without a spill, twice that spills a few
+MOST = (
+    128  # columns, or components, of a kernel; beyond, the array program's matrix products are the faster way
+)
+LANES_MOST = (
+    144  # sums a thread keeps in registers: 64 + 8 fill them without a spill, twice that spills a few
+)
+LANES_COLUMNS = 32  # the columns of two rows are in registers besides
 FILL = 1056  # programs that keep a large GPU busy: 8 on each of 132 processors
 ENOUGH_STEPS = 32  # of a program, beside which adding up its threads is little
 MOST_PROGRAMS = 4096  # a chain: their sums are added up in one step, without atomics
@@ -42,7 +47,7 @@ def plan(N: int, D: int, K: int, chains: int = 1) -> Launch:
     Args:
         N: rows, at least 1. D, K: columns and components, 1 to ``MOST``. chains: evaluated at once.
     """
-    lanes = K * (D + 1) <= LANES_MOST
+    lanes = K * (D + 1) <= LANES_MOST and D <= LANES_COLUMNS
     if lanes:
         rows, tiles, warps = 32, 2, 1
     else:
