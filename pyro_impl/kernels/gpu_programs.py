@@ -13,7 +13,8 @@ float32 within a program; the value, which NUTS takes differences of, is in floa
 
 Importing this file imports Triton.
 """
-# Triton reads this source: annotations that are not its own would be evaluated, so they are left to it.
+# Triton reads this source as a language of its own, so annotations are left to it, and so are types.
+# pyright: reportGeneralTypeIssues=false, reportOperatorIssue=false
 
 import triton
 import triton.language as tl
