@@ -13,7 +13,7 @@ from typing import Any
 
 import jax
 
-from numpyro_impl.kernels import cpu
+from numpyro_impl.kernels import cpu, gpu
 from numpyro_impl.sharding import over_rows
 
 
@@ -26,17 +26,17 @@ def one_pass(log_theta: Any, beta: Any, x: Any, noise_scale: float) -> tuple[Any
             on rows; sums over rows are in the precision of the parameters.
         noise_scale: s.
     """
-    if not cpu.usable(x):
-        return cpu.array_pass(log_theta, beta, x, noise_scale)
-    return jax.lax.platform_dependent(
-        log_theta,
-        beta,
-        x,
-        cpu=partial(cpu.native_pass, noise_scale=noise_scale),
-        default=partial(cpu.array_pass, noise_scale=noise_scale),
-    )
+    ways = {}
+    if cpu.usable(x):
+        ways["cpu"] = partial(cpu.native_pass, noise_scale=noise_scale)
+    if gpu.present():
+        ways["cuda"] = partial(gpu.one_pass, noise_scale=noise_scale)
+    otherwise = partial(cpu.array_pass, noise_scale=noise_scale)
+    if not ways:
+        return otherwise(log_theta, beta, x)
+    return jax.lax.platform_dependent(log_theta, beta, x, **ways, default=otherwise)
 
 
 def describe(device: str = "cpu") -> str:
     """Which kernel runs on ``device``, in words."""
-    return cpu.describe() if device == "cpu" else "array program"
+    return cpu.describe() if device == "cpu" else gpu.describe()

@@ -14,7 +14,7 @@ from jax.custom_batching import custom_vmap
 from ppl_parity import native
 
 TILE = 4096  # rows: their logits stay in the cache
-SAMPLE = 64  # rows whose mean is the centre
+SAMPLE = 64  # rows at most, whose mean is the centre
 
 TARGET = "ppl_parity_mixture"
 
@@ -41,16 +41,18 @@ def native_pass(log_theta: Any, beta: Any, x: Any, noise_scale: float) -> tuple[
     return _native_pass(log_theta, beta, x, float(noise_scale))
 
 
-def array_pass(log_theta: Any, beta: Any, x: Any, noise_scale: float) -> tuple[Any, Any, Any]:
+def array_pass(
+    log_theta: Any, beta: Any, x: Any, noise_scale: float, tile_rows: int = TILE
+) -> tuple[Any, Any, Any]:
     """See ``kernels.one_pass``; x is walked in tiles, so that nothing of size N x K is kept."""
     N, D = x.shape
     total = log_theta.dtype
-    centre = _centre(x)
+    centre = centre_of(x)
     beta = beta - centre.astype(beta.dtype)
     weights = beta / noise_scale**2
     bias = log_theta - 0.5 * jnp.sum(beta * weights, axis=-1)
     rounded, rounded_bias = weights.astype(x.dtype), bias.astype(x.dtype)
-    rows = max(1, min(N, TILE))
+    rows = max(1, min(N, tile_rows))
 
     def tile(i, sums):
         value, squares, n, slope = sums
@@ -75,27 +77,26 @@ def array_pass(log_theta: Any, beta: Any, x: Any, noise_scale: float) -> tuple[A
     value, squares, n, slope = jax.lax.fori_loop(0, -(-N // rows), tile, sums) if N else sums
     # Rounded parameters would move the value by n_k times the rounding, which N makes large: the gradient is
     # at hand, so the value at the parameters themselves follows to first order.
-    value += jnp.sum(n * _lost(bias, rounded_bias)) + jnp.sum(slope * _lost(weights, rounded))
+    value += jnp.sum(n * lost(bias, rounded_bias)) + jnp.sum(slope * lost(weights, rounded))
     value -= 0.5 * squares / noise_scale**2 + 0.5 * N * D * math.log(2 * math.pi * noise_scale**2)
     return value, n, (slope - n[:, None] * beta) / noise_scale**2
 
 
-def _centre(x: Any) -> Any:
+def centre_of(x: Any) -> Any:
     """The mean of a few rows spread over the data: it keeps the terms of the expanded square small."""
-    rows = min(len(x), SAMPLE)
-    if not rows:
+    if not len(x):
         return jnp.zeros(x.shape[1], x.dtype)
-    return jnp.mean(x[jnp.array([i * len(x) // rows for i in range(rows)])], axis=0)
+    return jnp.mean(x[:: -(-len(x) // SAMPLE)], axis=0)
 
 
-def _lost(exact: Any, rounded: Any) -> Any:
+def lost(exact: Any, rounded: Any) -> Any:
+    """What rounding took away; nothing where it became infinite."""
     return jnp.where(jnp.isfinite(rounded), exact - rounded.astype(exact.dtype), 0)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(3,))
 def _native_pass(log_theta, beta, x, noise_scale):
-    value, n, slope = _over_chains(noise_scale)(log_theta[None], beta[None], x)
-    return value[0], n[0], slope[0]
+    return for_one_chain(partial(_native_chains, noise_scale), log_theta, beta, x)
 
 
 @_native_pass.defjvp
@@ -104,14 +105,15 @@ def _native_jvp(noise_scale, primals, tangents):
     return _native_pass(*primals, noise_scale), out
 
 
-def _over_chains(noise_scale: float) -> Any:
-    """The custom call for C chains at once; under vmap the chains are more, and x stays one."""
+def _native_chains(noise_scale, log_theta, beta, x):
+    shapes = (log_theta.shape[:1], log_theta.shape, beta.shape)
+    results = [jax.ShapeDtypeStruct(shape, log_theta.dtype) for shape in shapes]
+    return jax.ffi.ffi_call(TARGET, results)(log_theta, beta, x, noise_scale=noise_scale)
 
-    @custom_vmap
-    def call(log_theta, beta, x):
-        shapes = (log_theta.shape[:1], log_theta.shape, beta.shape)
-        results = [jax.ShapeDtypeStruct(shape, log_theta.dtype) for shape in shapes]
-        return jax.ffi.ffi_call(TARGET, results)(log_theta, beta, x, noise_scale=noise_scale)
+
+def for_one_chain(evaluate: Any, log_theta: Any, beta: Any, x: Any) -> tuple[Any, Any, Any]:
+    """One chain of ``evaluate``, which takes C at once; under vmap the chains are more, and x stays one."""
+    call = custom_vmap(lambda *given: tuple(evaluate(*given)))
 
     @call.def_vmap
     def call_batch(size, batched, log_theta, beta, x):
@@ -123,15 +125,16 @@ def _over_chains(noise_scale: float) -> Any:
                 return call(*(next(own) if mapped else fixed for fixed, mapped in taken))
 
             given = [a for a, mapped in zip((log_theta, beta, x), batched, strict=True) if mapped]
-            return jax.lax.map(one, given), [True] * 3
+            return jax.lax.map(one, given), (True,) * 3
         chains = [
             a if mapped else jnp.broadcast_to(a, (size, *a.shape))
             for a, mapped in zip((log_theta, beta), batched[:2], strict=True)
         ]
         results = call(*(a.reshape(-1, *a.shape[2:]) for a in chains), x)
-        return [result.reshape(size, -1, *result.shape[1:]) for result in results], [True] * 3
+        return tuple(result.reshape(size, -1, *result.shape[1:]) for result in results), (True,) * 3
 
-    return call
+    value, n, slope = call(log_theta[None], beta[None], x)
+    return value[0], n[0], slope[0]
 
 
 @cache

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyro_impl.kernels import cpu
+from pyro_impl.kernels import cpu, gpu
 
 
 def one_pass(log_theta: Any, beta: Any, x: Any, noise_scale: float) -> tuple[Any, Any, Any]:
@@ -23,9 +23,11 @@ def one_pass(log_theta: Any, beta: Any, x: Any, noise_scale: float) -> tuple[Any
     """
     if cpu.usable(x):
         return cpu.native_pass(log_theta, beta, x, noise_scale)
+    if x.device.type == "cuda":
+        return gpu.one_pass(log_theta, beta, x, noise_scale)
     return cpu.array_pass(log_theta, beta, x, noise_scale)
 
 
 def describe(device: str = "cpu") -> str:
     """Which kernel runs on ``device``, in words."""
-    return cpu.describe() if device == "cpu" else "array program"
+    return cpu.describe() if device == "cpu" else gpu.describe()

@@ -14,7 +14,7 @@ import torch
 from ppl_parity import native
 
 TILE = 8192  # rows: their logits stay in the cache
-SAMPLE = 64  # rows whose mean is the centre
+SAMPLE = 64  # rows at most, whose mean is the centre
 
 
 def usable(x: Any) -> bool:
@@ -46,18 +46,20 @@ def mixture_call(x: Any, K: int, noise_scale: float, given: Any = (), results: A
     return native.MixtureCall(*addresses, N, D, K, 1, noise_scale, x.element_size(), 0, 0)
 
 
-def array_pass(log_theta: Any, beta: Any, x: Any, noise_scale: float) -> tuple[Any, Any, Any]:
+def array_pass(
+    log_theta: Any, beta: Any, x: Any, noise_scale: float, tile_rows: int = TILE
+) -> tuple[Any, Any, Any]:
     """See ``kernels.one_pass``; x is walked in tiles, so that nothing of size N x K is kept."""
     N, D = x.shape
     total = log_theta.dtype
-    centre = _centre(x)
+    centre = centre_of(x)
     beta = beta - centre.to(beta.dtype)
     weights = beta / noise_scale**2
     bias = log_theta - 0.5 * torch.sum(beta * weights, dim=-1)
     rounded, rounded_bias = weights.to(x.dtype), bias.to(x.dtype)
-    value, squares = torch.zeros((), dtype=total), torch.zeros((), dtype=total)
+    value, squares = (torch.zeros((), dtype=total, device=x.device) for _ in range(2))
     n, slope = torch.zeros_like(log_theta), torch.zeros_like(beta)
-    for rows in torch.split(x, TILE) if N else ():
+    for rows in torch.split(x, tile_rows) if N else ():
         here = rows - centre
         # (K, rows): torch reduces over K several times faster when rows lie side by side. In place: passes
         # over memory are what this costs.
@@ -72,18 +74,18 @@ def array_pass(log_theta: Any, beta: Any, x: Any, noise_scale: float) -> tuple[A
         slope += (r @ here).to(total)
     # Rounded parameters would move the value by n_k times the rounding, which N makes large: the gradient is
     # at hand, so the value at the parameters themselves follows to first order.
-    value += torch.sum(n * _lost(bias, rounded_bias)) + torch.sum(slope * _lost(weights, rounded))
+    value += torch.sum(n * lost(bias, rounded_bias)) + torch.sum(slope * lost(weights, rounded))
     value -= 0.5 * squares / noise_scale**2 + 0.5 * N * D * math.log(2 * math.pi * noise_scale**2)
     return value, n, (slope - n[:, None] * beta) / noise_scale**2
 
 
-def _centre(x: Any) -> Any:
+def centre_of(x: Any) -> Any:
     """The mean of a few rows spread over the data: it keeps the terms of the expanded square small."""
-    rows = min(len(x), SAMPLE)
-    if not rows:
-        return torch.zeros(x.shape[1], dtype=x.dtype)
-    return torch.mean(x[[i * len(x) // rows for i in range(rows)]], dim=0)
+    if not len(x):
+        return torch.zeros(x.shape[1], dtype=x.dtype, device=x.device)
+    return torch.mean(x[:: -(-len(x) // SAMPLE)], dim=0)
 
 
-def _lost(exact: Any, rounded: Any) -> Any:
+def lost(exact: Any, rounded: Any) -> Any:
+    """What rounding took away; nothing where it became infinite."""
     return torch.where(torch.isfinite(rounded), exact - rounded.to(exact.dtype), 0.0)
