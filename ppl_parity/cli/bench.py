@@ -122,7 +122,6 @@ COMMANDS: dict[str, tuple[str, Callable[[Session, list[Case], str], None]]] = {
     "scaling": ("The same against the number of rows, dimensions, components and chains.", _kernels),
     "samplers": ("NUTS of both backends: ESS a second and what explains it, cold and warm.", _samplers),
     "peers": ("The same of nutpie, BlackJAX, PyMC and Stan, each on its best formulation.", _samplers),
-    "gpu": ("Limits and kernels on a GPU, the CPU of the same machine beside it.", _kernels),
 }
 
 
@@ -164,7 +163,7 @@ def _command(name: str) -> Callable[..., None]:
             raise InputError(
                 "The selection must leave a case; --sizes, --systems and --formulations leave none."
             )
-        place = device or ("gpu" if name == "gpu" else "cpu")
+        place = device or "cpu"
         recorder = Recorder(out, resume=resume, force=force)
         screen = console.screen()
         pythons = {"peers": peers_python, "pyro": pyro_python, "numpyro": numpyro_python}
@@ -184,6 +183,16 @@ def _command(name: str) -> Callable[..., None]:
 
 for _name, (_help, _) in COMMANDS.items():
     app.command(name=_name, help=_help)(_command(_name))
+
+
+@app.command(
+    add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
+)
+def gpu(context: typer.Context) -> None:
+    """Limits, kernels and NUTS on a GPU, the CPU of the same machine beside it; --out DIR."""
+    from benchmarks.gpu.__main__ import main as measure
+
+    raise typer.Exit(measure(context.args))
 
 
 @app.command()
