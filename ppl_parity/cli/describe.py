@@ -62,8 +62,9 @@ def of_run(tree: DataTree) -> str:
 
 def of_run_json(tree: DataTree) -> dict[str, Any]:
     """The same, for JSON."""
-    names = ("backend", "formulation", "start", "chain_method", "chain_method_reason", "sampling_seconds")
-    return {name: attribute(tree, name) for name in (*names, "left_out")}
+    names = ("backend", "formulation", "start", "chain_method", "chain_method_reason", "potential")
+    more = ("potential_reason", "sampling_seconds", "left_out")
+    return {name: attribute(tree, name) for name in (*names, *more)}
 
 
 def _vector(values: np.ndarray) -> str:
