@@ -71,8 +71,9 @@ def of_run(tree: DataTree) -> str:
 
 def of_run_json(tree: DataTree) -> dict[str, Any]:
     """The same, for JSON."""
-    names = ("backend", "formulation", "kernel", "start", "chain_method", "chain_method_reason")
-    return {name: attribute(tree, name) for name in (*names, "sampling_seconds", "left_out")}
+    names = ("backend", "formulation", "kernel", "potential", "potential_reason", "start")
+    more = ("chain_method", "chain_method_reason", "sampling_seconds", "left_out")
+    return {name: attribute(tree, name) for name in (*names, *more)}
 
 
 def _vector(values: np.ndarray) -> str:
