@@ -54,7 +54,7 @@ class System:
             num_warmup=num_warmup,
             num_chains=len(theta),
             seed=seed,
-            init="kmeans",
+            init="mode",
             precision=self._precision,
             device=self._device,
         )
