@@ -247,7 +247,7 @@ def _environment(num_threads: int) -> dict[str, str]:
     environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # A program that was compiled once is read back, by this process or the next one.
     environment.setdefault("JAX_COMPILATION_CACHE_DIR", str(_cache() / "jax"))
-    environment.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+    environment.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.02")
     environment["PYTHONWARNINGS"] = "ignore"
     return environment
 
