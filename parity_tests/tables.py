@@ -12,9 +12,14 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
-from parity_tests.false_alarms import read, table
+from scipy.stats import binomtest
+
+from parity_tests.false_alarms import read
+
+WIDTH = 120  # of the README's lines
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -28,7 +33,7 @@ def main(arguments: list[str] | None = None) -> None:
     if mutants.exists():
         text = between(text, "mutation", "\n".join(of_mutants(json.loads(mutants.read_text())["results"])))
     if alarms.exists():
-        text = between(text, "false-alarms", f"```\n{table(read(alarms))}\n```")
+        text = between(text, "false-alarms", "\n".join(of_alarms(read(alarms))))
     options.readme.write_text(text)
 
 
@@ -66,17 +71,38 @@ def of_mutants(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield f"| **caught** | **{len(killed)} of {len(faults)}** | **{right} of {len(placed)}** |"
     yield ""
     wrong = sum(r["outcome"] == "killed" for r in same)
-    yield (
+    told = (
         f"{len(results)} mutants of {len({r['pair'] for r in results})} correct pairs. {len(same)} change no "
         f"density; of these {wrong} {'was' if wrong == 1 else 'were'} called different. {len(refused)} cannot be "
         "run, which the check says. Not caught:"
     )
+    yield fill(told, WIDTH)
     yield ""
     survivors = [r for r in faults if r["outcome"] != "killed"]
     for r in survivors:
-        yield f"- `{r['pair']}`, {r['operator'].replace('_', ' ')} ({r['outcome']}): {r['why'] or 'unexplained'}"
+        what = f"- `{r['pair']}`, {r['operator'].replace('_', ' ')} ({r['outcome']}): "
+        yield fill(what + (r["why"] or "unexplained"), WIDTH, subsequent_indent="  ")
     if not survivors:
         yield "- none"
+
+
+def of_alarms(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Each rung's measured rate beside the nominal one, in Markdown.
+
+    Args:
+        rows: of ``false_alarms``.
+    """
+    yield "| rung | pairs | seeds | checks that could alarm | called different | 95 % interval | nominal at most |"
+    yield "|---|---|---|---|---|---|---|"
+    for rung in dict.fromkeys(row["rung"] for row in rows):
+        own = [row for row in rows if row["rung"] == rung and row["least_p"] is not None]
+        alarms = sum(row["verdict"] == "different" for row in own)
+        interval = binomtest(alarms, len(own)).proportion_ci(confidence_level=0.95, method="exact")
+        pairs, seeds = (len({row[key] for row in own}) for key in ("pair", "seed"))
+        yield (
+            f"| {rung} | {pairs} | {seeds} | {len(own)} | {alarms} ({alarms / len(own):.2%}) | {interval.low:.2%} to "
+            f"{interval.high:.2%} | {own[0]['false_alarm']:.2%} |"
+        )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("numpyro")
 
 from parity_tests.false_alarms import read, table
-from parity_tests.tables import between, main, of_mutants
+from parity_tests.tables import between, main, of_alarms, of_mutants
 
 
 def mutant(outcome: str, **more: Any) -> dict[str, Any]:
@@ -35,11 +35,12 @@ def test_mutants_are_counted_by_rung_and_place() -> None:
         mutant("refused"),
     ]
     text = "\n".join(of_mutants(rows))
+    said = " ".join(text.split())
     assert "| density | 2 | 1 of 2 |" in text
     assert "| structure | 1 | 0 of 0 |" in text
     assert "| **caught** | **3 of 4** | **1 of 2** |" in text
     assert (
-        "7 mutants of 2 correct pairs. 2 change no density; of these 1 was called different. 1 cannot" in text
+        "7 mutants of 2 correct pairs. 2 change no density; of these 1 was called different. 1 cannot" in said
     )
     assert "- `a`, drop obs (survived): only in samples" in text
 
@@ -53,6 +54,7 @@ def test_alarms_are_counted_among_the_checks_that_could_raise_one() -> None:
     ]
     text = table(rows)
     assert "called different: 1 of 3, 33.33% (95 % interval 0.84% to 90.57%); nominal at most 1.00%" in text
+    assert "| forward | 1 | 1 | 3 | 1 (33.33%) | 0.84% to 90.57% | 1.00% |" in list(of_alarms(rows))
     assert "33.3% below 1%, 66.7% below 5%, 66.7% below 20%" in text
 
 
