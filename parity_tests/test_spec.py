@@ -90,6 +90,9 @@ def test_sizes_must_be_positive_integers(name, value):
         ({"noise_scale": np.inf}, "noise_scale must be finite"),
         ({"noise_scale": [1.0, 2.0]}, "noise_scale must be a number"),
         ({"noise_scale": None}, "noise_scale must be a number"),
+        ({"noise_scale": True}, "noise_scale must be a number"),
+        ({"noise_scale": "1.0"}, "noise_scale must be a number"),
+        ({"prior_cov": 1j}, "prior_cov must hold numbers only"),
     ],
 )
 def test_bad_hyperparameters(given, message):
@@ -125,6 +128,11 @@ def test_devices(device):
         ({"target_accept": 1}, "strictly between 0 and 1"),
         ({"target_accept": np.nan}, "target_accept must be finite"),
         ({"target_accept": "high"}, "target_accept must be a number"),
+        ({"dense_mass": "no"}, "dense_mass must be True or False"),
+        ({"adapt_mass": 1}, "adapt_mass must be True or False"),
+        ({"max_tree_depth": 1000}, "max_tree_depth must be at most 20"),
+        ({"target_accept": True}, "target_accept must be a number"),
+        ({"num_shards": 0}, "num_shards must be at least 1"),
         ({"init": "kmean"}, "Did you mean 'kmeans'"),
         ({"precision": "float16"}, "precision must be one of float32, float64; got 'float16'"),
         ({"device": "tpu"}, "device must be one of cpu, gpu; got 'tpu'"),

@@ -19,6 +19,7 @@ from ppl_parity.errors import InputError, one_of
 FORMULATIONS = ("enumerated", "marginal", "fused")
 INIT_STRATEGIES = ("mode", "kmeans", "prior", "uniform")
 PRECISIONS = ("float32", "float64")
+MAX_TREE_DEPTH = 20  # a million leapfrog steps: beyond it a draw takes longer than anyone waits
 CHAIN_METHODS = ("auto", "parallel", "vectorized", "sequential")
 
 
@@ -152,6 +153,11 @@ class SamplerSettings:
         }.items():
             object.__setattr__(self, name, _int_at_least(name, getattr(self, name), least))
         object.__setattr__(self, "seed", check_seed(self.seed))
+        if self.max_tree_depth > MAX_TREE_DEPTH:
+            raise InputError(f"max_tree_depth must be at most {MAX_TREE_DEPTH}; got {self.max_tree_depth}.")
+        for name in ("dense_mass", "adapt_mass"):
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(f"{name} must be True or False; got {getattr(self, name)!r}.")
         target_accept = _finite_float("target_accept", self.target_accept)
         if not 0 < target_accept < 1:
             raise InputError(f"target_accept must lie strictly between 0 and 1; got {self.target_accept}.")
@@ -190,6 +196,8 @@ def _positive_int(name: str, value: Any) -> int:
 
 
 def _finite_float(name: str, value: Any) -> float:
+    if isinstance(value, bool | str | np.bool_):
+        raise InputError(f"{name} must be a number; got {value!r}.")
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -201,9 +209,12 @@ def _finite_float(name: str, value: Any) -> float:
 
 def _finite_array(name: str, value: ArrayLike) -> np.ndarray:
     try:
-        array = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
+        given = np.asarray(value)
+    except ValueError:  # rows of different lengths
         raise InputError(f"{name} must hold numbers only; got {value!r}.") from None
+    if given.dtype.kind not in "fiu":
+        raise InputError(f"{name} must hold numbers only; got {value!r}.")
+    array = np.array(given, dtype=np.float64)
     if not np.all(np.isfinite(array)):
         raise InputError(f"{name} must be finite; got {value}.")
     return array
