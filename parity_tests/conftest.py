@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -30,3 +31,8 @@ def side(request: pytest.FixtureRequest) -> Iterator[Side]:
 def load(name: str) -> ModuleType:
     """A backend package by its short name."""
     return importlib.import_module(f"{name}_impl")
+
+
+def hear_sigint() -> None:
+    """For ``preexec_fn``: a shell starts what runs in its background deaf to SIGINT, tests among it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

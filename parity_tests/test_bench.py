@@ -20,6 +20,7 @@ from benchmarks.identity import same_gradients, same_values
 from benchmarks.limits import Limits
 from benchmarks.records import SCHEMA, Recorder, read
 from benchmarks.samplers import rates
+from parity_tests.conftest import hear_sigint
 from ppl_parity.cli import app
 from ppl_parity.errors import InputError
 
@@ -143,7 +144,8 @@ def test_what_a_killed_run_has_measured_is_kept_and_gone_on_with(folder: Path) -
     (folder / "cases.toml").write_text(TINY.replace("BACKENDS", '"numpyro"'))
     out = folder / "out.jsonl"
     command = [sys.executable, "-m", "ppl_parity.cli", *RUN.split(), "--resume"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, **quiet, preexec_fn=hear_sigint) as process:
         deadline = time.monotonic() + 60
         while '"kind": "gradient"' not in out.read_text() and time.monotonic() < deadline:
             time.sleep(0.02)

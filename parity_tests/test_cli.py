@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from parity_tests.conftest import hear_sigint
 from ppl_parity.cli import app
 from ppl_parity.cli.numbers import matrix, vector
 from ppl_parity.data import load_data
@@ -325,7 +326,13 @@ def test_ctrl_c_ends_the_backend_too(folder: Path) -> None:
     command = [sys.executable, "-m", "ppl_parity.cli", *f"fit {OK} --num-warmup 1000000".split()]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
     with subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        command,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        preexec_fn=hear_sigint,
     ) as program:
         assert program.stdout is not None
         for line in program.stdout:  # the last words before it samples
