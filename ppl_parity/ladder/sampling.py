@@ -146,7 +146,9 @@ def _scale(context: Context, seconds: float) -> float:
     """The share of a full first round that should fit, from the time that a gradient takes."""
     cost = {}
     for side in SIDES:
-        program = context.programs[side]
+        model, program = sampled_model(context, side), context.programs[side]
+        if model is not context.pair.models[side]:  # its gradient is what a draw will cost
+            program = context.sides[side].program(model, context.pair.data[side])
         try:
             point = {n: v[0] for n, v in program.initial("uniform", num_chains=1, seed=0).items()}
             program.potential_and_gradient(point)  # compiles
