@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from benchmarks.child import flags
 from benchmarks.rates import cores
+from ppl_parity.doctor.backends import driver
 
 
 def describe(name: str | None = None) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def describe(name: str | None = None) -> dict[str, Any]:
         "platform": platform.platform(),
         "python": platform.python_version(),
         "versions": versions(),
-        "gpus": gpus(),
+        "gpus": driver("name", "memory.total", "driver_version"),
         "load_average": load_average(),
         "flags": flags(dict(os.environ)),
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -65,20 +65,6 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue  # not installed here; what needs it says so
     return found
-
-
-def gpus() -> list[str]:
-    """The graphics processors that the driver names; without a driver there are none."""
-    try:
-        command = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
-        result = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return []
-    return (
-        [line.strip() for line in result.stdout.splitlines() if line.strip()]
-        if result.returncode == 0
-        else []
-    )
 
 
 def _memory() -> int | None:

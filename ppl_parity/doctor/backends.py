@@ -25,7 +25,7 @@ def checks(pythons: Mapping[str, str | None]) -> Iterator[Check]:
     for name, facts in found.items():
         yield from of_backend(name, facts)
     yield scatter(found["numpyro"])
-    yield gpus(found, driver())
+    yield gpus(found, driver("name"))
 
 
 def probe(name: str, python: str | None = None) -> dict[str, Any]:
@@ -119,10 +119,10 @@ def gpus(found: Mapping[str, dict[str, Any]], named: list[str]) -> Check:
     return Check("GPU", "ok", f"A GPU is seen by {', '.join(seeing)}." if seeing else "There is no GPU.")
 
 
-def driver() -> list[str]:
-    """The GPUs that the driver names; without a driver there are none."""
+def driver(*facts: str) -> list[str]:
+    """The GPUs that the driver names, with these facts of each; without a driver there are none."""
     try:
-        command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+        command = ["nvidia-smi", f"--query-gpu={','.join(facts)}", "--format=csv,noheader"]
         result = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return []

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from ppl_parity import reference
 from ppl_parity.contract import Arrays
 from ppl_parity.spec import MixtureSpec
 from ppl_parity.starts.information import observed_information, sticks
@@ -108,7 +109,7 @@ def _modes(
             first = point
         else:
             point = _relabelled(spec, point, first)
-        near = [mode for mode in modes if _distance(mode, _coordinates(point)) < reach]
+        near = [mode for mode in modes if _distance(mode, _coordinates(spec, point)) < reach]
         modes.append(near[0] if near else _polished(spec, x, point, shared))
     # Two searches that ended a little apart may have climbed to one mode.
     for i, mode in enumerate(modes):
@@ -128,13 +129,13 @@ def _relabelled(spec: MixtureSpec, point: Point, pivot: Point) -> Point:
 
 def _polished(spec: MixtureSpec, x: np.ndarray, point: Point, rng: np.random.Generator) -> _Mode:
     """Climb on all rows by Newton's method, and by EM where its step does not rise."""
-    now, begun = one_pass(spec, point, x), _coordinates(point)
+    now, begun = one_pass(spec, point, x), _coordinates(spec, point)
     scale = _scale(spec, point, x, rng)
     for _ in range(MAX_STEPS):
         whitened = _times(scale.T, _gradient(spec, point, now))
         if whitened @ whitened < 1e-3:  # a thirtieth of a standard deviation, in all directions together
             break
-        moved = _point(spec, _coordinates(point) + _times(scale, whitened))
+        moved = _point(spec, _coordinates(spec, point) + _times(scale, whitened))
         then = one_pass(spec, moved, x)
         if not then.log_target > now.log_target:
             moved = em_step(spec, point, now)
@@ -142,7 +143,7 @@ def _polished(spec: MixtureSpec, x: np.ndarray, point: Point, rng: np.random.Gen
             if not then.log_target > now.log_target:
                 break
         point, now = moved, then
-    mode = _Mode(_coordinates(point), scale, now.log_target)
+    mode = _Mode(_coordinates(spec, point), scale, now.log_target)
     if _distance(mode, begun) > 1:  # the curvature was taken too far away
         mode = replace(mode, scale=_scale(spec, point, x, rng))
     return mode
@@ -177,21 +178,18 @@ def _gradient(spec: MixtureSpec, point: Point, now: Pass) -> np.ndarray:
     return np.concatenate([in_beta.ravel(), (1 - stick) * weights[:-1] - stick * later])
 
 
-def _coordinates(point: Point) -> np.ndarray:
-    """beta in C order, then y_j = log theta_j - log sum_{k>j} theta_k + log(K-1-j)."""
+def _coordinates(spec: MixtureSpec, point: Point) -> np.ndarray:
+    """beta in C order, then y; a weight that has underflowed keeps y finite."""
     theta = np.maximum(point.theta, np.finfo(float).tiny)
-    later = np.cumsum(theta[::-1])[::-1][1:]
-    offset = np.log(np.arange(len(theta) - 1, 0, -1, dtype=np.float64))
-    return np.concatenate([point.beta.ravel(), np.log(theta[:-1]) - np.log(later) + offset])
+    unconstrained = reference.unconstrain(spec, theta / theta.sum(), point.beta)
+    return np.concatenate([point.beta.ravel(), unconstrained["theta"]])
 
 
 def _point(spec: MixtureSpec, coordinates: np.ndarray) -> Point:
     K, D = spec.num_components, spec.dim
-    stick = coordinates[K * D :] - np.log(np.arange(K - 1, 0, -1, dtype=np.float64))
-    log_left = np.concatenate([[0.0], -np.cumsum(np.logaddexp(0, stick))])
-    log_theta = np.concatenate([-np.logaddexp(0, -stick), [0.0]]) + log_left
-    theta = np.exp(log_theta)
-    return Point(theta / theta.sum(), coordinates[: K * D].reshape(K, D))
+    beta, y = coordinates[: K * D].reshape(K, D), coordinates[K * D :]
+    theta = reference.constrain(spec, {"theta": y, "beta": beta})["theta"]
+    return Point(theta / theta.sum(), beta)
 
 
 def _deviation(spec: MixtureSpec, x: np.ndarray, mode: _Mode, rng: np.random.Generator) -> float:
