@@ -64,7 +64,7 @@ lint: setup
 test-numpyro:
 	$(PYTHON) -m venv --clear $(NUMPYRO_VENV)
 	$(NUMPYRO_VENV)/bin/python -m pip install $(PIP_FLAGS) -e '.[numpyro,test]'
-	$(NUMPYRO_VENV)/bin/python -m pytest -m "not pyro and not slow"
+	$(NUMPYRO_VENV)/bin/python -m pytest -n 2 --dist loadfile -m "not pyro and not slow"
 
 clean:
 	rm -rf $(VENV) $(NUMPYRO_VENV) results build dist *.egg-info .pytest_cache .ruff_cache
