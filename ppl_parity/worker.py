@@ -55,13 +55,6 @@ class Server:
             warnings.simplefilter("ignore")
             self._backend()
 
-    def preload(self) -> None:
-        """Import the backend while the parent is still busy; what fails is told to the first call."""
-        try:
-            importlib.import_module(self.package)
-        except Exception:
-            sys.modules.pop(self.package, None)
-
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """One call's result, or what it raised; with the warnings that it gave."""
         with warnings.catch_warnings(record=True) as caught:
