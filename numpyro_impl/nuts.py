@@ -28,9 +28,9 @@ from ppl_parity.chains import (
 )
 from ppl_parity.contract import Arrays, Groups, Model, Values
 from ppl_parity.errors import InputError
+from ppl_parity.orbits import HALF, WHOLE
 from ppl_parity.spec import SamplerSettings
 
-LONGER = 10  # times its length that NumPyro takes a warmup without mass adaptation to have
 NUM_REPORTS = 40  # how often a progress bar moves in a run
 
 
@@ -162,9 +162,6 @@ def _sample(
     progress: bool,
 ) -> tuple[Arrays, Arrays]:
     total = settings.num_warmup + settings.num_draws
-    # NumPyro begins the step size anew at the end of each window of its mass adaptation, even where it adapts
-    # no mass. In a warmup that it takes to be longer, that end is never reached, and ``_settled`` ends it.
-    schedule = settings.num_warmup if settings.adapt_mass else LONGER * settings.num_warmup
     keys = jax.random.split(seed_to_rng(settings.seed), settings.num_chains)
     arrays = program.arrays
 
@@ -177,7 +174,7 @@ def _sample(
             inverse_mass_matrix=inverse_mass,
             adapt_mass_matrix=settings.adapt_mass,
         )
-        return nuts, nuts.init(key, schedule, position, (), {})
+        return nuts, nuts.init(key, settings.num_warmup, position, (), {})
 
     def start(arrays, inverse_mass, key, position):
         _, state = kernel(arrays, inverse_mass, key, position)
@@ -190,8 +187,10 @@ def _sample(
 
         def iterate(i, carry):
             state, kept = carry
-            if schedule > settings.num_warmup:
-                state = _settled(state, i == settings.num_warmup, schedule)
+            if not settings.adapt_mass:
+                state = _in_one_window(state)
+            if settings.half_orbit:
+                state = _with_step(state, i == settings.num_warmup)
             state = nuts.sample(state, (), {})
             # Warmup writes to the first row, which the first draw overwrites.
             row = jnp.maximum(i - settings.num_warmup, 0)
@@ -220,14 +219,21 @@ def _sample(
     return unconstrained, stats
 
 
-def _settled(state: Any, at_end: Any, schedule: int) -> Any:
-    """At the end of warmup, the average step size for good: what NumPyro does at the end of its schedule."""
+def _in_one_window(state: Any) -> Any:
+    """Keep NumPyro's adaptation in its first window.
+
+    At the end of each later one it begins the step size anew, even where there is no mass to adapt.
+    """
     adapt = state.adapt_state
-    average = jnp.exp(adapt.ss_state[1])
-    step_size = jnp.where(at_end, average, adapt.step_size)
-    return state._replace(
-        i=jnp.where(at_end, schedule, state.i), adapt_state=adapt._replace(step_size=step_size)
-    )
+    return state._replace(adapt_state=adapt._replace(window_idx=jnp.zeros_like(adapt.window_idx)))
+
+
+def _with_step(state: Any, at_end: Any) -> Any:
+    """At the end of warmup, a step of half an orbit where the adapted one makes it a whole one."""
+    adapt = state.adapt_state
+    whole = (adapt.step_size > WHOLE) & (adapt.step_size < HALF)
+    step_size = jnp.where(at_end & whole, HALF, adapt.step_size)
+    return state._replace(adapt_state=adapt._replace(step_size=step_size))
 
 
 def _record(state: Any) -> tuple[dict[str, Any], dict[str, Any]]:

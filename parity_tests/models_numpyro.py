@@ -17,6 +17,10 @@ def regression(x, y):
         numpyro.sample("y", dist.Normal(slope * x, sigma), obs=y)
 
 
+def standard_normal(dim):
+    numpyro.sample("z", dist.Normal(jnp.zeros(dim), 1.0).to_event(1))
+
+
 def supports(y):
     numpyro.sample("unit", dist.Beta(2.0, 3.0))
     numpyro.sample(

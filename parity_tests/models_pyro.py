@@ -16,6 +16,10 @@ def regression(x, y):
         pyro.sample("y", dist.Normal(slope * x, sigma), obs=y)
 
 
+def standard_normal(dim):
+    pyro.sample("z", dist.Normal(torch.zeros(dim), 1.0).to_event(1))
+
+
 def supports(y):
     pyro.sample("unit", dist.Beta(2.0, 3.0))
     pyro.sample(

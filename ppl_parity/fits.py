@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ppl_parity import orbits
 from ppl_parity.chains import by_chain
 from ppl_parity.contract import Groups, Values
 from ppl_parity.data import Dataset
@@ -38,6 +39,7 @@ def fit_mixture(
     assignments: bool | None = None,
     posterior_predictive: bool = False,
     short_warmup: bool = False,
+    long_steps: bool = False,
     progress: bool = False,
 ) -> DataTree:
     """Fit the mixture by NUTS, then recover z from the responsibilities.
@@ -54,6 +56,8 @@ def fit_mixture(
         posterior_predictive: keep one replicate of x for every draw.
         short_warmup: let a start that brings a good mass matrix cut ``num_warmup`` down to what the step
             size needs.
+        long_steps: let such a start replace ``target_accept`` where steps of half an orbit pay
+            (``ppl_parity.orbits``).
         progress: show the sampler's progress bar.
 
     Returns:
@@ -65,7 +69,7 @@ def fit_mixture(
     warning = rounding_warning(spec, data.num_data, settings, formulation)
     if warning is not None:
         warnings.warn(warning, RoundingWarning, stacklevel=2)
-    settings, start = _start(spec, data.x, settings, initial_values, short_warmup)
+    settings, start = _start(spec, data.x, settings, initial_values, short_warmup, long_steps)
     groups, attributes = side.sample_posterior(
         MixtureReference(spec, formulation),
         {"x": data.x},
@@ -116,6 +120,7 @@ def _start(
     settings: SamplerSettings,
     initial_values: Values | None,
     short_warmup: bool,
+    long_steps: bool,
 ) -> tuple[SamplerSettings, _Start]:
     if initial_values is not None:
         return settings, _Start("explicit values", {"initial_values": initial_values})
@@ -129,6 +134,8 @@ def _start(
     if found.trusted:
         num_warmup = min(settings.num_warmup, SHORT_WARMUP) if short_warmup else settings.num_warmup
         settings = replace(settings, adapt_mass=False, num_warmup=num_warmup)
+        if long_steps and orbits.pays(num_dims := inverse_mass.shape[-1]):
+            settings = replace(settings, target_accept=orbits.acceptance(num_dims), half_orbit=True)
     elif inverse_mass.ndim == 2 and not settings.dense_mass:
         inverse_mass = np.diag(inverse_mass).copy()
     return settings, _Start(found.note, {"initial_values": found.values, "inverse_mass": inverse_mass})

@@ -116,6 +116,8 @@ class SamplerSettings:
         max_tree_depth: a trajectory has at most ``2**max_tree_depth - 1`` leapfrog steps.
         dense_mass: adapt a full mass matrix instead of a diagonal one.
         adapt_mass: estimate the mass matrix in warmup; if not, it stays what it was at the start.
+        half_orbit: set a step size that warmup leaves between 0.85 and 1.05 to 1.05: for a mass matrix that makes
+            the posterior round (``ppl_parity.orbits``).
         init: ``mode`` or ``kmeans`` (the mixture only), ``prior`` or ``uniform``; explicit values are given
             to ``fit``.
         precision: ``float64`` or ``float32``, for parameters, data and arithmetic alike; with the fused mixture,
@@ -137,6 +139,7 @@ class SamplerSettings:
     max_tree_depth: int = 10
     dense_mass: bool = False
     adapt_mass: bool = True
+    half_orbit: bool = False
     init: str = "uniform"
     precision: str = "float64"
     device: str = "cpu"
@@ -155,7 +158,7 @@ class SamplerSettings:
         object.__setattr__(self, "seed", check_seed(self.seed))
         if self.max_tree_depth > MAX_TREE_DEPTH:
             raise InputError(f"max_tree_depth must be at most {MAX_TREE_DEPTH}; got {self.max_tree_depth}.")
-        for name in ("dense_mass", "adapt_mass"):
+        for name in ("dense_mass", "adapt_mass", "half_orbit"):
             if not isinstance(getattr(self, name), bool):
                 raise InputError(f"{name} must be True or False; got {getattr(self, name)!r}.")
         target_accept = _finite_float("target_accept", self.target_accept)

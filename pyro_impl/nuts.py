@@ -31,6 +31,7 @@ from ppl_parity.chains import (
 from ppl_parity.checks import explain
 from ppl_parity.contract import Arrays, Groups, Model, Values
 from ppl_parity.errors import InputError
+from ppl_parity.orbits import HALF, WHOLE
 from ppl_parity.spec import SamplerSettings
 from pyro_impl.compiled import SamplingPotential, sampling_potential
 from pyro_impl.program import Program
@@ -192,6 +193,11 @@ class _RecordingNUTS(NUTS):
         self._drop = self._drops.get(id(z), 0.0)
         super()._cache(z, potential_energy, z_grads)
 
+    def leave_whole_orbit(self) -> None:
+        """At the end of warmup, a step of half an orbit where the adapted one makes it a whole one."""
+        if WHOLE < self.step_size < HALF:
+            self._adapter.step_size = HALF
+
     def record(self, draw: int) -> dict[str, Any]:
         """What is kept of an iteration, in ArviZ's names; energy is of the draw, with its own momentum."""
         potential: Any = self._potential_energy_last
@@ -257,6 +263,8 @@ def _run_chain(
     def keep(kernel, params, stage, i):
         if stage.startswith("Sample"):
             records.append(kernel.record(i))
+        elif settings.half_orbit and i == settings.num_warmup - 1:
+            kernel.leave_whole_orbit()
 
     with (
         program.session(),

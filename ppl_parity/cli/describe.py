@@ -62,10 +62,14 @@ def of_run(tree: DataTree) -> str:
     """What the backend then did: how the chains ran, where they started, how long they took."""
     seconds = float(attribute(tree, "sampling_seconds"))
     method, reason = attribute(tree, "chain_method"), attribute(tree, "chain_method_reason")
-    num_warmup, kernel = attribute(tree, "settings")["num_warmup"], attribute(tree, "kernel")
+    settings, kernel = attribute(tree, "settings"), attribute(tree, "kernel")
+    orbit = " (steps of half an orbit)" if settings["half_orbit"] else ""
+    warmup = (
+        f"{settings['num_warmup']} warmup iterations to acceptance {settings['target_accept']:.2g}{orbit}"
+    )
     return (
-        f"chains {method} ({reason}), from {attribute(tree, 'start')}; {num_warmup} warmup iterations; "
-        f"density by {kernel}; sampling took {seconds:.1f} s"
+        f"chains {method} ({reason}), from {attribute(tree, 'start')}; {warmup}; density by {kernel}; "
+        f"sampling took {seconds:.1f} s"
     )
 
 

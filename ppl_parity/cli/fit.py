@@ -25,7 +25,7 @@ def fit(
     num_chains: options.NumChains = 4,
     seed: options.Seed = 0,
     init: options.Init = "mode",
-    target_accept: options.TargetAccept = 0.8,
+    target_accept: options.TargetAccept = None,
     max_tree_depth: options.MaxTreeDepth = 10,
     dense_mass: options.DenseMass = False,
     chain_method: options.ChainMethod = "auto",

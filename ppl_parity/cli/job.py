@@ -48,6 +48,7 @@ class Job:
     log_likelihood: bool | None
     posterior_predictive: bool
     short_warmup: bool
+    long_steps: bool
 
     @classmethod
     def of(cls, asked: Mapping[str, Any]) -> Job:
@@ -71,6 +72,7 @@ class Job:
             asked["log_likelihood"],
             asked["posterior_predictive"],
             short_warmup=asked["num_warmup"] is None,
+            long_steps=asked["target_accept"] is None,
         )
 
     def run(self, side: Side) -> DataTree:
@@ -90,6 +92,7 @@ class Job:
                 log_likelihood=self.log_likelihood,
                 posterior_predictive=self.posterior_predictive,
                 short_warmup=self.short_warmup,
+                long_steps=self.long_steps,
                 progress=sys.stderr.isatty(),
             )
 

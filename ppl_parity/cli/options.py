@@ -207,13 +207,14 @@ Init = Annotated[
     ),
 ]
 TargetAccept = Annotated[
-    float,
+    float | None,
     _option(
         "--target-accept",
         panel=SAMPLER,
         parser=_number,
         metavar="P",
-        help="Acceptance that the step size is adapted to.",
+        help="Acceptance that the step size is adapted to; default 0.8, or after --init mode, where that start "
+        "brings its mass matrix and there are few parameters, that of a step of half an orbit.",
     ),
 ]
 MaxTreeDepth = Annotated[
