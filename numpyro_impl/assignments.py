@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -54,11 +55,14 @@ def sample_assignments(
 ) -> np.ndarray:
     """See ``contract.Backend.sample_assignments``."""
     with session(precision, device):
-        keys = jax.random.split(seed_to_rng(seed), len(theta))
-        draws = (keys, *to_framework((np.asarray(theta), np.asarray(beta))))
+        draws = np.arange(len(theta)), *_as_given(theta, beta)
+        key = seed_to_rng(seed)
 
-        def draw(x, key, theta, beta):
-            return jax.random.categorical(key, logits(theta, beta, x, spec.noise_scale), axis=-1)
+        def draw(x, number, theta, beta):
+            # By inversion: a number below the first of the cumulative probabilities is component 0, and so on.
+            r = jax.nn.softmax(logits(theta, beta, x, spec.noise_scale), axis=-1)
+            uniform = jax.random.uniform(jax.random.fold_in(key, number), (len(x), 1))
+            return jnp.sum(uniform >= jnp.cumsum(r, axis=-1)[:, :-1], axis=-1)
 
         return _each(draw, spec, draws, to_framework(np.asarray(x))).astype(np.int64)
 
@@ -74,7 +78,7 @@ def pointwise_log_likelihood(
 ) -> np.ndarray:
     """See ``contract.Backend.pointwise_log_likelihood``."""
     with session(precision, device):
-        draws = to_framework((np.asarray(theta), np.asarray(beta)))
+        draws = _as_given(theta, beta)
 
         def rows(x, theta, beta):
             square = jnp.sum(x**2, axis=-1) / spec.noise_scale**2
@@ -85,12 +89,21 @@ def pointwise_log_likelihood(
         return _each(rows, spec, draws, to_framework(np.asarray(x)))
 
 
+def _as_given(*arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+    return tuple(np.asarray(array, dtype=jnp.result_type(float)) for array in arrays)
+
+
 def _each(function: Callable[..., Any], spec: MixtureSpec, draws: tuple[Any, ...], x: Any) -> np.ndarray:
-    """``function`` of x and of each draw, a block of draws at once."""
-    batch_size = max(1, NUMBERS // max(1, len(x) * spec.num_components))
+    """``function`` of x and of each draw, a block of draws at once; the last block is filled up with a draw."""
+    num_draws, most = len(draws[0]), max(1, NUMBERS // max(1, len(x) * spec.num_components))
+    num_blocks = max(1, -(-num_draws // most))
+    size = max(1, -(-num_draws // num_blocks))
+    filled = np.minimum(np.arange(num_blocks * size), max(0, num_draws - 1)).reshape(num_blocks, size)
+    blocks = tuple(np.asarray(values)[filled] for values in draws)
 
     @jax.jit
-    def all_draws(draws, x):
-        return jax.lax.map(lambda draw: function(x, *draw), draws, batch_size=batch_size)
+    def all_draws(blocks, x):
+        return jax.lax.map(lambda block: jax.vmap(partial(function, x))(*block), blocks)
 
-    return to_numpy(all_draws(draws, x))
+    values = to_numpy(all_draws(blocks, x))
+    return values.reshape(num_blocks * size, *values.shape[2:])[:num_draws]

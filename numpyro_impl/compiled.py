@@ -1,12 +1,15 @@
-"""What is compiled of a model, kept for every program of it on data of the same shape."""
+"""What is compiled of a model: how hard, and kept for every program of it on data of the same shape."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
+
+from numpyro_impl.kernels import cpu
 
 if TYPE_CHECKING:
     from numpyro_impl.tracing import TracedModel
@@ -14,6 +17,10 @@ if TYPE_CHECKING:
 # Compiled functions by model and shape of the data: simulation-based calibration refits one model many times.
 _COMPILED: OrderedDict[Any, dict[Any, Any]] = OrderedDict()
 MAX_COMPILED = 32
+
+# Measured on the program of NUTS: 1.3 s to compile it instead of 2.6, and as fast a leapfrog (10.7 us for 11.7 at
+# 300 rows, 155 us for 153 at 10,000), since the rows are the native kernel's work.
+QUICK = ({"xla_cpu_use_fusion_emitters": False}, {"xla_backend_optimization_level": 0})
 
 
 def shared(program: TracedModel) -> dict[Any, Any]:
@@ -46,3 +53,26 @@ def _constant(leaf: Any) -> Any:
     if isinstance(leaf, jax.Array | np.ndarray):
         return (np.shape(leaf), str(leaf.dtype), np.asarray(leaf).tobytes())
     return leaf
+
+
+def compile_options(model: Any, device: str) -> dict[str, Any] | None:
+    """Compile options for a program that asks for the density of ``model``; None leaves them to XLA."""
+    native = getattr(model, "sums_rows", False) and device == "cpu" and cpu.is_native()
+    return _accepted() if native else None
+
+
+@cache
+def _accepted() -> dict[str, Any]:
+    """Those of ``QUICK`` that this XLA knows; they come and go between releases."""
+    together = {name: value for option in QUICK for name, value in option.items()}
+    if _is_known(together):
+        return together
+    return {name: value for option in QUICK if _is_known(option) for name, value in option.items()}
+
+
+def _is_known(option: dict[str, Any]) -> bool:
+    try:
+        jax.jit(lambda: 0, compiler_options=option)()
+    except jax.errors.JaxRuntimeError:
+        return False
+    return True

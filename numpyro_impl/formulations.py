@@ -49,7 +49,9 @@ def sample_prior(spec: MixtureSpec):
     """theta and beta, as in the textbook program."""
     theta = numpyro.sample("theta", dist.Dirichlet(to_framework(spec.concentration)))
     with numpyro.plate("components", spec.num_components):
-        prior = dist.MultivariateNormal(to_framework(spec.prior_mean), to_framework(spec.prior_cov))
+        # MixtureSpec has checked them; here each check is a dozen programs to compile.
+        hyperparameters = to_framework(spec.prior_mean), to_framework(spec.prior_cov)
+        prior = dist.MultivariateNormal(*hyperparameters, validate_args=False)
         beta = numpyro.sample("beta", prior)
     return theta, beta
 

@@ -16,7 +16,7 @@ from numpyro.infer import NUTS
 from tqdm import tqdm
 
 from numpyro_impl.program import Program
-from numpyro_impl.runtime import NAME, seed_to_rng, synchronise, to_framework, to_numpy, versions
+from numpyro_impl.runtime import NAME, seed_to_rng, synchronise, to_numpy, versions
 from ppl_parity.chains import (
     by_chain,
     check_extras,
@@ -109,9 +109,7 @@ def run_chains(
     with program.session():
         method, reason = chain_method(settings)
         began = time.perf_counter()
-        draws = _sample(
-            program, settings, to_framework(position), to_framework(inverse_mass), method, progress
-        )
+        draws = _sample(program, settings, _as_given(position), _as_given(inverse_mass), method, progress)
         seconds = time.perf_counter() - began
     unconstrained, stats = draws
     posterior = by_chain(program.constrain_draws(flattened(unconstrained)), settings)
@@ -161,12 +159,11 @@ def _sample(
     method: str,
     progress: bool,
 ) -> tuple[Arrays, Arrays]:
+    """One compiled program, which starts the chains and takes them from one iteration to another."""
     total = settings.num_warmup + settings.num_draws
-    keys = jax.random.split(seed_to_rng(settings.seed), settings.num_chains)
-    arrays = program.arrays
 
-    def kernel(arrays, inverse_mass, key, position):
-        nuts = NUTS(
+    def kernel(arrays, inverse_mass):
+        return NUTS(
             potential_fn=functools.partial(program.potential_function, arrays),
             target_accept_prob=settings.target_accept,
             max_tree_depth=settings.max_tree_depth,
@@ -174,16 +171,16 @@ def _sample(
             inverse_mass_matrix=inverse_mass,
             adapt_mass_matrix=settings.adapt_mass,
         )
-        return nuts, nuts.init(key, settings.num_warmup, position, (), {})
 
-    def start(arrays, inverse_mass, key, position):
-        _, state = kernel(arrays, inverse_mass, key, position)
-        empty = jax.tree.map(lambda v: jnp.zeros((settings.num_draws, *v.shape), v.dtype), _record(state))
-        return state, empty
+    def begin(nuts, key, position):
+        return nuts.init(key, settings.num_warmup, position, (), {})
 
-    def advance(arrays, inverse_mass, begin, end, state, kept):
-        # The kernel's update functions exist only after its init; the state made here is dropped.
-        nuts, _ = kernel(arrays, inverse_mass, state.rng_key, state.z)
+    def advance(arrays, inverse_mass, first, last, key, position, carried):
+        nuts = kernel(arrays, inverse_mass)
+        # Both branches are traced, so the kernel has its functions, which its init makes, wherever a run begins.
+        state, kept = jax.lax.cond(
+            first == 0, lambda: (begin(nuts, key, position), carried[1]), lambda: carried
+        )
 
         def iterate(i, carry):
             state, kept = carry
@@ -197,26 +194,51 @@ def _sample(
             kept = jax.tree.map(lambda all_, new: all_.at[row].set(new), kept, _record(state))
             return state, kept
 
-        return jax.lax.fori_loop(begin, end, iterate, (state, kept))
+        return jax.lax.fori_loop(first, last, iterate, (state, kept))
+
+    def run(arrays, inverse_mass, first, last, seed, position, carried):
+        keys = jax.random.split(seed_to_rng(seed), settings.num_chains)
+        every = _over_chains(advance, method, settings.num_chains, num_shared=4)
+        return every(arrays, inverse_mass, first, last, keys, position, carried)
 
     key = ("nuts", method, len(jax.local_devices()), np.ndim(inverse_mass), replace(settings, seed=0))
     if key not in program.compiled:
-        program.compiled[key] = tuple(
-            program.jit(_over_chains(function, method, settings.num_chains, num_shared=num_shared))
-            for function, num_shared in ((start, 2), (advance, 4))
-        )
-    start, advance = program.compiled[key]
-    state, kept = start(arrays, inverse_mass, keys, position)
+        program.compiled[key] = program.jit(run)
+    carried = _nothing_yet(
+        lambda arrays, inverse_mass, position: begin(
+            kernel(arrays, inverse_mass), seed_to_rng(0), jax.tree.map(lambda value: value[0], position)
+        ),
+        (program.arrays, inverse_mass, position),
+        settings,
+    )
     stride = max(1, total // NUM_REPORTS) if progress else total
     with tqdm(total=total, disable=not progress, desc=f"numpyro, {settings.num_chains} chains") as bar:
-        for begin in range(0, total, stride):
-            end = min(begin + stride, total)
-            state, kept = advance(arrays, inverse_mass, jnp.asarray(begin), jnp.asarray(end), state, kept)
+        for first in range(0, total, stride):
+            last = min(first + stride, total)
+            carried = program.compiled[key](
+                program.arrays, inverse_mass, first, last, np.uint32(settings.seed), position, carried
+            )
             if progress:
-                synchronise(state)
-            bar.update(end - begin)
-    unconstrained, stats = to_numpy(kept)
+                synchronise(carried)
+            bar.update(last - first)
+    unconstrained, stats = to_numpy(carried[1])
     return unconstrained, stats
+
+
+def _nothing_yet(begin: Callable[..., Any], given: tuple[Any, ...], settings: SamplerSettings) -> Any:
+    """The state and the draws of all chains before they begin, of the right shapes, from NumPy: no program."""
+    state = jax.eval_shape(begin, *given)
+    chains = (settings.num_chains,)
+    zeros = functools.partial(jax.tree.map, lambda v: np.zeros((*chains, *v.shape), v.dtype))
+    kept = jax.tree.map(
+        lambda v: np.zeros((*chains, settings.num_draws, *v.shape), v.dtype), jax.eval_shape(_record, state)
+    )
+    return zeros(state), kept
+
+
+def _as_given(tree: Any) -> Any:
+    """NumPy arrays in the session's precision: handed over as they are, JAX spreads them without a program."""
+    return jax.tree.map(lambda value: np.asarray(value, dtype=jnp.result_type(float)), tree)
 
 
 def _in_one_window(state: Any) -> Any:

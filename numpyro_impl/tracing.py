@@ -16,7 +16,7 @@ from numpyro.infer import hmc_util, init_to_sample, init_to_uniform
 from numpyro.infer import util as infer
 
 from numpyro_impl import sites as describing
-from numpyro_impl.compiled import shared
+from numpyro_impl.compiled import compile_options, shared
 from numpyro_impl.discrete import tilt
 from numpyro_impl.runtime import NAME, seed_to_rng, session, to_framework, to_numpy
 from numpyro_impl.sharding import Shards, check_shards, spread, use
@@ -83,7 +83,9 @@ class TracedModel:
 
     def jit(self, function: Callable[..., Any]) -> Any:
         """``jax.jit``; where rows are spread over devices, what comes out is the same on each."""
-        return jax.jit(function, out_shardings=None if self.shards is None else self.shards.replicated)
+        shardings = None if self.shards is None else self.shards.replicated
+        options = compile_options(self.model, self.device)
+        return jax.jit(function, out_shardings=shardings, compiler_options=options)
 
     @property
     def kernel(self) -> str:

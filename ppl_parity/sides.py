@@ -87,14 +87,18 @@ class Side:
     ) -> None:
         self.close()
 
-    def close(self) -> None:
-        """End the process; a side that does not end by itself is killed."""
+    def end(self) -> None:
+        """Let the process end while the caller does something else; ``close`` waits for it."""
         self._closed = True
         if self._process.stdin is not None and not self._process.stdin.closed:
             try:
                 self._process.stdin.close()
             except BrokenPipeError:
                 pass  # it has ended already
+
+    def close(self) -> None:
+        """End the process; a side that does not end by itself is killed."""
+        self.end()
         try:
             self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:

@@ -21,7 +21,12 @@ TARGET = "ppl_parity_mixture"
 
 def usable(x: Any) -> bool:
     """Whether the native kernel can take this x: it is here, and x is in float32 or float64."""
-    return x.dtype in (jnp.float32, jnp.float64) and _why_not() is None
+    return x.dtype in (jnp.float32, jnp.float64) and is_native()
+
+
+def is_native() -> bool:
+    """Whether the native kernel is here."""
+    return _why_not() is None
 
 
 def describe() -> str:

@@ -56,19 +56,24 @@ def fit(
     outputs.check_json(json, force)
     outputs.check_distinct(out, json)
 
-    from ppl_parity.cli import console, describe
-    from ppl_parity.cli.environment import environment
-    from ppl_parity.cli.fitted import read_fit
+    from ppl_parity.cli.ahead import AFTER_A_FIT, import_ahead
     from ppl_parity.cli.processes import backend_process
-    from ppl_parity.posterior import save
 
-    screen = console.screen(json)
     pythons = {"pyro": pyro_python, "numpyro": numpyro_python}
     with backend_process(backend, pythons, device, debug=debug) as side:
-        versions = side.versions()
+        import_ahead(AFTER_A_FIT)
+        from ppl_parity.cli import console, describe
+        from ppl_parity.cli.environment import environment
+
+        screen = console.screen(json)
         console.facts(screen, describe.of_job(job, backend))
         tree = job.run(side)
-    files = [save(tree, out, overwrite=force)]
+        versions = side.versions()
+        side.end()
+        from ppl_parity.cli.fitted import read_fit
+        from ppl_parity.posterior import save
+
+        files = [save(tree, out, overwrite=force)]
     fitted = read_fit(tree)
     console.facts(screen, {"Run": describe.of_run(tree)})
     console.show_fit(screen, fitted, f"Posterior ({backend})")
