@@ -1,4 +1,7 @@
-"""The README's tables, from recorded results: what stands between the markers is a function of those files."""
+"""The tables of recorded results: targets in the README, all the rest in docs/measurements.md.
+
+What stands between the markers is a function of the files, and of nothing else.
+"""
 
 from __future__ import annotations
 
@@ -8,39 +11,63 @@ from pathlib import Path
 from benchmarks.cases import SIZES
 from benchmarks.records import Record, read
 from benchmarks.tables import Rows, gradient_rows, limit_rows, markdown, sampler_rows
+from benchmarks.targets import target_rows
 from ppl_parity.errors import InputError
 
 RESULTS = Path(__file__).resolve().parent / "results"
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 
 
+MEASUREMENTS = Path("docs") / "measurements.md"  # beside the README
+
+
 def update(readme: Path, results: Sequence[Path]) -> bool:
-    """Put the tables of ``results`` between the README's markers; whether that changed anything.
+    """Put the tables of ``results`` between the markers of the README and of its measurements.
+
+    Returns:
+        Whether that changed either.
 
     Raises:
-        InputError: there are no results, or the README has not both markers.
+        InputError: there are no results, or one of the two has not both markers.
     """
     if not results:
         raise InputError(f"There must be recorded results to make a table of; there are none in {RESULTS}.")
+    write = {readme: _targets, readme.parent / MEASUREMENTS: _everything}
+    around = {page: _around_markers(page) for page in write}
+    recorded = [(path.name, read(path)) for path in sorted(results)]
+    changed = False
+    for page, (head, old, tail) in around.items():
+        new = "\n\n".join(write[page](*one) for one in recorded)
+        page.write_text(f"{head}{BEGIN}\n{new}\n{END}{tail}", encoding="utf-8")
+        changed |= old != f"\n{new}\n"
+    return changed
+
+
+def _around_markers(page: Path) -> tuple[str, str, str]:
+    """What stands before, between and after."""
     try:
-        before = readme.read_text(encoding="utf-8")
+        text = page.read_text(encoding="utf-8")
     except OSError as error:
-        raise InputError(f"The README must be readable; {str(readme)!r} is not: {error.strerror}.") from None
-    if not 0 <= before.find(BEGIN) < before.find(END):
-        raise InputError(f"{readme} must hold the markers {BEGIN} and {END}, in this order.")
-    head, rest = before.split(BEGIN, 1)
-    tail = rest.split(END, 1)[1]
-    after = f"{head}{BEGIN}\n{text(results)}\n{END}{tail}"
-    readme.write_text(after, encoding="utf-8")
-    return after != before
+        raise InputError(
+            f"The page of tables must be readable; {str(page)!r} is not: {error.strerror}."
+        ) from None
+    if not 0 <= text.find(BEGIN) < text.find(END):
+        raise InputError(f"{page} must hold the markers {BEGIN} and {END}, in this order.")
+    head, rest = text.split(BEGIN, 1)
+    old, tail = rest.split(END, 1)
+    return head, old, tail
 
 
-def text(results: Sequence[Path]) -> str:
-    """The tables of several result files, one machine after the other."""
-    return "\n\n".join(_machine(path.name, read(path)) for path in sorted(results))
+def _targets(name: str, records: Sequence[Record]) -> str:
+    return f"{_about(name, records)}\n\n{markdown(target_rows(records))}"
 
 
-def _machine(name: str, records: Sequence[Record]) -> str:
+def _everything(name: str, records: Sequence[Record]) -> str:
+    tables: list[Rows] = [limit_rows(records, SIZES), gradient_rows(records), sampler_rows(records)]
+    return "\n\n".join([_about(name, records), *(markdown(rows) for rows in tables if rows[1])])
+
+
+def _about(name: str, records: Sequence[Record]) -> str:
     runs = [record["machine"] for record in records if record["kind"] == "run"]
     last = runs[-1]
     about = [
@@ -48,9 +75,7 @@ def _machine(name: str, records: Sequence[Record]) -> str:
     ]
     about += [f"{package} {version}" for package, version in sorted(last["versions"].items())]
     load = max(run["load_average"] or 0.0 for run in runs)
-    parts = [
+    return (
         f"Measured on {', '.join(about)}; {last['date']}; load average at the start {load:.2g}"
         f" (`benchmarks/results/{name}`)."
-    ]
-    tables: list[Rows] = [limit_rows(records, SIZES), gradient_rows(records), sampler_rows(records)]
-    return "\n\n".join([*parts, *(markdown(rows) for rows in tables if rows[1])])
+    )

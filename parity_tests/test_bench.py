@@ -20,6 +20,7 @@ from benchmarks.identity import same_gradients, same_values
 from benchmarks.limits import Limits
 from benchmarks.records import SCHEMA, Recorder, read
 from benchmarks.samplers import rates
+from benchmarks.targets import Target, target_rows
 from parity_tests.conftest import hear_sigint
 from ppl_parity.cli import app
 from ppl_parity.errors import InputError
@@ -289,25 +290,51 @@ def test_the_readme_s_tables_are_a_function_of_the_records(tmp_path: Path) -> No
             "date": "2026-01-01 00:00 UTC",
         },
     }
-    file, page = tmp_path / "machine.jsonl", tmp_path / "README.md"
+    file, page, every = tmp_path / "machine.jsonl", tmp_path / "README.md", tmp_path / readme.MEASUREMENTS
+    every.parent.mkdir()
 
     def written(time: float) -> str:
         file.write_text("".join(json.dumps(r) + "\n" for r in (run_record, gradient_record(time=time))))
         readme.update(page, [file])
-        return page.read_text()
+        return every.read_text()
 
-    page.write_text(f"before\n{readme.BEGIN}\ntyped by hand\n{readme.END}\nafter\n")
+    for one in (page, every):
+        one.write_text(f"before\n{readme.BEGIN}\ntyped by hand\n{readme.END}\nafter\n")
     first = written(0.002)
-    assert first.startswith("before\n")
-    assert first.endswith("after\n")
-    assert "typed" not in first
-    assert "a named machine" in first
+    for text in (first, page.read_text()):
+        assert text.startswith("before\n")
+        assert text.endswith("after\n")
+        assert "typed" not in text
+        assert "a named machine" in text
     assert "2 ms" in first
+    assert "over the machine's floor" in page.read_text()
     assert written(0.002) == first
     assert "3 ms" in written(0.003)
     page.write_text("no markers")
     with pytest.raises(InputError, match="markers"):
         readme.update(page, [file])
+
+
+def test_a_target_is_reached_or_not_or_not_measured() -> None:
+    assert Target("a over b", "L", 50, 0.12, 0.002).cell == "60 (>= 50) yes"
+    assert Target("a over b", "L", 50, 0.08, 0.002).cell == "40 (>= 50) **no**"
+    assert Target("a over floor", "L", 2, 0.003, 0.002, at_most=True).cell == "1.5 (<= 2) yes"
+    assert Target("a over floor", "L", 2, 0.005, 0.002, at_most=True).cell == "2.5 (<= 2) **no**"
+    assert Target("a over b", "L", 50, None, 0.002).cell == "- (>= 50)"
+
+
+def test_targets_compare_like_with_like() -> None:
+    """At L in float32: EM 0.2 s, fused 0.002 s; another precision or size counts for nothing."""
+    big = {"N": 100_000, "D": 8, "K": 8}
+    records = [
+        gradient_record("scikit-learn em", time=0.2, **big),
+        gradient_record("numpyro fused", time=0.002, **big),
+        gradient_record("numpyro fused", time=0.5, dtype="float64", **big),
+    ]
+    headers, rows, _ = target_rows(records)
+    cells = {row[0]: row[headers.index("L")] for row in rows}
+    assert cells["an EM iteration of scikit-learn over numpyro fused"] == "100 (>= 50) yes"
+    assert cells["numpyro textbook over numpyro fused, a gradient"] == "- (>= 150)"
 
 
 def test_records_of_another_schema_are_refused(tmp_path: Path) -> None:

@@ -59,7 +59,13 @@ class System:
             device=self._device,
         )
         tree = fit_mixture(
-            self._side, self._spec, self._data, settings, log_likelihood=False, assignments=False
+            self._side,
+            self._spec,
+            self._data,
+            settings,
+            log_likelihood=False,
+            assignments=False,
+            long_steps=True,
         )
         posterior, stats = group(tree, "posterior"), group(tree, "sample_stats")
         kept = {name: posterior[name].values for name in ("theta", "beta")}
