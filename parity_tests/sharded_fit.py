@@ -1,16 +1,18 @@
 """One process of a fit whose rows are spread over devices: ``python -m parity_tests.sharded_fit``.
 
-Arguments: processes, this one's number, the coordinator's port, devices of each, the file to write.
+Arguments: processes, this one's number, the coordinator's port, devices of each, the file to write. Each
+reads its own rows of ``rows.npy`` beside that file, and no others.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import numpy as np
 
-from ppl_parity.data import simulate
+from ppl_parity.data import load_shard, simulate
 from ppl_parity.spec import MixtureSpec, SamplerSettings
 
 SPEC = MixtureSpec(2, 2, 1.0, 0.0, 9.0, 1.0)
@@ -43,7 +45,7 @@ def main(num_processes: int, process: int, port: int, devices: int, out: str) ->
         jax.distributed.initialize(f"127.0.0.1:{port}", num_processes, process)
     import numpyro_impl
 
-    rows = np.array_split(X, num_processes)[process]
+    rows = load_shard(Path(out).with_name("rows.npy"), process, num_processes)
     model, num_shards = numpyro_impl.mixture(SPEC, "fused"), num_processes * devices
     program = numpyro_impl.Program(model, {"x": rows}, num_shards=num_shards)
     value, gradient = program.potential_and_gradient(POINT)

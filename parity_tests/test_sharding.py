@@ -24,6 +24,7 @@ def run(num_processes: int, devices: int, folder: Path) -> list[dict[str, np.nda
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     files = [folder / f"{i}.npz" for i in range(num_processes)]
+    np.save(folder / "rows.npy", X)
     started = [
         subprocess.Popen(
             [sys.executable, "-m", "parity_tests.sharded_fit"]

@@ -4,6 +4,7 @@ from ppl_parity.data.bundled import BUNDLED_NAMES
 from ppl_parity.data.dataset import Dataset
 from ppl_parity.data.load import dataset_from_array, load_data
 from ppl_parity.data.readers import SUFFIXES
+from ppl_parity.data.shards import load_shard
 from ppl_parity.data.simulate import simulate, well_separated
 from ppl_parity.data.standardize import standardize, unstandardize
 
@@ -13,6 +14,7 @@ __all__ = [
     "Dataset",
     "dataset_from_array",
     "load_data",
+    "load_shard",
     "simulate",
     "standardize",
     "unstandardize",
