@@ -108,6 +108,6 @@ class Child:
 
 def flags(variables: Mapping[str, str]) -> dict[str, str]:
     """The environment variables that can change a time."""
-    names = ("XLA_FLAGS", "PPL_PARITY_NATIVE")
+    names = ("XLA_FLAGS", "PPL_PARITY_NATIVE", "PPL_PARITY_RECORD")
     ends = ("_NUM_THREADS", "_PLATFORMS")
     return {key: value for key, value in variables.items() if key in names or key.endswith(ends)}

@@ -27,7 +27,7 @@ NUM_WARMUP, NUM_DRAWS = 300, 300
 SEED = 1
 # The smallest share of a run that its draws may be, or a difference of two runs does not resolve them: the draws
 # are then made LONGER times as many, up to MOST.
-RESOLVED, LONGER, MOST = 0.3, 4, 20_000
+RESOLVED, LONGER, MOST = 0.7, 4, 20_000
 
 
 def run_samplers(session: Session, cases: Iterable[Case]) -> None:

@@ -221,3 +221,11 @@ def test_recorded_data_are_drawn_at_the_values_given(monkeypatch):
     slow = program.predictive_samples(draws, seed=2)
     np.testing.assert_array_equal(fast["y"], slow["y"])
     assert np.abs(fast["y"].mean(axis=1) - draws["centre"]).max() < 2
+
+
+def test_a_recording_can_be_refused_for_a_benchmark(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = pyro_impl.Program(line, {"y": Y})
+    starts = program.initial("prior", num_chains=1, seed=0)
+    assert sampling_potential(program, starts, ENOUGH).kind == "traced"
+    monkeypatch.setenv("PPL_PARITY_RECORD", "0")
+    assert sampling_potential(program, starts, ENOUGH).kind == "eager"
