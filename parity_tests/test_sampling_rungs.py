@@ -12,7 +12,7 @@ from parity_tests.fakes import FakeProgram, Faults, context
 from ppl_parity.errors import InputError
 from ppl_parity.findings import Finding, worst
 from ppl_parity.ladder import assignments, calibration, exchangeable, forward, posterior
-from ppl_parity.ladder.context import SIDES, Context, Point
+from ppl_parity.ladder.context import SIDES, CheckSettings, Context, Point
 from ppl_parity.ladder.exchangeable import Components
 from ppl_parity.ladder.refit import replaceable, with_data
 
@@ -250,6 +250,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("quick")
+def test_calibration_is_given_more_time_unless_told_otherwise() -> None:
+    usual = CheckSettings()
+    assert usual.seconds(["posterior", "calibration"]) > usual.seconds(["posterior"])
+    assert CheckSettings(budget=5).seconds(["calibration"]) == 5
+
+
 def test_calibration_passes_what_is_right_and_sees_a_missing_likelihood() -> None:
     assert climbed(calibration.run(context()))[0] == "same"
     lost = Faults(ignore_data=True)

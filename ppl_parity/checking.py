@@ -130,7 +130,8 @@ def climb_pair(
         pair=pair.name,
         verdict=pair_verdict(results),
         rungs=results,
-        settings=asdict(settings) | {"level": level, "rungs": list(chosen)},
+        settings=asdict(settings)
+        | {"budget": settings.seconds(climbed), "level": level, "rungs": list(chosen)},
         environment=environment | {"warnings": {name: list(side.warnings) for name, side in sides.items()}},
     )
     return report, context
@@ -161,7 +162,7 @@ def prepare(
         points=[],
         alpha=split_false_alarm(rungs, settings.false_alarm),
         progress=progress,
-        deadline=time.monotonic() + settings.budget,
+        deadline=time.monotonic() + settings.seconds(rungs),
     )
     frozen = next((side for side in sides.values() if isinstance(side, FrozenSide)), None)
     if frozen is not None:

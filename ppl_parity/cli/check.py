@@ -22,7 +22,7 @@ def check(
     *,
     level: options.Level = "standard",
     rungs: options.Rungs = None,
-    budget: options.Budget = 180.0,
+    budget: options.Budget = None,
     margin: options.Margin = 0.15,
     false_alarm: options.FalseAlarm = 0.01,
     keep_going: options.KeepGoing = False,

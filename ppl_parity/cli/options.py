@@ -266,13 +266,14 @@ Rungs = Annotated[
     _option("--rungs", panel=LADDER, metavar="A,B,..", help=f"These rungs instead: {', '.join(RUNGS)}."),
 ]
 Budget = Annotated[
-    float,
+    float | None,
     _option(
         "--budget",
         panel=LADDER,
         parser=_number,
         metavar="SECONDS",
-        help="What the sampling rungs may take together; what is not decided then is unresolved.",
+        help="What the sampling rungs may take together, default 180, with calibration 900; what is not decided "
+        "then is unresolved.",
     ),
 ]
 Margin = Annotated[

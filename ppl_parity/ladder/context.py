@@ -18,6 +18,10 @@ from ppl_parity.spec import check_seed
 SIDES = ("pyro", "numpyro")
 
 
+BUDGET = 180.0
+LONG_BUDGET = 900.0  # a calibration refits both models some hundred times
+
+
 @dataclass(frozen=True)
 class CheckSettings:
     """How a check is run.
@@ -27,7 +31,8 @@ class CheckSettings:
         false_alarm: the probability that a check of two models that are the same calls them different,
             over all sampling rungs together; it is split before anything runs.
         margin: the difference, in posterior standard deviations, that ``same`` excludes.
-        budget: seconds that the sampling rungs may take together.
+        budget: seconds that the sampling rungs may take together; None is ``BUDGET``, and ``LONG_BUDGET`` where
+            calibration is among them.
         num_points: shared points of the deterministic rungs, at least 20.
         keep_going: climb on after a difference.
     """
@@ -35,7 +40,7 @@ class CheckSettings:
     seed: int = 0
     false_alarm: float = 0.01
     margin: float = 0.15
-    budget: float = 180.0
+    budget: float | None = None
     num_points: int = 24
     keep_going: bool = False
 
@@ -46,12 +51,18 @@ class CheckSettings:
             "margin": self.margin,
             "budget": self.budget,
         }.items():
-            if not value > 0:
+            if value is not None and not value > 0:
                 raise InputError(f"{name} must be positive; got {value}.")
         if self.false_alarm >= 1:
             raise InputError(f"false_alarm must be below 1; got {self.false_alarm}.")
         if self.num_points < 20:
             raise InputError(f"num_points must be at least 20; got {self.num_points}.")
+
+    def seconds(self, rungs: Sequence[str]) -> float:
+        """The budget of these rungs."""
+        if self.budget is not None:
+            return self.budget
+        return LONG_BUDGET if "calibration" in rungs else BUDGET
 
 
 @dataclass(frozen=True)
