@@ -14,6 +14,7 @@ pytest.importorskip("numpyro")
 from parity_tests.mutation.mutants import constant_of
 from ppl_parity.checking import check_file
 from ppl_parity.ladder import DETERMINISTIC
+from ppl_parity.ladder.context import CheckSettings
 from ppl_parity.sides import Side
 
 pytestmark = pytest.mark.pyro
@@ -43,6 +44,16 @@ def test_verdict_rung_and_site(path: Path, sides: dict[str, Side]) -> None:
         return
     said = [f for rung in report.rungs for f in rung.findings if f.notable and f.site == expected["site"]]
     assert any(expected["constant"] in finding.detail for finding in said)
+
+
+def test_a_support_too_wide_is_also_seen_by_the_maps(sides: dict[str, Side]) -> None:
+    """Structure names it first; who climbs on hears it from the transforms, which ask no declaration."""
+    settings = CheckSettings(keep_going=True)
+    path = GALLERY / "posteriordb_eight_schools.py"
+    report = check_file(str(path), rungs=["structure", "transform"], settings=settings, sides=sides)
+    found = {rung.name: [f for f in rung.findings if f.verdict == "different"] for rung in report.rungs}
+    assert [f.site for f in found["structure"]] == ["tau"]
+    assert "numpyro samples 'tau' at -" in found["transform"][0].detail
 
 
 def test_every_file_is_listed_in_the_readme() -> None:
