@@ -148,6 +148,12 @@ def dies(y):
         os._exit(3)
 
 
+def hangs(y):
+    import time
+
+    time.sleep(60)
+
+
 def test_a_side_that_ended_is_opened_again_with_its_programs() -> None:
     with Side("pyro", num_threads=1) as side:
         program = side.program(CallableReference.of(dies), {"y": Y})
@@ -156,7 +162,7 @@ def test_a_side_that_ended_is_opened_again_with_its_programs() -> None:
             program.log_density({"mu": np.array(7.0)})
         assert program.log_density({"mu": np.array(0.5)}) == before
         with pytest.raises(SideError, match="no answer"):
-            side.call("versions", timeout=0.0)
+            side.call("Program", CallableReference.of(hangs), {"y": Y}, timeout=1.0)
         assert side.versions()
         assert program.log_density({"mu": np.array(0.5)}) == before
     with pytest.raises(SideError, match="the side was closed"):
