@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from numpyro_impl.formulations import logits
-from numpyro_impl.runtime import seed_to_rng, session, to_framework, to_numpy
+from numpyro_impl.runtime import in_precision, seed_to_rng, session, to_framework, to_numpy
 from ppl_parity.spec import MixtureSpec
 
 NUMBERS = 1 << 20  # of logits at a time: draws are taken in blocks of what fits
@@ -55,7 +55,7 @@ def sample_assignments(
 ) -> np.ndarray:
     """See ``contract.Backend.sample_assignments``."""
     with session(precision, device):
-        draws = np.arange(len(theta)), *_as_given(theta, beta)
+        draws = np.arange(len(theta)), *in_precision((theta, beta))
         key = seed_to_rng(seed)
 
         def draw(x, number, theta, beta):
@@ -78,7 +78,7 @@ def pointwise_log_likelihood(
 ) -> np.ndarray:
     """See ``contract.Backend.pointwise_log_likelihood``."""
     with session(precision, device):
-        draws = _as_given(theta, beta)
+        draws = in_precision((theta, beta))
 
         def rows(x, theta, beta):
             square = jnp.sum(x**2, axis=-1) / spec.noise_scale**2
@@ -87,10 +87,6 @@ def pointwise_log_likelihood(
             return jax.nn.logsumexp(terms, axis=-1) - 0.5 * square - constant
 
         return _each(rows, spec, draws, to_framework(np.asarray(x)))
-
-
-def _as_given(*arrays: np.ndarray) -> tuple[np.ndarray, ...]:
-    return tuple(np.asarray(array, dtype=jnp.result_type(float)) for array in arrays)
 
 
 def _each(function: Callable[..., Any], spec: MixtureSpec, draws: tuple[Any, ...], x: Any) -> np.ndarray:

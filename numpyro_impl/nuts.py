@@ -16,7 +16,7 @@ from numpyro.infer import NUTS
 from tqdm import tqdm
 
 from numpyro_impl.program import Program
-from numpyro_impl.runtime import NAME, seed_to_rng, synchronise, to_numpy, versions
+from numpyro_impl.runtime import NAME, in_precision, seed_to_rng, synchronise, to_numpy, versions
 from ppl_parity.chains import (
     by_chain,
     check_extras,
@@ -109,7 +109,9 @@ def run_chains(
     with program.session():
         method, reason = chain_method(settings)
         began = time.perf_counter()
-        draws = _sample(program, settings, _as_given(position), _as_given(inverse_mass), method, progress)
+        draws = _sample(
+            program, settings, in_precision(position), in_precision(inverse_mass), method, progress
+        )
         seconds = time.perf_counter() - began
     unconstrained, stats = draws
     posterior = by_chain(program.constrain_draws(flattened(unconstrained)), settings)
@@ -187,7 +189,7 @@ def _sample(
             if not settings.adapt_mass:
                 state = _in_one_window(state)
             if settings.half_orbit:
-                state = _with_step(state, i == settings.num_warmup)
+                state = _leave_whole_orbit(state, i == settings.num_warmup)
             state = nuts.sample(state, (), {})
             # Warmup writes to the first row, which the first draw overwrites.
             row = jnp.maximum(i - settings.num_warmup, 0)
@@ -236,11 +238,6 @@ def _nothing_yet(begin: Callable[..., Any], given: tuple[Any, ...], settings: Sa
     return zeros(state), kept
 
 
-def _as_given(tree: Any) -> Any:
-    """NumPy arrays in the session's precision: handed over as they are, JAX spreads them without a program."""
-    return jax.tree.map(lambda value: np.asarray(value, dtype=jnp.result_type(float)), tree)
-
-
 def _in_one_window(state: Any) -> Any:
     """Keep NumPyro's adaptation in its first window.
 
@@ -250,7 +247,7 @@ def _in_one_window(state: Any) -> Any:
     return state._replace(adapt_state=adapt._replace(window_idx=jnp.zeros_like(adapt.window_idx)))
 
 
-def _with_step(state: Any, at_end: Any) -> Any:
+def _leave_whole_orbit(state: Any, at_end: Any) -> Any:
     """At the end of warmup, a step of half an orbit where the adapted one makes it a whole one."""
     adapt = state.adapt_state
     whole = (adapt.step_size > WHOLE) & (adapt.step_size < HALF)
