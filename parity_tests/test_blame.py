@@ -1,0 +1,146 @@
+"""Whose sampler is wrong: found for sites of every kind, and nobody's where both are right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pyro")
+pytest.importorskip("numpyro")
+
+from ppl_parity.checking import prepare
+from ppl_parity.contract import Arrays
+from ppl_parity.ladder import blame as module
+from ppl_parity.ladder.blame import blame
+from ppl_parity.ladder.context import SIDES, CheckSettings, Context
+from ppl_parity.pairs import Pair
+from ppl_parity.references import CallableReference
+from ppl_parity.sides import Side
+
+pytestmark = pytest.mark.pyro
+
+X = np.linspace(-1.0, 1.0, 8)
+Climb = tuple[Context, dict[str, Arrays]]
+
+
+def continuous_pyro(x, y):
+    import pyro
+    import pyro.distributions as dist
+    import torch
+
+    cov = torch.tensor([[2.0, 0.9], [0.9, 1.0]])
+    slope = pyro.sample("slope", dist.MultivariateNormal(torch.zeros(2), cov))
+    pyro.sample("corr", dist.LKJCholesky(3, 2.0))
+    with pyro.plate("N", len(x)):
+        pyro.sample("y", dist.Normal(slope[0] * x, 1.0), obs=y)
+
+
+def continuous_numpyro(x, y):
+    import jax.numpy as jnp
+    import numpyro
+    import numpyro.distributions as dist
+
+    cov = jnp.array([[2.0, 0.9], [0.9, 1.0]])
+    slope = numpyro.sample("slope", dist.MultivariateNormal(jnp.zeros(2), cov))
+    numpyro.sample("corr", dist.LKJCholesky(3, 2.0))
+    with numpyro.plate("N", len(x)):
+        numpyro.sample("y", dist.Normal(slope[0] * x, 1.0), obs=y)
+
+
+def discrete_pyro():
+    import pyro
+    import pyro.distributions as dist
+    import torch
+
+    shares = torch.tensor([0.5, 0.3, 0.2])
+    pyro.sample("rate", dist.Gamma(2.0, 1.0))
+    with pyro.plate("N", 3):
+        pyro.sample("category", dist.Categorical(shares))
+    pyro.sample("counts", dist.Multinomial(10, shares))
+
+
+def discrete_numpyro():
+    import jax.numpy as jnp
+    import numpyro
+    import numpyro.distributions as dist
+
+    shares = jnp.array([0.5, 0.3, 0.2])
+    numpyro.sample("rate", dist.Gamma(2.0, 1.0))
+    with numpyro.plate("N", 3):
+        numpyro.sample("category", dist.Categorical(shares))
+    numpyro.sample("counts", dist.Multinomial(10, shares))
+
+
+@pytest.fixture(scope="module")
+def climbs() -> Iterator[dict[str, Climb]]:
+    """A climb of each pair at forward, and the prior draws of both sides."""
+    models = {
+        "continuous": (continuous_pyro, continuous_numpyro, {"x": X, "y": np.zeros(8)}),
+        "discrete": (discrete_pyro, discrete_numpyro, {}),
+    }
+    with Side("pyro", num_threads=1) as pyro, Side("numpyro", num_threads=1) as numpyro:
+        sides = {"pyro": pyro, "numpyro": numpyro}
+        found = {}
+        for kind, (*both, data) in models.items():
+            references = {s: CallableReference.of(model) for s, model in zip(SIDES, both, strict=True)}
+            pair = Pair(kind, references, dict.fromkeys(SIDES, data))
+            context = prepare(pair, CheckSettings(), sides, ["forward"], lambda _: None)
+            draws = {s: context.programs[s].prior_samples(num_draws=400, seed=3) for s in SIDES}
+            found[kind] = context, draws
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draws enough for faults as large as these."""
+    monkeypatch.setattr(module, "DRAWS", 250)
+    monkeypatch.setattr(module, "DATA_SETS", 50)
+
+
+def wrong(name: str, value: np.ndarray) -> np.ndarray:
+    """The draws of a sampler that is not that of the site's log prob."""
+    rng = np.random.default_rng(0)
+    if name == "corr":  # too near to independent
+        return np.linalg.cholesky(0.3 * value @ value.swapaxes(-1, -2) + 0.7 * np.eye(3))
+    if name == "category":
+        return np.where(rng.uniform(size=value.shape) < 0.4, 0, value)
+    if name == "counts":  # too even
+        return np.where(rng.uniform(size=(len(value), 1)) < 0.5, np.array([3, 3, 4]), value)
+    return value * 1.6
+
+
+CASES = [
+    ("continuous", "slope", "pyro"),
+    ("continuous", "corr", "numpyro"),
+    ("continuous", "y", "pyro"),
+    ("discrete", "category", "pyro"),
+    ("discrete", "counts", "numpyro"),
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "guilty"), CASES)
+def test_the_guilty_side_is_named(climbs: dict[str, Climb], kind: str, name: str, guilty: str) -> None:
+    context, draws = climbs[kind]
+    right = draws[guilty][name]
+    faulty = draws | {guilty: draws[guilty] | {name: wrong(name, right).astype(right.dtype)}}
+    assert blame(context, name, faulty).startswith(f"it is {guilty}'s own (")
+
+
+@pytest.mark.parametrize(("kind", "name"), [case[:2] for case in CASES])
+def test_nobody_is_blamed_for_right_draws(climbs: dict[str, Climb], kind: str, name: str) -> None:
+    assert blame(climbs[kind][0], name, climbs[kind][1]).startswith("neither side's draws")
+
+
+def test_where_no_site_is_named_every_site_is_asked(climbs: dict[str, Climb]) -> None:
+    context, draws = climbs["discrete"]
+    faulty = draws | {"numpyro": draws["numpyro"] | {"rate": 2 * draws["numpyro"]["rate"]}}
+    assert blame(context, None, faulty).startswith("it is numpyro's own at 'rate'")
+
+
+def test_what_cannot_be_asked_is_said(climbs: dict[str, Climb]) -> None:
+    context, draws = climbs["continuous"]
+    assert "only one side has" in blame(context, "no such site", draws)
+    without = {side: {"y": draws[side]["y"]} for side in SIDES}
+    assert blame(context, "y", without).startswith("whose it is cannot be told (pyro: ")
