@@ -108,6 +108,15 @@ class FakeSide:
     def __init__(self, name: str, faults: Faults) -> None:
         self.name, self.faults, self.runs = name, faults, 0
 
+    def another(self) -> FakeSide:
+        return FakeSide(self.name, self.faults)
+
+    def __enter__(self) -> FakeSide:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        pass
+
     def program(self, model: Any, data: Mapping[str, Any], **options: Any) -> FakeProgram:
         return FakeProgram(self.faults, data)
 

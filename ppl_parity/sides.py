@@ -68,6 +68,10 @@ class Side:
                 f"The Python of the {self.name} side must be a program; got {self._python!r}: {error}."
             ) from None
 
+    def another(self) -> Side:
+        """One more process of the same kind."""
+        return Side(self.name, python=self._python, num_threads=self._num_threads)
+
     def reopen(self) -> None:
         """Start another process where this one has ended; its programs are made anew when they are asked."""
         if self._process.poll() is None or self._closed:

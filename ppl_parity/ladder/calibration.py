@@ -10,7 +10,9 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -33,7 +35,7 @@ NAME = "calibration"
 
 # A hundred fits place the location of ranks to 0.1; the margin of a posterior's mean is out of reach.
 MARGIN = 0.5
-LOOKS = (20, 60, 120, 240)  # simulations of each simulator after which the ranks are judged
+LOOKS = (20, 60, 120, 160, 240)  # simulations of each simulator after which the ranks are judged
 NUM_WARMUP, NUM_DRAWS = 200, 250
 MOST_SCALARS = 20
 MOST_FAILED = 0.2  # of the simulations: beyond it those that are left are not the prior's
@@ -75,23 +77,26 @@ def run(context: Context) -> Iterator[Finding]:
         return
     study, done, seconds = Study(), 0, 0.0
     judged: dict[Case, tuple[Ranks, Decision]] = {}
-    for look, count in enumerate(LOOKS, start=1):
-        while done < count and seconds < context.seconds_left():
-            began = time.monotonic()
-            context.progress(f"calibration: simulation {done + 1} of each side")
-            try:
-                _simulate_and_fit(context, components, study, done)
-            except Refused as refused:
-                yield Finding("unresolved", "calibration", f"A fit of simulated data failed: {refused}")
-                return
-            done, seconds = done + 1, time.monotonic() - began
-        if done < LOOKS[0] or not study.rows:
-            break
-        judged = _judge(context, study, look)
-        if all(np.all(d.verdict == "same") for _, d in judged.values()) or done < count:
-            break
-        if any(np.any(d.verdict == "different") for _, d in judged.values()):
-            break
+    try:
+        with _one_each(context) as climbs:
+            for look, count in enumerate(LOOKS, start=1):
+                while done < count and seconds < context.seconds_left():
+                    began = time.monotonic()
+                    context.progress(f"calibration: simulation {done + 1} of each side")
+                    found = together(partial(_simulate_and_fit, climbs, components, done))
+                    for simulator, fitter in itertools.product(SIDES, SIDES):
+                        study.add((simulator, fitter), found[simulator][fitter])
+                    done, seconds = done + 1, time.monotonic() - began
+                if done < LOOKS[0] or not study.rows:
+                    break
+                judged = _judge(context, study, look)
+                if all(np.all(d.verdict == "same") for _, d in judged.values()) or done < count:
+                    break
+                if any(np.any(d.verdict == "different") for _, d in judged.values()):
+                    break
+    except Refused as refused:
+        yield Finding("unresolved", "calibration", f"A fit of simulated data failed: {refused}")
+        return
     context.results["calibration ranks"] = {
         case: (study.names[case], np.array(rows)) for case, rows in study.rows.items()
     }
@@ -113,27 +118,38 @@ def _not_generative(context: Context) -> str:
     return ""
 
 
-def _simulate_and_fit(
-    context: Context, components: exchangeable.Components | None, study: Study, number: int
-) -> None:
-    for simulator in SIDES:
-        seeds = [
-            int(s) for s in np.random.SeedSequence([context.settings.seed, 11, number]).generate_state(8)
-        ]
-        offset = 4 * SIDES.index(simulator)
-        program = context.programs[simulator]
-        try:
-            drawn = program.prior_samples(num_draws=1, seed=seeds[offset])
-        except InputError as error:
-            raise Refused({simulator: str(error)}) from None
-        truth = {n: np.asarray(v)[0] for n, v in context.pair.from_side(simulator, drawn).items()}
-        data = {side: with_data(context, side, truth) for side in SIDES}
-        fits = together(_fitting(context, data, truth, seeds[offset + 1]))
-        for fitter in SIDES:
-            found = _ranks(
-                context, components, simulator, data[simulator], truth, fits[fitter], seeds[offset + 2]
+@contextmanager
+def _one_each(context: Context) -> Iterator[dict[str, Context]]:
+    """simulator -> the climb with two processes of its own, so that both simulators' data are fitted at once."""
+    pair = context.pair
+    with ExitStack() as stack:
+        others = {side: stack.enter_context(context.sides[side].another()) for side in SIDES}
+        programs = together(
+            lambda side: others[side].program(
+                pair.models[side], pair.data[side], max_plate_nesting=pair.max_plate_nesting
             )
-            study.add((simulator, fitter), found)
+        )
+        yield dict(zip(SIDES, (context, replace(context, sides=others, programs=programs)), strict=True))
+
+
+def _simulate_and_fit(
+    climbs: dict[str, Context], components: exchangeable.Components | None, number: int, simulator: str
+) -> dict[str, dict[str, float]]:
+    """fitter -> the ranks of what ``simulator`` drew among the draws of that fit."""
+    context = climbs[simulator]
+    seeds = np.random.SeedSequence([context.settings.seed, 11, number]).generate_state(8)
+    to_draw, to_fit, to_rank = (int(seed) for seed in seeds[4 * SIDES.index(simulator) :][:3])
+    try:
+        drawn = context.programs[simulator].prior_samples(num_draws=1, seed=to_draw)
+    except InputError as error:
+        raise Refused({simulator: str(error)}) from None
+    truth = {n: np.asarray(v)[0] for n, v in context.pair.from_side(simulator, drawn).items()}
+    data = {side: with_data(context, side, truth) for side in SIDES}
+    fits = together(_fitting(context, data, truth, to_fit))
+    return {
+        fitter: _ranks(context, components, simulator, data[simulator], truth, fits[fitter], to_rank)
+        for fitter in SIDES
+    }
 
 
 def _fitting(context: Context, data: dict[str, dict], truth: Arrays, seed: int):

@@ -34,6 +34,8 @@ def together(work: Callable[[str], Any]) -> dict[str, Any]:
                 results[side] = future.result()
             except (InputError, SideError) as error:
                 reasons[side] = str(error)
+            except Refused as refused:
+                reasons |= refused.sides
     if reasons:
         raise Refused(reasons)
     return results
