@@ -11,8 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from numpyro_impl.compiled import in_precision
 from numpyro_impl.formulations import logits
-from numpyro_impl.runtime import in_precision, seed_to_rng, session, to_framework, to_numpy
+from numpyro_impl.runtime import seed_to_rng, session, to_framework, to_numpy
 from ppl_parity.spec import MixtureSpec
 
 NUMBERS = 1 << 20  # of logits at a time: draws are taken in blocks of what fits

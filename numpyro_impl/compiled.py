@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from numpyro_impl.kernels import cpu
@@ -53,6 +54,14 @@ def _constant(leaf: Any) -> Any:
     if isinstance(leaf, jax.Array | np.ndarray):
         return (np.shape(leaf), str(leaf.dtype), np.asarray(leaf).tobytes())
     return leaf
+
+
+def in_precision(tree: Any) -> Any:
+    """Every array of a tree as a NumPy array of the session's precision.
+
+    A compiled function takes it as it is; a JAX array would cost a program of its own to make.
+    """
+    return jax.tree.map(lambda value: np.asarray(value, dtype=jnp.result_type(float)), tree)
 
 
 def compile_options(model: Any, device: str) -> dict[str, Any] | None:

@@ -15,8 +15,9 @@ from jax.sharding import Mesh, PartitionSpec
 from numpyro.infer import NUTS
 from tqdm import tqdm
 
+from numpyro_impl.compiled import in_precision
 from numpyro_impl.program import Program
-from numpyro_impl.runtime import NAME, in_precision, seed_to_rng, synchronise, to_numpy, versions
+from numpyro_impl.runtime import NAME, seed_to_rng, synchronise, to_numpy, versions
 from ppl_parity.chains import (
     by_chain,
     check_extras,

@@ -61,14 +61,6 @@ def to_framework(value: Any, precision: str | None = None) -> Any:
     return value
 
 
-def in_precision(tree: Any) -> Any:
-    """Every array of a tree as a NumPy array of the session's precision.
-
-    A compiled function takes it as it is; a JAX array would cost a program of its own to make.
-    """
-    return jax.tree.map(lambda value: np.asarray(value, dtype=jnp.result_type(float)), tree)
-
-
 def to_numpy(tree: Any) -> Any:
     """Every JAX array of a tree as a NumPy array of its own."""
     return jax.tree.map(np.array, tree)
