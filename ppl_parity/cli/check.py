@@ -74,7 +74,7 @@ def check(
     pythons = {"pyro": pyro_python, "numpyro": numpyro_python}
     with ExitStack() as stack:
         live = {
-            name: stack.enter_context(backend_process(name, pythons, None, debug=debug))
+            name: stack.enter_context(backend_process(name, pythons, debug=debug))
             for name in pairs.BACKENDS
             if frozen is None or name != frozen.name
         }

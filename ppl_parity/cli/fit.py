@@ -56,12 +56,11 @@ def fit(
     outputs.check_json(json, force)
     outputs.check_distinct(out, json)
 
-    from ppl_parity.cli.ahead import AFTER_A_FIT, import_ahead
+    from ppl_parity.cli.ahead import FOR_A_FIT
     from ppl_parity.cli.processes import backend_process
 
     pythons = {"pyro": pyro_python, "numpyro": numpyro_python}
-    with backend_process(backend, pythons, device, debug=debug) as side:
-        import_ahead(AFTER_A_FIT)
+    with backend_process(backend, pythons, device, imports=FOR_A_FIT, debug=debug) as side:
         from ppl_parity.cli import console, describe
         from ppl_parity.cli.environment import environment
 

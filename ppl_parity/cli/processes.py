@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ppl_parity.cli.ahead import import_ahead
 from ppl_parity.errors import InputError
 from ppl_parity.sides import Side
 
@@ -15,14 +16,21 @@ READY = "ready"
 
 @contextmanager
 def backend_process(
-    name: str, pythons: dict[str, str | None], device: str | None = "cpu", *, debug: bool = False
+    name: str,
+    pythons: dict[str, str | None],
+    device: str = "cpu",
+    *,
+    imports: tuple[str, ...] = (),
+    debug: bool = False,
 ) -> Iterator[Side]:
     """A side that has shown that it can work, and that is killed when the command is interrupted.
 
     Args:
         name: the backend.
         pythons: the Python that was asked for, by backend; None is this one.
-        device: what will be asked of it; None asks nothing, and what cannot work is said at the first call.
+        device: what will be asked of it. A GPU is looked for at once; what else cannot work is said at the
+            first call, so that this process need not wait for the other one's imports.
+        imports: what this process will need, imported while the other one starts.
         debug: show the backend's warnings when it ends.
 
     Raises:
@@ -33,7 +41,8 @@ def backend_process(
         _check_python(name, python)
     with Side(name, python=python) as side:
         try:
-            if device is not None and device.partition(":")[0] not in (here := side.devices()):
+            import_ahead(imports)
+            if device != "cpu" and device.partition(":")[0] not in (here := side.devices()):
                 raise InputError(f"{name}: device {device!r} is not here; there is {', '.join(here)}.")
             yield side
         except (KeyboardInterrupt, SystemExit):
