@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from numpyro_impl.compiled import in_precision
+from numpyro_impl.compiled import compile_options_of, in_precision
 from numpyro_impl.formulations import logits
 from numpyro_impl.runtime import seed_to_rng, session, to_framework, to_numpy
 from ppl_parity.spec import MixtureSpec
@@ -32,7 +32,6 @@ def responsibilities(
     with session(precision, device):
         draws = to_framework((np.asarray(theta), np.asarray(beta)))
 
-        @jax.jit
         def mean(draws, x):
             def add(total, draw):
                 theta, beta = draw
@@ -41,7 +40,9 @@ def responsibilities(
             zero = jnp.zeros((len(x), spec.num_components))
             return jax.lax.scan(add, zero, draws)[0] / len(draws[0])
 
-        return to_numpy(mean(draws, to_framework(np.asarray(x))))
+        numbers = len(draws[0]) * len(x) * spec.num_components
+        compiled = jax.jit(mean, compiler_options=compile_options_of(numbers, device))
+        return to_numpy(compiled(draws, to_framework(np.asarray(x))))
 
 
 def sample_assignments(
@@ -65,7 +66,7 @@ def sample_assignments(
             uniform = jax.random.uniform(jax.random.fold_in(key, number), (len(x), 1))
             return jnp.sum(uniform >= jnp.cumsum(r, axis=-1)[:, :-1], axis=-1)
 
-        return _each(draw, spec, draws, to_framework(np.asarray(x))).astype(np.int64)
+        return _each(draw, spec, draws, to_framework(np.asarray(x)), device).astype(np.int64)
 
 
 def pointwise_log_likelihood(
@@ -87,20 +88,22 @@ def pointwise_log_likelihood(
             terms = logits(theta, beta, x, spec.noise_scale)
             return jax.nn.logsumexp(terms, axis=-1) - 0.5 * square - constant
 
-        return _each(rows, spec, draws, to_framework(np.asarray(x)))
+        return _each(rows, spec, draws, to_framework(np.asarray(x)), device)
 
 
-def _each(function: Callable[..., Any], spec: MixtureSpec, draws: tuple[Any, ...], x: Any) -> np.ndarray:
+def _each(
+    function: Callable[..., Any], spec: MixtureSpec, draws: tuple[Any, ...], x: Any, device: str
+) -> np.ndarray:
     """``function`` of x and of each draw, a block of draws at once; the last block is filled up with a draw."""
-    num_draws, most = len(draws[0]), max(1, NUMBERS // max(1, len(x) * spec.num_components))
-    num_blocks = max(1, -(-num_draws // most))
+    num_draws, of_a_draw = len(draws[0]), max(1, len(x) * spec.num_components)
+    num_blocks = max(1, -(-num_draws // max(1, NUMBERS // of_a_draw)))
     size = max(1, -(-num_draws // num_blocks))
     filled = np.minimum(np.arange(num_blocks * size), max(0, num_draws - 1)).reshape(num_blocks, size)
     blocks = tuple(np.asarray(values)[filled] for values in draws)
 
-    @jax.jit
     def all_draws(blocks, x):
         return jax.lax.map(lambda block: jax.vmap(partial(function, x))(*block), blocks)
 
-    values = to_numpy(all_draws(blocks, x))
+    compiled = jax.jit(all_draws, compiler_options=compile_options_of(num_draws * of_a_draw, device))
+    values = to_numpy(compiled(blocks, x))
     return values.reshape(num_blocks * size, *values.shape[2:])[:num_draws]

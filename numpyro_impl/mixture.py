@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,9 @@ def mixture(spec: MixtureSpec, formulation: str = "enumerated") -> Model:
     """See ``contract.Backend.mixture``."""
     one_of("formulation", formulation, FORMULATIONS)
     write = {"enumerated": textbook, "marginal": formulations.marginal, "fused": formulations.fused}
-    return write[formulation](spec)
+    model = write[formulation](spec)
+    model.identity = json.dumps([formulation, spec.as_dict()])
+    return model
 
 
 def sample_mixture(

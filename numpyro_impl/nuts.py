@@ -11,11 +11,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from numpyro.infer import NUTS
 from tqdm import tqdm
 
-from numpyro_impl.compiled import in_precision
+from numpyro_impl.compiled import in_precision, kept
 from numpyro_impl.program import Program
 from numpyro_impl.runtime import NAME, seed_to_rng, synchronise, to_numpy, versions
 from ppl_parity.chains import (
@@ -31,6 +31,9 @@ from ppl_parity.contract import Arrays, Groups, Model, Values
 from ppl_parity.errors import InputError
 from ppl_parity.orbits import HALF, WHOLE
 from ppl_parity.spec import SamplerSettings
+
+# Of each iteration, in ArviZ's names and the order of ``_record``.
+STATISTICS = ("diverging", "n_steps", "tree_depth", "acceptance_rate", "step_size", "energy", "lp")
 
 NUM_REPORTS = 40  # how often a progress bar moves in a run
 
@@ -163,11 +166,43 @@ def _sample(
     progress: bool,
 ) -> tuple[Arrays, Arrays]:
     """One compiled program, which starts the chains and takes them from one iteration to another."""
+    given = (program.arrays, inverse_mass)
+    key = ("nuts", method, len(jax.local_devices()), np.ndim(inverse_mass), replace(settings, seed=0))
+    num_devices = _mesh(settings.num_chains).size if method == "parallel" else 1
+    compiled, shapes = kept(
+        program,
+        key,
+        lambda: _compile(program, settings, given, position, method),
+        num_devices=num_devices,
+    )
+    carried = [np.zeros(*one) for one in shapes]
     total = settings.num_warmup + settings.num_draws
+    stride = max(1, total // NUM_REPORTS) if progress else total
+    names = [*sorted(position), *STATISTICS]
+    with tqdm(total=total, disable=not progress, desc=f"numpyro, {settings.num_chains} chains") as bar:
+        for first in range(0, total, stride):
+            last = min(first + stride, total)
+            span = np.int32(first), np.int32(last)
+            carried = compiled(*given, *span, np.uint32(settings.seed), position, carried)
+            if progress:
+                synchronise(carried)
+            bar.update(last - first)
+    recorded = dict(zip(names, to_numpy(carried[: len(names)]), strict=True))
+    return {n: recorded[n] for n in position}, {n: recorded[n] for n in STATISTICS}
 
-    def kernel(arrays, inverse_mass):
+
+def _compile(
+    program: Program, settings: SamplerSettings, given: tuple[Any, Any], position: dict[str, Any], method: str
+) -> tuple[Any, list[tuple[tuple[int, ...], str]]]:
+    """The program of a run, and the shapes and types of the numbers that it carries on.
+
+    These are what is recorded of each draw, and then the kernel's state, as a flat list: a list can be read back
+    without NumPyro's own classes.
+    """
+
+    def kernel(potential, inverse_mass):
         return NUTS(
-            potential_fn=functools.partial(program.potential_function, arrays),
+            potential_fn=potential,
             target_accept_prob=settings.target_accept,
             max_tree_depth=settings.max_tree_depth,
             dense_mass=settings.dense_mass if inverse_mass is None else inverse_mass.ndim == 2,
@@ -178,15 +213,24 @@ def _sample(
     def begin(nuts, key, position):
         return nuts.init(key, settings.num_warmup, position, (), {})
 
+    def nothing_yet(inverse_mass, position):
+        # Any potential would do: shapes follow from the position.
+        nuts = kernel(lambda u: sum(jnp.sum(value) for value in u.values()), inverse_mass)
+        state = begin(nuts, seed_to_rng(0), jax.tree.map(lambda v: v[0], position))
+        rows = jax.tree.map(lambda v: jnp.zeros((settings.num_draws, *jnp.shape(v)), v.dtype), _record(state))
+        return rows, state
+
+    empty = jax.eval_shape(nothing_yet, given[1], position)
+    leaves, structure = jax.tree.flatten(empty)
+
     def advance(arrays, inverse_mass, first, last, key, position, carried):
-        nuts = kernel(arrays, inverse_mass)
+        nuts = kernel(functools.partial(program.potential_function, arrays), inverse_mass)
+        kept, state = jax.tree.unflatten(structure, carried)
         # Both branches are traced, so the kernel has its functions, which its init makes, wherever a run begins.
-        state, kept = jax.lax.cond(
-            first == 0, lambda: (begin(nuts, key, position), carried[1]), lambda: carried
-        )
+        state = jax.lax.cond(first == 0, lambda: begin(nuts, key, position), lambda: state)
 
         def iterate(i, carry):
-            state, kept = carry
+            kept, state = carry
             if not settings.adapt_mass:
                 state = _in_one_window(state)
             if settings.half_orbit:
@@ -195,48 +239,27 @@ def _sample(
             # Warmup writes to the first row, which the first draw overwrites.
             row = jnp.maximum(i - settings.num_warmup, 0)
             kept = jax.tree.map(lambda all_, new: all_.at[row].set(new), kept, _record(state))
-            return state, kept
+            return kept, state
 
-        return jax.lax.fori_loop(first, last, iterate, (state, kept))
+        return jax.tree.leaves(jax.lax.fori_loop(first, last, iterate, (kept, state)))
 
     def run(arrays, inverse_mass, first, last, seed, position, carried):
         keys = jax.random.split(seed_to_rng(seed), settings.num_chains)
         every = _over_chains(advance, method, settings.num_chains, num_shared=4)
         return every(arrays, inverse_mass, first, last, keys, position, carried)
 
-    key = ("nuts", method, len(jax.local_devices()), np.ndim(inverse_mass), replace(settings, seed=0))
-    if key not in program.compiled:
-        program.compiled[key] = program.jit(run)
-    carried = _nothing_yet(
-        lambda arrays, inverse_mass, position: begin(
-            kernel(arrays, inverse_mass), seed_to_rng(0), jax.tree.map(lambda value: value[0], position)
-        ),
-        (program.arrays, inverse_mass, position),
-        settings,
-    )
-    stride = max(1, total // NUM_REPORTS) if progress else total
-    with tqdm(total=total, disable=not progress, desc=f"numpyro, {settings.num_chains} chains") as bar:
-        for first in range(0, total, stride):
-            last = min(first + stride, total)
-            carried = program.compiled[key](
-                program.arrays, inverse_mass, first, last, np.uint32(settings.seed), position, carried
-            )
-            if progress:
-                synchronise(carried)
-            bar.update(last - first)
-    unconstrained, stats = to_numpy(carried[1])
-    return unconstrained, stats
-
-
-def _nothing_yet(begin: Callable[..., Any], given: tuple[Any, ...], settings: SamplerSettings) -> Any:
-    """The state and the draws of all chains before they begin, of the right shapes, from NumPy: no program."""
-    state = jax.eval_shape(begin, *given)
-    chains = (settings.num_chains,)
-    zeros = functools.partial(jax.tree.map, lambda v: np.zeros((*chains, *v.shape), v.dtype))
-    kept = jax.tree.map(
-        lambda v: np.zeros((*chains, settings.num_draws, *v.shape), v.dtype), jax.eval_shape(_record, state)
-    )
-    return zeros(state), kept
+    shapes = [((settings.num_chains, *leaf.shape), str(leaf.dtype)) for leaf in leaves]
+    shardings = {}
+    if method == "parallel":
+        mesh = _mesh(settings.num_chains)
+        same, split = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in ((), ("chains",)))
+        shardings = {"in_shardings": (*(same,) * 5, split, split), "out_shardings": split}
+    carried = [jax.ShapeDtypeStruct(*one) for one in shapes]
+    first = np.int32(0)
+    jitted = program.jit(run, **shardings)
+    if program.shards is not None:  # what is spread how, is known at the call
+        return jitted, shapes
+    return jitted.lower(*given, first, first, np.uint32(0), position, carried).compile(), shapes
 
 
 def _in_one_window(state: Any) -> Any:
@@ -256,18 +279,18 @@ def _leave_whole_orbit(state: Any, at_end: Any) -> Any:
     return state._replace(adapt_state=adapt._replace(step_size=step_size))
 
 
-def _record(state: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What is kept of an iteration, in ArviZ's names."""
+def _record(state: Any) -> tuple[list[Any], list[Any]]:
+    """What is kept of an iteration: the position by sorted names, then ``STATISTICS``."""
     depth = jnp.floor(jnp.log2(state.num_steps)).astype(state.num_steps.dtype) + 1
-    return state.z, {
-        "diverging": state.diverging,
-        "n_steps": state.num_steps,
-        "tree_depth": depth,
-        "acceptance_rate": state.accept_prob,
-        "step_size": state.adapt_state.step_size,
-        "energy": state.energy,
-        "lp": -state.potential_energy,
-    }
+    return [state.z[name] for name in sorted(state.z)], [
+        state.diverging,
+        state.num_steps,
+        depth,
+        state.accept_prob,
+        state.adapt_state.step_size,
+        state.energy,
+        -state.potential_energy,
+    ]
 
 
 def _over_chains(function: Callable[..., Any], method: str, num_chains: int, *, num_shared: int) -> Any:
@@ -280,13 +303,10 @@ def _over_chains(function: Callable[..., Any], method: str, num_chains: int, *, 
         vectorized = jax.vmap(lambda *one: function(*shared, *one))
         if method == "vectorized":
             return vectorized(*own)
-        devices = jax.local_devices()
-        while num_chains % len(devices):
-            devices.pop()
         chains = PartitionSpec("chains")
         over_devices = jax.shard_map(
             lambda shared, own: jax.lax.map(lambda one: function(*shared, *one), own),
-            mesh=Mesh(np.array(devices), ("chains",)),
+            mesh=_mesh(num_chains),
             in_specs=(PartitionSpec(), chains),
             out_specs=chains,
             check_vma=False,
@@ -294,3 +314,11 @@ def _over_chains(function: Callable[..., Any], method: str, num_chains: int, *, 
         return over_devices(shared, own)
 
     return mapped
+
+
+def _mesh(num_chains: int) -> Mesh:
+    """As many of the devices as the chains can be shared out among equally."""
+    devices = jax.local_devices()
+    while num_chains % len(devices):
+        devices.pop()
+    return Mesh(np.array(devices), ("chains",))

@@ -81,11 +81,11 @@ class TracedModel:
         with session("float64" if wide else self.precision, self.device), use(self.shards):
             yield
 
-    def jit(self, function: Callable[..., Any]) -> Any:
+    def jit(self, function: Callable[..., Any], **shardings: Any) -> Any:
         """``jax.jit``; where rows are spread over devices, what comes out is the same on each."""
-        shardings = None if self.shards is None else self.shards.replicated
-        options = compile_options(self.model, self.device)
-        return jax.jit(function, out_shardings=shardings, compiler_options=options)
+        if self.shards is not None:
+            shardings = {"out_shardings": self.shards.replicated}
+        return jax.jit(function, compiler_options=compile_options(self.model, self.device), **shardings)
 
     @property
     def kernel(self) -> str:
