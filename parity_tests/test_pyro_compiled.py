@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -10,12 +11,13 @@ import pytest
 pyro = pytest.importorskip("pyro")
 import pyro.distributions as dist  # noqa: E402
 import torch  # noqa: E402
+from pyro.ops import integrator  # noqa: E402
 from pyro.ops.integrator import potential_grad  # noqa: E402
 
 import pyro_impl  # noqa: E402
 from ppl_parity.spec import MixtureSpec, SamplerSettings  # noqa: E402
-from pyro_impl import compiled, simulation  # noqa: E402
-from pyro_impl.compiled import SamplingPotential, sampling_potential  # noqa: E402
+from pyro_impl import compiled, nuts, simulation  # noqa: E402
+from pyro_impl.compiled import SamplingPotential, gradient_of, sampling_potential  # noqa: E402
 
 pytestmark = pytest.mark.pyro
 
@@ -65,6 +67,28 @@ def potential_of(model, data=None, num_iterations=ENOUGH):
     return program, sampling_potential(program, starts, num_iterations)
 
 
+@pytest.mark.parametrize(
+    ("model", "data"),
+    [(line, {"y": Y}), (pyro_impl.mixture(MixtureSpec(2, 1, prior_cov=9.0), "fused"), {"x": Y[:, None]})],
+)
+def test_a_gradient_that_is_known_is_the_one_of_autograd(monkeypatch, model, data):
+    program = pyro_impl.Program(model, data)
+    starts = program.initial("uniform", num_chains=1, seed=0)
+    function = sampling_potential(program, starts, ENOUGH).function(program)
+    with program.session():
+        point = {name: torch.tensor(value[0]) for name, value in starts.items()}
+        own, known = potential_grad(function, dict(point)), gradient_of(function)(point)
+        assert torch.equal(own[1], known[1])
+        assert all(torch.equal(own[0][name], known[0][name]) for name in own[0])
+    # And NUTS takes the same steps with either.
+    settings = SamplerSettings(num_draws=100, num_warmup=100, num_chains=1, seed=2)
+    draws = pyro_impl.sample_posterior(model, data, settings)[0]["posterior"]
+    assert integrator.potential_grad is potential_grad
+    monkeypatch.setattr(nuts, "known_gradients", nullcontext)
+    plain = pyro_impl.sample_posterior(model, data, settings)[0]["posterior"]
+    assert all(np.array_equal(draws[name], plain[name]) for name in draws)
+
+
 @pytest.mark.parametrize("precision", ["float64", "float32"])
 def test_a_recording_gives_the_program_s_value_and_gradient(precision):
     program = pyro_impl.Program(line, {"y": Y}, precision=precision)
@@ -93,7 +117,7 @@ def test_a_failed_factorisation_is_a_rejected_point_as_in_the_program():
     with program.session():
         for tie, fails in ((0.5, False), (1.5, True)):
             for function in (program.potential_function, potential.function(program)):
-                gradient, value = potential_grad(function, {"tie": torch.tensor(tie)})
+                gradient, value = gradient_of(function)({"tie": torch.tensor(tie)})
                 assert bool(torch.isnan(value)) == fails
                 assert (float(gradient["tie"]) == 0.0) == fails
 

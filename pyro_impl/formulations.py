@@ -71,7 +71,16 @@ def _direct_potential(spec: MixtureSpec, x: torch.Tensor) -> Callable[[Tensors],
             mixture, alpha.data_ptr(), prior_mean.data_ptr(), whiten.data_ptr(), constant
         )
         kept = (x, alpha, prior_mean, whiten)  # whose addresses the call holds
-        return lambda u: _NativePotential.apply(u["theta"], u["beta"], call, kept)
+
+        def native_potential(u: Tensors) -> torch.Tensor:
+            return _NativePotential.apply(u["theta"], u["beta"], call, kept)
+
+        def with_gradient(u: Tensors) -> tuple[Tensors, torch.Tensor]:
+            value, grad_y, grad_beta = _evaluated(u["theta"], u["beta"], call)
+            return {"theta": grad_y, "beta": grad_beta}, value
+
+        native_potential.with_gradient = with_gradient
+        return native_potential
     to_simplex = biject_to(constraints.simplex)
 
     def potential(u: Tensors) -> torch.Tensor:
@@ -87,23 +96,24 @@ def _direct_potential(spec: MixtureSpec, x: torch.Tensor) -> Callable[[Tensors],
     return potential
 
 
+def _evaluated(y: Any, beta: Any, call: Any) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    # At a few hundred rows each of torch's own calls counts: this asks before it converts.
+    if not (y.dtype is beta.dtype is torch.float64 and y.is_contiguous() and beta.is_contiguous()):
+        y, beta = y.to(torch.float64).contiguous(), beta.to(torch.float64).contiguous()
+    value, grad_y, grad_beta = y.new_empty(()), torch.empty_like(y), torch.empty_like(beta)
+    native.potential(
+        call, y.data_ptr(), beta.data_ptr(), value.data_ptr(), grad_y.data_ptr(), grad_beta.data_ptr()
+    )
+    return value, grad_y, grad_beta
+
+
 class _NativePotential(torch.autograd.Function):
     """The whole potential and its gradient in one call: at a few hundred rows, torch's own calls are the cost."""
 
     @staticmethod
     def forward(ctx, y, beta, call, kept):
         ctx.save_for_backward(y, beta)
-        y, beta = y.to(torch.float64).contiguous(), beta.to(torch.float64).contiguous()
-        value, grad_y, grad_beta = torch.empty((), dtype=y.dtype), torch.empty_like(y), torch.empty_like(beta)
-        native.potential(
-            call,
-            y.data_ptr(),
-            beta.data_ptr(),
-            value.data_ptr(),
-            grad_y.data_ptr(),
-            grad_beta.data_ptr(),
-        )
-        ctx.gradients = grad_y, grad_beta
+        value, *ctx.gradients = _evaluated(y, beta, call)
         return value
 
     @staticmethod

@@ -33,7 +33,7 @@ from ppl_parity.contract import Arrays, Groups, Model, Values
 from ppl_parity.errors import InputError
 from ppl_parity.orbits import HALF, WHOLE
 from ppl_parity.spec import SamplerSettings
-from pyro_impl.compiled import SamplingPotential, sampling_potential
+from pyro_impl.compiled import SamplingPotential, known_gradients, sampling_potential
 from pyro_impl.program import Program
 from pyro_impl.runtime import NAME, seed_to_rng, to_framework, to_numpy, versions
 
@@ -271,6 +271,7 @@ def _run_chain(
         seed_to_rng(seed),
         _one_thread(),
         _own_logging(),
+        known_gradients(),
         explain(NAME, "sampling failed"),
     ):
         kernel = _RecordingNUTS(

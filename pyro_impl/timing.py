@@ -11,11 +11,11 @@ import pyro
 import torch
 from pyro.infer.autoguide.initialization import init_to_value
 from pyro.infer.mcmc.util import initialize_model
-from pyro.ops.integrator import potential_grad
 
 from ppl_parity.contract import Arrays, Model, Values
 from ppl_parity.errors import one_of
 from ppl_parity.spec import FORMULATIONS, MixtureSpec
+from pyro_impl.compiled import gradient_of
 from pyro_impl.formulations import logits, sample_prior
 from pyro_impl.mixture import mixture
 from pyro_impl.program import Program
@@ -64,7 +64,8 @@ class Gradients:
     def __init__(self, program: Program, num_chains: int, *, jit: bool):
         self._program, self._num_chains = program, num_chains
         with program.session():
-            self._potential = _traced(program) if jit else program.potential_function
+            # As NUTS asks for it here; see ``compiled.known_gradients``.
+            self._gradient = gradient_of(_traced(program) if jit else program.potential_function)
         self.potential = "traced by torch.jit" if jit else "eager"
         self._starts: list[dict[str, torch.Tensor]] = []
 
@@ -77,7 +78,7 @@ class Gradients:
                 for p in range(len(next(iter(points.values()))))
             ]
             for row in rows:
-                gradient, value = potential_grad(self._potential, row)
+                gradient, value = self._gradient(row)
                 values.append(float(value))
                 gradients.append(to_numpy(gradient))
             self._starts = rows[-self._num_chains :]
@@ -87,15 +88,15 @@ class Gradients:
         """See ``Timed``."""
         with self._program.session():
             for start in self._starts:
-                synchronise(potential_grad(self._potential, start))
+                synchronise(self._gradient(start))
 
     def many(self, count: int) -> None:
         """See ``Timed``."""
         with self._program.session():
             for u in self._starts:
                 for _ in range(count):
-                    gradient, _value = potential_grad(self._potential, u)
-                    u = {name: value - NUDGE * gradient[name] for name, value in u.items()}
+                    gradient, _value = self._gradient(u)
+                    u = {name: torch.sub(value, gradient[name], alpha=NUDGE) for name, value in u.items()}
                 synchronise(u)
 
 
