@@ -15,9 +15,11 @@ from pyro.ops import integrator  # noqa: E402
 from pyro.ops.integrator import potential_grad  # noqa: E402
 
 import pyro_impl  # noqa: E402
+from ppl_parity import native  # noqa: E402
 from ppl_parity.spec import MixtureSpec, SamplerSettings  # noqa: E402
 from pyro_impl import compiled, nuts, simulation  # noqa: E402
 from pyro_impl.compiled import SamplingPotential, gradient_of, sampling_potential  # noqa: E402
+from pyro_impl.formulations import FusedMixture  # noqa: E402
 
 pytestmark = pytest.mark.pyro
 
@@ -109,6 +111,36 @@ def test_an_enumerated_program_is_recorded_too():
     data = {"x": np.concatenate([np.full((5, 1), -2.0), np.full((8, 1), 1.5)])}
     assert potential_of(pyro_impl.mixture(spec, "enumerated"), data)[1].kind == "traced"
     assert potential_of(pyro_impl.mixture(spec, "fused"), data)[1].kind == "direct"
+
+
+def scattered(x):
+    """A model of a user's own, with the fused mixture in it."""
+    theta = pyro.sample("theta", dist.Dirichlet(torch.ones(2)))
+    spread = pyro.sample("spread", dist.HalfNormal(3.0))
+    with pyro.plate("components", 2):
+        beta = pyro.sample("beta", dist.Normal(torch.zeros(1), spread).to_event(1))
+    pyro.sample("x", FusedMixture(theta, beta, 1.0, len(x)), obs=x)
+
+
+def test_a_model_with_the_native_kernel_in_it_is_recorded():
+    data = {"x": np.concatenate([np.full((5, 1), -2.0), np.full((8, 1), 1.5)])}
+    assert potential_of(scattered, data)[1].kind == "traced"
+    settings = SamplerSettings(num_draws=60, num_warmup=60, num_chains=2, chain_method="parallel")
+    groups, about = pyro_impl.sample_posterior(scattered, data, settings)
+    assert about["potential"] == "traced"
+    assert np.isfinite(groups["posterior"]["beta"]).all()
+
+
+@pytest.mark.skipif(not native.available(), reason="There is no native kernel here.")
+def test_the_native_kernel_is_an_operator_of_torch():
+    x = torch.linspace(-2.0, 2.0, 14).reshape(7, 2)
+    for arithmetic in (torch.float32, torch.float64):
+        given = torch.log(torch.tensor([0.3, 0.7])), torch.tensor([[0.5, -1.0], [2.0, 0.1]])
+        torch.library.opcheck(
+            torch.ops.ppl_parity.one_pass.default,
+            (*(tensor.double() for tensor in given), x.to(arithmetic), 0.8),
+            test_utils=("test_schema", "test_faketensor"),
+        )
 
 
 def test_a_failed_factorisation_is_a_rejected_point_as_in_the_program():

@@ -1,7 +1,7 @@
 """The one pass on a CPU: the native kernel, called by address, and the array program where there is none.
 
-The native kernel is behind an ``autograd.Function`` (formulations.py), not a ``torch.library`` operator: the
-operator's dispatch costs more than the kernel does on a small data set, and Pyro's sampler runs eagerly.
+The native kernel is an operator of torch's, ``torch.ops.ppl_parity.one_pass``, so that a model that uses it can be
+recorded as a graph; its gradient is an ``autograd.Function``'s business (formulations.py).
 """
 
 from __future__ import annotations
@@ -29,6 +29,10 @@ def describe() -> str:
 
 def native_pass(log_theta: Any, beta: Any, x: Any, noise_scale: float) -> tuple[Any, Any, Any]:
     """See ``kernels.one_pass``."""
+    return torch.ops.ppl_parity.one_pass(log_theta, beta, x, noise_scale)
+
+
+def _native_pass(log_theta: Any, beta: Any, x: Any, noise_scale: float) -> tuple[Any, Any, Any]:
     K, D = beta.shape
     results = [torch.empty(shape, dtype=torch.float64) for shape in ((), (K,), (K, D))]
     given = [log_theta.detach().to(torch.float64).contiguous(), beta.detach().to(torch.float64).contiguous()]
@@ -36,6 +40,10 @@ def native_pass(log_theta: Any, beta: Any, x: Any, noise_scale: float) -> tuple[
     native.evaluate(mixture_call(x, K, noise_scale, given, results))
     value, n, slope = (result.to(log_theta.dtype) for result in results)
     return value, n, slope
+
+
+def _shapes(log_theta: Any, beta: Any, x: Any, noise_scale: float) -> tuple[Any, Any, Any]:
+    return log_theta.new_empty(()), torch.empty_like(log_theta), torch.empty_like(beta)
 
 
 def mixture_call(x: Any, K: int, noise_scale: float, given: Any = (), results: Any = ()) -> Any:
@@ -89,3 +97,12 @@ def centre_of(x: Any) -> Any:
 def lost(exact: Any, rounded: Any) -> Any:
     """What rounding took away; nothing where it became infinite."""
     return torch.where(torch.isfinite(rounded), exact - rounded.to(exact.dtype), 0.0)
+
+
+# Kept alive by its name: torch forgets the operators of a library that is gone.
+_library = torch.library.Library("ppl_parity", "DEF")
+_library.define(
+    "one_pass(Tensor log_theta, Tensor beta, Tensor x, float noise_scale) -> (Tensor, Tensor, Tensor)"
+)
+_library.impl("one_pass", _native_pass, "CPU")
+torch.library.register_fake("ppl_parity::one_pass", _shapes, lib=_library)
