@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,7 @@ def fit_mixture(
     short_warmup: bool = False,
     long_steps: bool = False,
     progress: bool = False,
+    begun: Callable[[], None] = lambda: None,
 ) -> DataTree:
     """Fit the mixture by NUTS, then recover z from the responsibilities.
 
@@ -59,6 +61,8 @@ def fit_mixture(
         long_steps: let such a start replace ``target_accept`` where steps of half an orbit pay
             (``ppl_parity.orbits``).
         progress: show the sampler's progress bar.
+        begun: called when the chains' start is found, before anything is asked of the side, which may still be
+            importing its framework.
 
     Returns:
         a DataTree with raw (not relabelled) draws; the mean responsibilities in ``assignments`` are those of
@@ -70,6 +74,7 @@ def fit_mixture(
     if warning is not None:
         warnings.warn(warning, RoundingWarning, stacklevel=2)
     settings, start = _start(spec, data.x, settings, initial_values, short_warmup, long_steps)
+    begun()
     groups, attributes = side.sample_posterior(
         MixtureReference(spec, formulation),
         {"x": data.x},

@@ -65,8 +65,7 @@ def fit(
         from ppl_parity.cli.environment import environment
 
         screen = console.screen(json)
-        console.facts(screen, describe.of_job(job, backend))
-        tree = job.run(side)
+        tree = job.run(side, lambda: console.facts(screen, describe.of_job(job, backend)))
         versions = side.versions()
         side.end()
         from ppl_parity.cli.fitted import read_fit

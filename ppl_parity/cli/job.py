@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -75,10 +75,14 @@ class Job:
             long_steps=asked["target_accept"] is None,
         )
 
-    def run(self, side: Side) -> DataTree:
-        """Fit in one backend's own process."""
+    def run(self, side: Side, begun: Callable[[], None]) -> DataTree:
+        """Fit in one backend's own process; ``begun`` is called once that process has shown that it works."""
         from ppl_parity.fits import fit_mixture
         from ppl_parity.rounding import RoundingWarning
+
+        def shown() -> None:
+            side.devices()
+            begun()
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RoundingWarning)  # ``describe`` and the troubles say it
@@ -94,6 +98,7 @@ class Job:
                 short_warmup=self.short_warmup,
                 long_steps=self.long_steps,
                 progress=sys.stderr.isatty(),
+                begun=shown,
             )
 
     def as_dict(self) -> dict[str, Any]:
