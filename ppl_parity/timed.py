@@ -36,5 +36,8 @@ class Timed(Protocol):
         ...
 
     def many(self, count: int) -> None:
-        """``count`` values and gradients a chain, each at a point that the one before it has moved, and wait."""
+        """``count`` values and gradients a chain, each at another point than the one before it, and wait.
+
+        Where a compiler could hoist them out of the loop, each point is moved by the gradient before it.
+        """
         ...
