@@ -100,7 +100,11 @@ def _path(program: TracedModel, key: tuple[Any, ...]) -> Path | None:
         _constant(leaf) if i not in program.passed else (np.shape(leaf), str(leaf.dtype))
         for i, leaf in enumerate(program.leaves)
     ]
-    own = (identity, str(program.structure), data, program.precision, program.max_plate_nesting)
+    precisions = (
+        program.precision,
+        str(jnp.result_type(float)),
+    )  # of the data, and of all else in this session
+    own = (identity, str(program.structure), data, precisions, program.max_plate_nesting)
     digest = hashlib.sha256(
         repr((_surroundings(), compile_options(program.model, program.device), own, key)).encode()
     )
