@@ -100,10 +100,7 @@ def _path(program: TracedModel, key: tuple[Any, ...]) -> Path | None:
         _constant(leaf) if i not in program.passed else (np.shape(leaf), str(leaf.dtype))
         for i, leaf in enumerate(program.leaves)
     ]
-    precisions = (
-        program.precision,
-        str(jnp.result_type(float)),
-    )  # of the data, and of all else in this session
+    precisions = program.precision, str(jnp.result_type(float))  # of the data, of all else
     own = (identity, str(program.structure), data, precisions, program.max_plate_nesting)
     digest = hashlib.sha256(
         repr((_surroundings(), compile_options(program.model, program.device), own, key)).encode()
