@@ -87,6 +87,18 @@ CASES = {
         lambda rng, n: rng.poisson(3.6, size=(n, 1, 1)),
         lambda y: (y * np.log(3.0) - special.gammaln(y + 1)).sum(-1),
     ),
+    "a number of trials": (
+        "positive_integer",
+        lambda rng, n: rng.geometric(0.4, size=(n, 1, 1)),
+        lambda rng, n: rng.geometric(0.5, size=(n, 1, 1)),
+        lambda y: (y * np.log(0.6)).sum(-1),
+    ),
+    "a bound that was another once": (
+        "interval(0, 0.8)",  # the draws reach beyond
+        lambda rng, n: rng.beta(2, 3, size=(n, 1, 1)),
+        lambda rng, n: rng.beta(3, 2, size=(n, 1, 1)),
+        lambda y: (np.log(y) + 2 * np.log1p(-y)).sum(-1),
+    ),
     "counts of one total": (
         "multinomial",
         lambda rng, n: rng.multinomial(10, SHARES, size=(n, 1)),
@@ -100,7 +112,7 @@ def _p(kind: str, seed: int, *, right: bool) -> float:
     support, good, bad, log_density = CASES[kind]
     rng = np.random.default_rng([seed, list(CASES).index(kind)])
     draws = (good if right else bad)(rng, NUM_DRAWS)
-    low, high = bounds(support)
+    low, high = bounds(support.replace("0.8", "1"))
 
     def log_prob(_: int, y: np.ndarray) -> np.ndarray:
         if np.any((y < low) | (y > high)):
@@ -141,14 +153,15 @@ def test_moves_stay_within_their_support() -> None:
         for one in y:
             proposed, moved = moves(rng, one, 0.8)
             assert np.array_equal(proposed[~moved], one[~moved])
-            assert np.all((proposed >= low) & (proposed <= high))
+            assert np.all((proposed[moved] >= low) & (proposed[moved] <= high))
             moved_once |= bool(moved.any()) and not np.array_equal(proposed, one)
             if support in ("simplex", "multinomial"):
                 np.testing.assert_allclose(proposed.sum(-1), one.sum(-1), rtol=1e-12)
             if support == "ordered_vector":
                 assert np.all(np.diff(proposed, axis=-1) > 0)
         assert moved_once
-    assert move_within("corr_cholesky", np.zeros((2, 1, 9))) is None
+    for support in ("corr_cholesky", "positive_definite", "positive_semidefinite", "lower_cholesky"):
+        assert move_within(support, np.zeros((2, 1, 9))) is None
     assert bounds("greater_than(?)") == (-np.inf, np.inf)
     assert bounds("integer_interval(0, 12)") == (0, 12)
     assert bounds("less_than(2.5)") == (-np.inf, 2.5)

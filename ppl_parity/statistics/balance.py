@@ -20,12 +20,8 @@ from scipy import stats
 from ppl_parity.errors import InputError
 from ppl_parity.statistics.moves import Move
 
-DISTANCES = (
-    2.4,
-    0.8,
-    0.25,
-    0.08,
-)  # of a move, in the draws' standard deviations: its parents may hold it closer
+# Of a move, in the draws' standard deviations: a site's parents may hold it closer.
+DISTANCES = (2.4, 0.8, 0.25, 0.08)
 PILOT = 12  # draws that find the best of them
 MOST_ENTRIES = 20  # of an event
 
@@ -67,9 +63,8 @@ def imbalance(
         except InputError:  # outside the support one library answers with an error, the other with -inf
             after = np.full_like(before, -np.inf)
         accepted = moved * np.exp(np.minimum(0.0, after - before))
-        return accepted, functions(proposed, np.where(np.isfinite(after), after, before)) - functions(
-            y, before
-        )
+        after = np.where(np.isfinite(after), after, before)
+        return accepted, functions(proposed, after) - functions(y, before)
 
     pilot = np.linspace(0, len(draws) - 1, min(PILOT, len(draws))).astype(int)
     reach = [distance * np.mean([np.mean(step(i, distance)[0]) for i in pilot]) for distance in DISTANCES]

@@ -15,25 +15,26 @@ Move = Callable[[np.random.Generator, np.ndarray, float], tuple[np.ndarray, np.n
 """y (B, E), and how far in standard deviations -> y' (B, E), and which elements moved (B,)."""
 
 CONTINUOUS = ("real", "positive", "interval", "greater_than", "less_than", "circular")
-INTEGERS = ("boolean", "nonnegative_integer", "positive_integer", "integer_")
+INTEGERS = ("boolean", "nonnegative_integer", "positive_integer", "integer_interval", "integer_greater_than")
 
 
 def move_within(support: str, draws: np.ndarray) -> Move | None:
     """A move within ``support``; None if this module knows none.
 
     Args:
-        support: as in ``contract.Site``; bounds that are numbers are kept to, others are the density's affair.
+        support: as in ``contract.Site``. A bound that moves with other sites is named as it was at one point;
+            what lies outside of it stays where it is, so that a move and its reverse are still as likely.
         draws: (num_draws, B, E), for their spread alone.
     """
     low, high = bounds(support)
-    scale = _spread(draws)
-    if support.startswith(CONTINUOUS):
+    scale, kind = _spread(draws), support.partition("(")[0]
+    if kind in CONTINUOUS:
         return _additive(scale, lambda y: np.all((y > low) & (y < high), axis=-1))
     if support in ("ordered_vector", "positive_ordered_vector"):
         least = 0.0 if support.startswith("positive") else -np.inf
         return _additive(scale, lambda y: np.all(np.diff(y, axis=-1) > 0, axis=-1) & (y[..., 0] > least))
-    if support.startswith(INTEGERS):
-        return _one_entry(scale, low, high)
+    if kind in INTEGERS:
+        return _one_entry(scale, lambda y: np.all((y >= low) & (y <= high), axis=-1))
     if support in ("simplex", "multinomial", "onehot"):
         return _transfer(scale, whole=support != "simplex")
     return None
@@ -82,19 +83,19 @@ def _additive(scale: np.ndarray, inside: Callable[[np.ndarray], np.ndarray]) -> 
     def move(rng: np.random.Generator, y: np.ndarray, far: float) -> tuple[np.ndarray, np.ndarray]:
         step = far * scale / np.sqrt(y.shape[-1])
         proposed = y + step * rng.normal(size=y.shape)
-        return _kept(y, proposed, inside(proposed))
+        return _kept(y, proposed, inside(y) & inside(proposed))
 
     return move
 
 
-def _one_entry(scale: np.ndarray, low: float, high: float) -> Move:
+def _one_entry(scale: np.ndarray, inside: Callable[[np.ndarray], np.ndarray]) -> Move:
     def move(rng: np.random.Generator, y: np.ndarray, far: float) -> tuple[np.ndarray, np.ndarray]:
         most = np.maximum(1, np.round(far * scale)).astype(int)
         rows, entry = np.arange(len(y)), rng.integers(0, y.shape[-1], size=len(y))
         proposed = y.copy()
         sign = rng.choice([-1, 1], size=len(y))
         proposed[rows, entry] += (sign * rng.integers(1, most[entry] + 1)).astype(y.dtype)
-        return _kept(y, proposed, np.all((proposed >= low) & (proposed <= high), axis=-1))
+        return _kept(y, proposed, inside(y) & inside(proposed))
 
     return move
 
