@@ -30,8 +30,8 @@ NAMES = {
     "array program": "float32 throughout, array program",
 }
 PLAIN = ("plain float32", "array program")
-MAX_TREE_DEPTH = 5  # of plain float32: without a limit its runs would take hours
-MOST_ROWS = {"plain float32": 1_000_000, "array program": 100_000}  # hours beyond
+MAX_TREE_DEPTH = 5  # of plain float32, whose step size may fall to nothing
+MOST_ROWS = {"plain float32": 1_000_000, "array program": 100_000}  # minutes to hours beyond
 
 
 def model_in(precision: str, spec: MixtureSpec) -> Any:
