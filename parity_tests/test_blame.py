@@ -12,6 +12,7 @@ pytest.importorskip("numpyro")
 
 from ppl_parity.checking import prepare
 from ppl_parity.contract import Arrays
+from ppl_parity.errors import InputError
 from ppl_parity.ladder import blame as module
 from ppl_parity.ladder.blame import blame
 from ppl_parity.ladder.context import SIDES, CheckSettings, Context
@@ -145,3 +146,22 @@ def test_what_cannot_be_asked_is_said(climbs: dict[str, Climb]) -> None:
     assert "only one side has" in blame(context, "no such site", draws)
     without = {side: {"y": draws[side]["y"]} for side in SIDES}
     assert blame(context, "y", without).startswith("whose it is cannot be told (pyro: ")
+
+
+def test_a_side_that_cannot_be_asked_leaves_the_other_to_be(
+    climbs: dict[str, Climb], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where one side is a frozen file, which has an answer for its own points alone."""
+    context, draws = climbs["discrete"]
+    other = context.programs["numpyro"]
+
+    def not_frozen(*_: object) -> Arrays:
+        raise InputError("that point was not frozen")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(other, "site_log_probs", not_frozen, raising=False)
+        faulty = draws | {"pyro": draws["pyro"] | {"rate": 2 * draws["pyro"]["rate"]}}
+        assert blame(context, "rate", faulty).startswith("it is pyro's own (pyro p = ")
+        told = blame(context, "rate", draws)
+    assert told.startswith("pyro's draws are not plainly at odds with it (")
+    assert "numpyro not asked: that point was not frozen" in told

@@ -14,7 +14,8 @@ from ppl_parity.statistics.balance import imbalance
 from ppl_parity.statistics.moves import anywhere, move_within
 
 DRAWS = 1000
-DATA_SETS = 100  # of an observed site: each needs programs of its own
+DATA_SETS = 100  # of an observed site: each needs programs of its own,
+NUMBERS = 20_000_000  # which a side keeps, with their data
 SECONDS = 20.0  # for a site on a side
 MOST_SITES = 10  # where no site is named
 WRONG = 1e-3  # no verdict, which has been given, but a pointer to a side
@@ -36,25 +37,41 @@ def blame(context: Context, site: str | None, draws: dict[str, Arrays]) -> str:
     asked = drawn[:MOST_SITES] if site is None else [name for name in drawn if name == site]
     if not asked:
         return "whose it is cannot be told of a site that only one side has"
-    wrong: dict[tuple[str, str], float] = {}
+    found: dict[str, dict[str, float | str]] = {}
     for name in asked:
         context.progress(f"forward: whose draws of {name} do not follow their own log prob")
-        try:
-            found = context.both(lambda side, _, name=name: _p_value(context, side, name, draws[side]))
-        except InputError as error:
-            if site is not None:
-                return f"whose it is cannot be told ({error})"
-            continue
-        wrong |= {(side, name): p for side, p in found.items()}
-    guilty = {key: p for key, p in wrong.items() if p < WRONG / len(asked)}
-    if not guilty:
-        numbers = ", ".join(f"{side} p = {wrong[side, site]:.1e}" for side in SIDES) if site else "p > 1e-3"
-        return f"neither side's draws are plainly at odds with it ({numbers})"
+        found[name] = context.both(
+            lambda side, _, name=name: _p_value_or_why(context, side, name, draws[side])
+        )
+    told = {(name, side): p for name in asked for side, p in found[name].items() if isinstance(p, float)}
+    if not told:
+        side, why = next(iter(found[asked[0]].items()))
+        return f"whose it is cannot be told ({side}: {why})"
+    guilty = {key: p for key, p in told.items() if p < WRONG / len(asked)}
     if site is None:
-        told = [f"{side}'s own at {name!r} (p = {p:.1e})" for (side, name), p in guilty.items()]
-        return f"it is {' and '.join(told)}"
-    numbers = ", ".join(f"{side} p = {wrong[side, site]:.1e}" for side in SIDES)
-    return f"it is {' and '.join(side for side, _ in guilty)}'s own ({numbers})"
+        at = [f"{side}'s own at {name!r} (p = {p:.1e})" for (name, side), p in guilty.items()]
+        return (
+            f"it is {' and '.join(at)}" if at else "at no site are draws plainly at odds with it (p > 1e-3)"
+        )
+    numbers = ", ".join(f"{side} {_in_words(p)}" for side, p in found[site].items())
+    if guilty:
+        return f"it is {' and '.join(side for _, side in guilty)}'s own ({numbers})"
+    whose = (
+        "neither side's draws are" if len(told) == len(SIDES) else f"{next(iter(told))[1]}'s draws are not"
+    )
+    return f"{whose} plainly at odds with it ({numbers})"
+
+
+def _p_value_or_why(context: Context, side: str, name: str, draws: Arrays) -> float | str:
+    """The p-value; of a side that cannot be asked (a frozen one, a masked site), why not."""
+    try:
+        return float(_p_value(context, side, name, draws))
+    except InputError as error:
+        return str(error).removeprefix(f"{side}: ").rstrip(".")
+
+
+def _in_words(p: float | str) -> str:
+    return f"p = {p:.1e}" if isinstance(p, float) else f"not asked: {p}"
 
 
 def _is_drawn(context: Context, side: str, name: str) -> bool:
@@ -72,7 +89,9 @@ def _p_value(context: Context, side: str, name: str, draws: Arrays) -> float:
     if site.masked:
         raise InputError(f"{name!r} is masked, so its log prob is not that of its draws")
     usable = np.flatnonzero(np.isfinite(drawn.reshape(len(drawn), -1)).all(axis=1))
-    most = DATA_SETS if site.kind == "observed" else DRAWS
+    most = DRAWS
+    if site.kind == "observed":
+        most = min(DATA_SETS, max(2, NUMBERS // (2 * max(1, drawn[0].size))))
     rows = usable[np.linspace(0, len(usable) - 1, min(most, len(usable))).astype(int)]
     if len(rows) < 2 or not np.ptp(drawn[rows]):
         return 1.0

@@ -151,12 +151,20 @@ def findings(family: Family, *, reason: str, hint: str | None = None) -> Iterato
     groups: dict[tuple[int, str | None, str], list[Judged]] = {}
     for one in family.judged:
         groups.setdefault((id(one.block), one.site, one.functional), []).append(one)
+    spreads = {
+        (id(one.block), one.site, one.index): one.difference
+        for one in family.judged
+        if one.functional == FUNCTIONALS[1] and not one.scored
+    }
     for members in groups.values():
-        yield _finding(members, family, reason, hint)
+        worst = max(members, key=_severity)
+        spread = spreads.get((id(worst.block), worst.site, worst.index), np.nan) if worst.by_shape else np.nan
+        yield _finding(members, worst, spread, family, reason, hint)
 
 
-def _finding(members: list[Judged], family: Family, reason: str, hint: str | None) -> Finding:
-    worst = max(members, key=_severity)
+def _finding(
+    members: list[Judged], worst: Judged, spread: float, family: Family, reason: str, hint: str | None
+) -> Finding:
     block, site = worst.block, worst.site
     of = f"{block.label} {worst.functional}"
     what = f"The {of} of {block.title or _named(site, worst.index)}"
@@ -165,11 +173,13 @@ def _finding(members: list[Judged], family: Family, reason: str, hint: str | Non
         unit = "standard deviations of normal scores (its tails are heavy)"
     size = abs(worst.difference)
     if worst.verdict == "different" and worst.by_shape:
+        and_spread = f" and its {FUNCTIONALS[1]} by {spread:+.3g}" if np.isfinite(spread) else ""
         moved = (
-            f"its mean by {worst.difference:+.3g} {unit}"
+            f"its mean by {worst.difference:+.3g}{and_spread} {unit}"
             if np.isfinite(size)
             else "some draws are not finite"
         )
+        size = float(np.fmax(size, abs(spread)))
         detail = (
             f"The {block.label} distribution of {block.title or _named(site, worst.index)} differs (two-sample "
             f"test, adjusted p = {worst.p_value:.1e}; {moved})."
