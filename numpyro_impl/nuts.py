@@ -29,7 +29,7 @@ from ppl_parity.chains import (
 )
 from ppl_parity.contract import Arrays, Groups, Model, Values
 from ppl_parity.errors import InputError
-from ppl_parity.orbits import HALF, WHOLE
+from ppl_parity.orbits import ORBITS
 from ppl_parity.spec import SamplerSettings
 
 # Of each iteration, in ArviZ's names and the order of ``_record``.
@@ -233,8 +233,8 @@ def _compile(
             kept, state = carry
             if not settings.adapt_mass:
                 state = _in_one_window(state)
-            if settings.half_orbit:
-                state = _leave_whole_orbit(state, i == settings.num_warmup)
+            if settings.orbit != "any":
+                state = _settled(state, i == settings.num_warmup, settings.orbit)
             state = nuts.sample(state, (), {})
             # Warmup writes to the first row, which the first draw overwrites.
             row = jnp.maximum(i - settings.num_warmup, 0)
@@ -271,11 +271,12 @@ def _in_one_window(state: Any) -> Any:
     return state._replace(adapt_state=adapt._replace(window_idx=jnp.zeros_like(adapt.window_idx)))
 
 
-def _leave_whole_orbit(state: Any, at_end: Any) -> Any:
-    """At the end of warmup, a step of half an orbit where the adapted one makes it a whole one."""
+def _settled(state: Any, at_end: Any, orbit: str) -> Any:
+    """At the end of warmup, the step size of ``orbit`` in place of one that makes it more."""
+    low, high, to = ORBITS[orbit]
     adapt = state.adapt_state
-    whole = (adapt.step_size > WHOLE) & (adapt.step_size < HALF)
-    step_size = jnp.where(at_end & whole, HALF, adapt.step_size)
+    more = (adapt.step_size > low) & (adapt.step_size < high)
+    step_size = jnp.where(at_end & more, to, adapt.step_size)
     return state._replace(adapt_state=adapt._replace(step_size=step_size))
 
 

@@ -58,7 +58,7 @@ def fit_mixture(
         posterior_predictive: keep one replicate of x for every draw.
         short_warmup: let a start that brings a good mass matrix cut ``num_warmup`` down to what the step
             size needs.
-        long_steps: let such a start replace ``target_accept`` where steps of half an orbit pay
+        long_steps: let such a start replace ``target_accept`` by that of the orbit that pays
             (``ppl_parity.orbits``).
         progress: show the sampler's progress bar.
         begun: called when the chains' start is found, before anything is asked of the side, which may still be
@@ -139,8 +139,9 @@ def _start(
     if found.trusted:
         num_warmup = min(settings.num_warmup, SHORT_WARMUP) if short_warmup else settings.num_warmup
         settings = replace(settings, adapt_mass=False, num_warmup=num_warmup)
-        if long_steps and orbits.pays(num_dims := inverse_mass.shape[-1]):
-            settings = replace(settings, target_accept=orbits.acceptance(num_dims), half_orbit=True)
+        if long_steps:
+            orbit, target_accept = orbits.aim(inverse_mass.shape[-1])
+            settings = replace(settings, orbit=orbit, target_accept=target_accept)
     elif inverse_mass.ndim == 2 and not settings.dense_mass:
         inverse_mass = np.diag(inverse_mass).copy()
     return settings, _Start(found.note, {"initial_values": found.values, "inverse_mass": inverse_mass})

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ppl_parity.errors import InputError, one_of
+from ppl_parity.orbits import ORBITS
 
 FORMULATIONS = ("enumerated", "marginal", "fused")
 INIT_STRATEGIES = ("mode", "kmeans", "prior", "uniform")
@@ -116,8 +117,8 @@ class SamplerSettings:
         max_tree_depth: a trajectory has at most ``2**max_tree_depth - 1`` leapfrog steps.
         dense_mass: adapt a full mass matrix instead of a diagonal one.
         adapt_mass: estimate the mass matrix in warmup; if not, it stays what it was at the start.
-        half_orbit: set a step size that warmup leaves between 0.85 and 1.05 to 1.05: for a mass matrix that makes
-            the posterior round (``ppl_parity.orbits``).
+        orbit: ``any``, ``half`` or ``three quarters``, that a trajectory should be where the mass matrix makes the
+            posterior round: a step size that warmup leaves where it is more, is changed (``ppl_parity.orbits``).
         init: ``mode`` or ``kmeans`` (the mixture only), ``prior`` or ``uniform``; explicit values are given
             to ``fit``.
         precision: ``float64`` or ``float32``, for parameters, data and arithmetic alike; with the fused mixture,
@@ -139,7 +140,7 @@ class SamplerSettings:
     max_tree_depth: int = 10
     dense_mass: bool = False
     adapt_mass: bool = True
-    half_orbit: bool = False
+    orbit: str = "any"
     init: str = "uniform"
     precision: str = "float64"
     device: str = "cpu"
@@ -158,13 +159,14 @@ class SamplerSettings:
         object.__setattr__(self, "seed", check_seed(self.seed))
         if self.max_tree_depth > MAX_TREE_DEPTH:
             raise InputError(f"max_tree_depth must be at most {MAX_TREE_DEPTH}; got {self.max_tree_depth}.")
-        for name in ("dense_mass", "adapt_mass", "half_orbit"):
+        for name in ("dense_mass", "adapt_mass"):
             if not isinstance(getattr(self, name), bool):
                 raise InputError(f"{name} must be True or False; got {getattr(self, name)!r}.")
         target_accept = _finite_float("target_accept", self.target_accept)
         if not 0 < target_accept < 1:
             raise InputError(f"target_accept must lie strictly between 0 and 1; got {self.target_accept}.")
         object.__setattr__(self, "target_accept", target_accept)
+        one_of("orbit", self.orbit, tuple(ORBITS))
         one_of("init", self.init, INIT_STRATEGIES)
         one_of("precision", self.precision, PRECISIONS)
         one_of("chain_method", self.chain_method, CHAIN_METHODS)

@@ -31,7 +31,7 @@ from ppl_parity.chains import (
 from ppl_parity.checks import explain
 from ppl_parity.contract import Arrays, Groups, Model, Values
 from ppl_parity.errors import InputError
-from ppl_parity.orbits import HALF, WHOLE
+from ppl_parity.orbits import ORBITS
 from ppl_parity.spec import SamplerSettings
 from pyro_impl.compiled import SamplingPotential, known_gradients, sampling_potential
 from pyro_impl.program import Program
@@ -193,10 +193,11 @@ class _RecordingNUTS(NUTS):
         self._drop = self._drops.get(id(z), 0.0)
         super()._cache(z, potential_energy, z_grads)
 
-    def leave_whole_orbit(self) -> None:
-        """At the end of warmup, a step of half an orbit where the adapted one makes it a whole one."""
-        if WHOLE < self.step_size < HALF:
-            self._adapter.step_size = HALF
+    def settle(self, orbit: str) -> None:
+        """At the end of warmup, the step size of ``orbit`` in place of one that makes it more."""
+        low, high, to = ORBITS[orbit]
+        if low < self.step_size < high:
+            self._adapter.step_size = to
 
     def record(self, draw: int) -> dict[str, Any]:
         """What is kept of an iteration, in ArviZ's names; energy is of the draw, with its own momentum."""
@@ -263,8 +264,8 @@ def _run_chain(
     def keep(kernel, params, stage, i):
         if stage.startswith("Sample"):
             records.append(kernel.record(i))
-        elif settings.half_orbit and i == settings.num_warmup - 1:
-            kernel.leave_whole_orbit()
+        elif i == settings.num_warmup - 1:
+            kernel.settle(settings.orbit)
 
     with (
         program.session(),

@@ -63,7 +63,9 @@ def of_run(tree: DataTree) -> str:
     seconds = float(attribute(tree, "sampling_seconds"))
     method, reason = attribute(tree, "chain_method"), attribute(tree, "chain_method_reason")
     settings, kernel = attribute(tree, "settings"), attribute(tree, "kernel")
-    orbit = " (steps of half an orbit)" if settings["half_orbit"] else ""
+    orbit = (
+        "" if settings.get("orbit", "any") == "any" else f" (trajectories of {settings['orbit']} of an orbit)"
+    )
     warmup = (
         f"{settings['num_warmup']} warmup iterations to acceptance {settings['target_accept']:.2g}{orbit}"
     )

@@ -214,7 +214,7 @@ TargetAccept = Annotated[
         parser=_number,
         metavar="P",
         help="Acceptance that the step size is adapted to; default 0.8, or after --init mode, where that start "
-        "brings its mass matrix and there are few parameters, that of a step of half an orbit.",
+        "brings its mass matrix, that of trajectories of half an orbit or, in many dimensions, three quarters.",
     ),
 ]
 MaxTreeDepth = Annotated[
