@@ -28,6 +28,7 @@ SEED = 1
 # The smallest share of a run that its draws may be, or a difference of two runs does not resolve them: the draws
 # are then made LONGER times as many, up to MOST.
 RESOLVED, LONGER, MOST = 0.7, 4, 20_000
+SLOW = 120.0  # seconds of a run beyond which compiling is little of it: one process tells all, and no run is repeated
 
 
 def run_samplers(session: Session, cases: Iterable[Case]) -> None:
@@ -42,8 +43,10 @@ def _measure(session: Session, case: Case) -> None:
     python = session.pythons.get("peers" if case.backend in PEERS else case.backend)
     with tempfile.TemporaryDirectory() as caches:
         environment = dict(case.environment) | _empty_caches(caches, case.backend in PEERS)
-        cold, _ = _process(session, case, environment, python, whole=False)
-        second, record = _process(session, case, environment, python, whole=True)
+        cold, record = _process(session, case, environment, python, whole=False)
+        second = None
+        if not record:
+            second, record = _process(session, case, environment, python, whole=True)
     status = record.pop("status")
     session.record("sampler", case, status=status, cold_seconds=cold, second_seconds=second, **record)
 
@@ -51,7 +54,7 @@ def _measure(session: Session, case: Case) -> None:
 def _process(
     session: Session, case: Case, environment: Mapping[str, str], python: str | None, *, whole: bool
 ) -> tuple[float, dict[str, Any]]:
-    """A fresh process, from its start to its draws; if ``whole``, then all the rest is measured in it."""
+    """A fresh process, from its start to its draws; if ``whole``, or if it is slow, all the rest is measured in it."""
     options = {"num_warmup": NUM_WARMUP, "num_draws": NUM_DRAWS} | dict(case.options)
     size = (case.N, case.D, case.K)
     spec, truth = problems.data(*size)
@@ -78,7 +81,8 @@ def _process(
 
         first = sample(options["num_draws"])
         cold = time.perf_counter() - child.began
-        if not whole:
+        slow = first["seconds"] > SLOW
+        if not whole and not slow:
             return cold, {}
         about: dict[str, Any] = {
             "versions": loaded["versions"],
@@ -96,11 +100,16 @@ def _process(
         about["identity"] = [identity.as_dict()]
         if not identity.same:
             return cold, about | {"status": "not the same", "why": identity.why}
-        warm = full = sample(options["num_draws"])
-        sample(1)  # a run of another length may be another program
+        warm = full = first if slow else sample(options["num_draws"])
+        if not slow:
+            sample(1)  # a run of another length may be another program
         one = sample(1)
         num_draws = options["num_draws"]
-        while full["seconds"] - one["seconds"] < RESOLVED * full["seconds"] and num_draws * LONGER <= MOST:
+        while (
+            not slow
+            and full["seconds"] - one["seconds"] < RESOLVED * full["seconds"]
+            and num_draws * LONGER <= MOST
+        ):
             num_draws *= LONGER
             sample(num_draws)
             full = sample(num_draws)

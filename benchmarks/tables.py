@@ -83,7 +83,7 @@ def sampler_rows(records: Sequence[Record]) -> Rows:
                 *lead,
                 number(record["ess_per_second"]),
                 f"{record['cold_seconds']:.1f}",
-                f"{record['second_seconds']:.1f}",
+                NONE if record["second_seconds"] is None else f"{record['second_seconds']:.1f}",
                 seconds(record["seconds_per_leapfrog"]),
                 number(record["leapfrogs_per_draw"]),
                 number(record["ess_per_leapfrog"]),
