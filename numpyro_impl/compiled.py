@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 # Compiled functions by model and shape of the data: simulation-based calibration refits one model many times.
 _COMPILED: OrderedDict[Any, dict[Any, Any]] = OrderedDict()
 MAX_COMPILED = 32
-MOST_STORED = 64  # files, the newest; each is some 1.5 MB
+MOST_STORED = 256  # files, the newest: six of a fit, NUTS with some 1.5 MB and the others with 50 kB
 
 # Measured on the program of NUTS: 1.3 s to compile it instead of 2.6, and as fast a leapfrog (10.7 us for 11.7 at
 # 300 rows, 155 us for 153 at 10,000), since the rows are the native kernel's work.
@@ -82,30 +82,52 @@ def kept(
         num_devices: that the function runs on, the first ones.
     """
     if key not in program.compiled:
-        path = _path(program, key)
-        found = None if path is None else _restored(path, num_devices)
-        if found is None and path is not None:
-            found = _built_for(path, build)
-        program.compiled[key] = found or build()
+        own = _own(program)
+        identity = None if own is None else (*own, key)
+        program.compiled[key] = stored(identity, program.device, build, num_devices=num_devices)
     return program.compiled[key]
 
 
-def _path(program: TracedModel, key: tuple[Any, ...]) -> Path | None:
-    """Where a compiled function is kept from one process to the next; None where it is not."""
+def stored(
+    identity: tuple[Any, ...] | None,
+    device: str,
+    build: Callable[[], tuple[Any, Any]],
+    *,
+    num_devices: int = 1,
+) -> tuple[Any, Any]:
+    """What ``build`` compiles, as an earlier process has left it or else built now.
+
+    Args:
+        identity: all that decides what is built, but for the session's precision and what surrounds it
+            (sources, libraries, processor); None where nothing can say so, and nothing is left for others.
+        device, build, num_devices: as in ``kept``.
+    """
     folder: Any = getattr(jax.config, "jax_compilation_cache_dir", None)
+    if not folder or identity is None or device != "cpu":
+        return build()
+    everything = _surroundings(), str(jnp.result_type(float)), identity
+    name = hashlib.sha256(repr(everything).encode()).hexdigest()[:32]
+    path = Path(folder) / "programs" / f"{name}.bin"
+    return _restored(path, num_devices) or _built_for(path, build)
+
+
+def shapes_of(tree: Any) -> tuple[Any, ...]:
+    """The shape and type of every array of a tree, which with its structure decide what is compiled for it."""
+    leaves, structure = jax.tree.flatten(tree)
+    return (str(structure), *((np.shape(leaf), str(jnp.result_type(leaf))) for leaf in leaves))
+
+
+def _own(program: TracedModel) -> tuple[Any, ...] | None:
+    """What decides a compiled function of ``program``, whatever that is; None where it cannot be said."""
     identity = getattr(program.model, "identity", None)
-    if not folder or identity is None or program.shards is not None or program.device != "cpu":
+    if identity is None or program.shards is not None:
         return None
     data = [
         _constant(leaf) if i not in program.passed else (np.shape(leaf), str(leaf.dtype))
         for i, leaf in enumerate(program.leaves)
     ]
-    precisions = program.precision, str(jnp.result_type(float))  # of the data, of all else
-    own = (identity, str(program.structure), data, precisions, program.max_plate_nesting)
-    digest = hashlib.sha256(
-        repr((_surroundings(), compile_options(program.model, program.device), own, key)).encode()
-    )
-    return Path(folder) / "programs" / f"{digest.hexdigest()[:32]}.bin"
+    options = compile_options(program.model, program.device)
+    return identity, str(program.structure), data, program.precision, program.max_plate_nesting, options
 
 
 @cache
@@ -145,7 +167,7 @@ def _restored(path: Path, num_devices: int) -> tuple[Any, Any] | None:
         # Out of the way until it has run once: what would end a process ends one process only.
         path.rename(untried)
         executable, about = pickle.loads(untried.read_bytes())
-        jax.jit(jnp.linalg.cholesky).lower(np.eye(1))  # lets JAX find LAPACK, which tracing would have done
+        _find_lapack()
         devices = jax.local_devices(backend="cpu")[:num_devices]
         compiled = deserialize_and_load(*executable, execution_devices=devices)
     except Exception:  # not there, cut short, or of a release that reads it otherwise: it is built again
@@ -163,16 +185,28 @@ def _restored(path: Path, num_devices: int) -> tuple[Any, Any] | None:
     return run, about
 
 
+@cache
+def _find_lapack() -> None:
+    """Let JAX find LAPACK, which tracing what uses it would have done."""
+    jax.jit(jnp.linalg.cholesky).lower(np.eye(1))
+
+
 def _built_for(path: Path, build: Callable[[], tuple[Any, Any]]) -> tuple[Any, Any]:
     """What ``build`` compiles, left at ``path`` for the next process."""
-    name = "jax_persistent_cache_min_compile_time_secs"
-    least = getattr(jax.config, name)
-    # JAX would keep it too, and what comes from its cache cannot be written here.
-    jax.config.update(name, float("inf"))
+    # What comes from JAX's own cache cannot be written here: nothing may go there meanwhile, nor be found, as with
+    # another key it is not.
+    meanwhile = {
+        "jax_persistent_cache_min_compile_time_secs": float("inf"),
+        "jax_compilation_cache_include_metadata_in_key": True,
+    }
+    before = {name: getattr(jax.config, name) for name in meanwhile}
     try:
+        for name, value in meanwhile.items():
+            jax.config.update(name, value)
         compiled, about = build()
     finally:
-        jax.config.update(name, least)
+        for name, value in before.items():
+            jax.config.update(name, value)
     # What cannot be serialised, or written, costs time and nothing else.
     with suppress(OSError, ValueError, RuntimeError):
         written = pickle.dumps((serialize(compiled), about))

@@ -52,7 +52,7 @@ class Program(TracedModel):
         return self._call("discrete_marginals", self._discrete_marginals, values, required=self.continuous)
 
     def unconstrain(self, values: Values) -> Arrays:
-        return self._call("unconstrain", self._unconstrain, values, required=self.continuous)
+        return self._call("unconstrain", self._unconstrain, values, required=self.continuous, keep=True)
 
     def constrain(self, unconstrained: Values) -> Arrays:
         return self._call("constrain", self.constrain_function, unconstrained)
@@ -130,6 +130,6 @@ class Program(TracedModel):
         def many(arrays, batch):
             return jax.lax.map(lambda one: self.constrain_function(arrays, one), batch, batch_size=1000)
 
-        values = self._call("constrain_draws", many, unconstrained)
+        values = self._call("constrain_draws", many, unconstrained, keep=True)
         # JAX sorts names; the model's own order is kept.
         return {name: values[name] for name in [*self.continuous, *values] if name in values}

@@ -16,7 +16,7 @@ from numpyro.infer import hmc_util, init_to_sample, init_to_uniform
 from numpyro.infer import util as infer
 
 from numpyro_impl import sites as describing
-from numpyro_impl.compiled import compile_options, shared
+from numpyro_impl.compiled import compile_options, kept, shapes_of, shared
 from numpyro_impl.discrete import tilt
 from numpyro_impl.runtime import NAME, seed_to_rng, session, to_framework, to_numpy
 from numpyro_impl.sharding import Shards, check_shards, spread, use
@@ -156,16 +156,27 @@ class TracedModel:
         check_values(NAME, values, {**self.shapes, **self.subsampled}, required=required)
         return to_framework({name: np.asarray(value) for name, value in values.items()})
 
-    def _call(self, name: str, function: Callable[..., Any], given: Any, required: Any = None) -> Any:
+    def _call(
+        self, name: str, function: Callable[..., Any], given: Any, required: Any = None, *, keep: bool = False
+    ) -> Any:
+        """``function`` of the large arrays and of ``given``, compiled once; ``keep`` it for other processes too."""
         with self.session():
             if required is not None:
                 given = self._given(given, required)
             elif not isinstance(given, np.ndarray):
                 given = jax.tree.map(lambda value: to_framework(np.asarray(value)), given)
-            if name not in self.compiled:
-                self.compiled[name] = self.jit(function)
             with explain(NAME, f"{name.replace('_', ' ')} failed"):
+                if keep and self.shards is None:
+                    return to_numpy(self._kept(name, function, given)(self.arrays, given))
+                if name not in self.compiled:
+                    self.compiled[name] = self.jit(function)
                 return to_numpy(self.compiled[name](self.arrays, given))
+
+    def _kept(self, name: str, function: Callable[..., Any], given: Any) -> Any:
+        def build() -> tuple[Any, None]:
+            return self.jit(function).lower(self.arrays, given).compile(), None
+
+        return kept(self, (name, shapes_of(given)), build)[0]
 
     def _site_log_probs(self, arrays, values):
         return infer.compute_log_probs(

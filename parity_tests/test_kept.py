@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +14,7 @@ pytest.importorskip("numpyro")
 
 from ppl_parity.data import load_data
 from ppl_parity.references import MixtureReference
-from ppl_parity.sides import Side, SideError
+from ppl_parity.sides import Side, SideError, child_environment
 from ppl_parity.spec import SamplerSettings
 
 SETTINGS = SamplerSettings(num_draws=20, num_warmup=20, num_chains=2, seed=3)
@@ -40,6 +42,11 @@ def stored(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in (folder / "programs").iterdir()}
 
 
+def nuts(folder: Path) -> Path:
+    """The largest of the programs."""
+    return max((folder / "programs").iterdir(), key=lambda path: path.stat().st_size)
+
+
 def equal(left: list[Draws], right: list[Draws]) -> bool:
     return all(
         np.array_equal(a[n], b[n]) for a, b in zip(left, right, strict=True) for n in ("theta", "beta")
@@ -50,32 +57,76 @@ def test_the_next_process_reads_it_back_and_draws_the_same(tmp_path: Path) -> No
     formulations = ("fused", "marginal", "enumerated")
     first = sampled(tmp_path, formulations=formulations)
     written = stored(tmp_path)
-    assert len(written) == 3
+    assert len(written) == 2 * 3  # NUTS, and what constrains its draws
     assert equal(sampled(tmp_path, formulations=formulations), first)
     assert stored(tmp_path) == written
     # Another number of chains, which run on another number of devices, is another program.
     sampled(tmp_path, chains=1)
     written = stored(tmp_path)
-    assert len(written) == 4
+    assert len(written) == 2 * 4
     sampled(tmp_path, chains=1)
     assert stored(tmp_path) == written
 
 
 def test_what_cannot_be_read_is_built_again(tmp_path: Path) -> None:
     first = sampled(tmp_path)
-    (path,) = (tmp_path / "programs").iterdir()
+    path = nuts(tmp_path)
     half = path.read_bytes()[: path.stat().st_size // 2]
     path.write_bytes(half)
     assert equal(sampled(tmp_path), first)
-    (again,) = (tmp_path / "programs").iterdir()
-    assert again == path
-    assert not again.read_bytes().startswith(half)
+    assert nuts(tmp_path) == path
+    assert not path.read_bytes().startswith(half)
 
 
 def test_what_ends_a_process_ends_one_only(tmp_path: Path) -> None:
     first = sampled(tmp_path)
-    (path,) = (tmp_path / "programs").iterdir()
+    path = nuts(tmp_path)
     path.write_bytes(b"cposix\n_exit\n(I7\ntR.")  # a pickle that ends whoever reads it
     with pytest.raises(SideError, match="exited with 7"):
         sampled(tmp_path)
     assert equal(sampled(tmp_path), first)
+
+
+def test_what_follows_from_the_draws_is_kept_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path))
+    theta, beta = np.full((5, 2), 0.5), np.linspace(-1, 1, 20).reshape(5, 2, 2)
+
+    def asked() -> list[np.ndarray]:
+        with Side("numpyro", num_threads=1) as side:
+            rows = side.pointwise_log_likelihood(SPEC, theta, beta, X)
+            z = [side.sample_assignments(SPEC, theta, beta, X, seed=seed) for seed in (0, 1)]
+            return [rows, *z, side.responsibilities(SPEC, theta, beta, X)]
+
+    first, written = asked(), stored(tmp_path)
+    assert len(written) == 3  # another seed is no other program
+    assert not np.array_equal(first[1], first[2])
+    assert all(np.array_equal(a, b) for a, b in zip(asked(), first, strict=True))
+    assert stored(tmp_path) == written
+
+
+ASKED = """
+import sys
+import jax, jax.numpy as jnp, numpy as np
+from numpyro_impl.compiled import stored
+def function(x):
+    return jnp.cumsum(jnp.linalg.cholesky(x @ x.T + jnp.eye(3))[:, 1:] * x[:, ::-1][:, :2], axis=0) + x[0, 0]
+x = np.arange(9.0, dtype=np.float32).reshape(3, 3)
+build = lambda: (jax.jit(function).lower(x).compile(), None)
+run = build()[0] if sys.argv[1] == "by JAX" else stored(("a function", x.shape), "cpu", build)[0]
+print(np.asarray(run(x)).tolist())
+"""
+
+
+def test_what_lies_in_the_cache_of_jax_is_built_anew_to_be_kept(tmp_path: Path) -> None:
+    """An executable that JAX has read back cannot be written again: it would lack its functions."""
+    environment = child_environment(1) | {"JAX_COMPILATION_CACHE_DIR": str(tmp_path)}
+
+    def asked(who: str) -> str:
+        command = [sys.executable, "-c", ASKED, who]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+    first = asked("by JAX")
+    assert [path for path in tmp_path.iterdir() if path.is_file()]
+    assert asked("by us") == first
+    assert len(stored(tmp_path)) == 1
+    assert asked("by us") == first

@@ -170,14 +170,20 @@ class SamplerSettings:
         one_of("init", self.init, INIT_STRATEGIES)
         one_of("precision", self.precision, PRECISIONS)
         one_of("chain_method", self.chain_method, CHAIN_METHODS)
-        kind, separator, index = str(self.device).partition(":")
-        one_of("device", kind, ("cpu", "gpu"))
-        if separator and not index.isdecimal():
-            raise InputError(f"device must be cpu, gpu, or gpu:1 and so on; got {self.device!r}.")
+        check_device(self.device)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain Python values; ``SamplerSettings(**settings.as_dict())`` gives it back."""
         return dataclasses.asdict(self)
+
+
+def check_device(device: Any) -> str:
+    """Return ``device`` if it is a name like ``cpu``, ``gpu`` or ``gpu:1``; whether it is here is not asked."""
+    kind, separator, index = str(device).partition(":")
+    one_of("device", kind, ("cpu", "gpu"))
+    if separator and not index.isdecimal():
+        raise InputError(f"device must be cpu, gpu, or gpu:1 and so on; got {device!r}.")
+    return str(device)
 
 
 def check_seed(seed: Any) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ppl_parity.cli import inputs, options, outputs
 from ppl_parity.cli.job import Job
+from ppl_parity.spec import check_device
 
 SCHEMA = "ppl-parity/fit/1"
 
@@ -50,17 +51,20 @@ def fit(
     """
     asked = locals()
     inputs.backend_name(backend)
-    job = Job.of(asked)
-    outputs.check_file(out, "--out", [".nc"], force)
-    outputs.check_plots(plots, force)
-    outputs.check_json(json, force)
-    outputs.check_distinct(out, json)
+    check_device(device)
 
     from ppl_parity.cli.ahead import FOR_A_FIT
     from ppl_parity.cli.processes import backend_process
 
     pythons = {"pyro": pyro_python, "numpyro": numpyro_python}
+    # The process starts first, and is ended again if what follows is refused: its imports are the longest wait.
     with backend_process(backend, pythons, device, imports=FOR_A_FIT, debug=debug) as side:
+        job = Job.of(asked)
+        outputs.check_file(out, "--out", [".nc"], force)
+        outputs.check_plots(plots, force)
+        outputs.check_json(json, force)
+        outputs.check_distinct(out, json)
+
         from ppl_parity.cli import console, describe
         from ppl_parity.cli.environment import environment
 
@@ -72,9 +76,9 @@ def fit(
         from ppl_parity.posterior import save
 
         files = [save(tree, out, overwrite=force)]
-    fitted = read_fit(tree)
-    console.facts(screen, {"Run": describe.of_run(tree)})
-    console.show_fit(screen, fitted, f"Posterior ({backend})")
+        fitted = read_fit(tree)
+        console.facts(screen, {"Run": describe.of_run(tree)})
+        console.show_fit(screen, fitted, f"Posterior ({backend})")
     if plots is not None:
         from ppl_parity.report.plots import write_plots
 

@@ -23,7 +23,7 @@ def backend_process(
     imports: tuple[str, ...] = (),
     debug: bool = False,
 ) -> Iterator[Side]:
-    """A side that has shown that it can work, and that is killed when the command is interrupted.
+    """A side, which is killed when the command is interrupted or refused.
 
     Args:
         name: the backend.
@@ -45,8 +45,8 @@ def backend_process(
             if device != "cpu" and device.partition(":")[0] not in (here := side.devices()):
                 raise InputError(f"{name}: device {device!r} is not here; there is {', '.join(here)}.")
             yield side
-        except (KeyboardInterrupt, SystemExit):
-            side.kill()
+        except BaseException:
+            side.kill()  # whatever it does, nobody waits for it now
             raise
         finally:
             for warning in side.warnings if debug else ():
