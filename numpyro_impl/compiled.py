@@ -36,6 +36,13 @@ _COMPILED: OrderedDict[Any, dict[Any, Any]] = OrderedDict()
 MAX_COMPILED = 32
 MOST_STORED = 256  # files, the newest: six of a fit, NUTS with some 1.5 MB and the others with 50 kB
 
+# While a program is built to be stored: what comes from JAX's own cache cannot be serialised, so nothing may go there,
+# nor be found there, as with another key it is not.
+MEANWHILE = {
+    "jax_persistent_cache_min_compile_time_secs": float("inf"),
+    "jax_compilation_cache_include_metadata_in_key": True,
+}
+
 # Measured on the program of NUTS: 1.3 s to compile it instead of 2.6, and as fast a leapfrog (10.7 us for 11.7 at
 # 300 rows, 155 us for 153 at 10,000), since the rows are the native kernel's work.
 # Programs that run once, on what a fit drew: 0.33 s in place of 0.79 for all three of 300 draws of 300 rows, and at
@@ -108,7 +115,7 @@ def stored(
     everything = _surroundings(), str(jnp.result_type(float)), identity
     name = hashlib.sha256(repr(everything).encode()).hexdigest()[:32]
     path = Path(folder) / "programs" / f"{name}.bin"
-    return _restored(path, num_devices) or _built_for(path, build)
+    return _restored(path, num_devices, build) or _built_for(path, build)
 
 
 def shapes_of(tree: Any) -> tuple[Any, ...]:
@@ -160,8 +167,11 @@ def _processor() -> str:
     return next((line for line in lines if line.startswith(("flags", "Features"))), platform.machine())
 
 
-def _restored(path: Path, num_devices: int) -> tuple[Any, Any] | None:
-    """What an earlier process left at ``path``; None where that is nothing, or nothing that can be read."""
+def _restored(path: Path, num_devices: int, build: Callable[[], tuple[Any, Any]]) -> tuple[Any, Any] | None:
+    """What an earlier process left at ``path``; None where that is nothing, or nothing that can be read.
+
+    What can be read and cannot be run is built at its first call.
+    """
     untried = path.with_suffix(f".{os.getpid()}")
     try:
         # Out of the way until it has run once: what would end a process ends one process only.
@@ -175,11 +185,17 @@ def _restored(path: Path, num_devices: int) -> tuple[Any, Any] | None:
         return None
 
     def run(*arguments: Any) -> Any:
-        result = compiled(*arguments)
-        if untried.exists():
-            jax.block_until_ready(result)
-            with suppress(OSError):
-                untried.rename(path)
+        nonlocal compiled
+        if not untried.exists():
+            return compiled(*arguments)
+        try:
+            result = jax.block_until_ready(compiled(*arguments))
+        except jax.errors.JaxRuntimeError:
+            untried.unlink()
+            compiled, _ = _built_for(path, build)
+            return compiled(*arguments)
+        with suppress(OSError):
+            untried.rename(path)
         return result
 
     return run, about
@@ -193,16 +209,10 @@ def _find_lapack() -> None:
 
 def _built_for(path: Path, build: Callable[[], tuple[Any, Any]]) -> tuple[Any, Any]:
     """What ``build`` compiles, left at ``path`` for the next process."""
-    # What comes from JAX's own cache cannot be written here: nothing may go there meanwhile, nor be found, as with
-    # another key it is not.
-    meanwhile = {
-        "jax_persistent_cache_min_compile_time_secs": float("inf"),
-        "jax_compilation_cache_include_metadata_in_key": True,
-    }
-    before = {name: getattr(jax.config, name) for name in meanwhile}
+    before = {name: getattr(jax.config, name) for name in MEANWHILE if hasattr(jax.config, name)}
     try:
-        for name, value in meanwhile.items():
-            jax.config.update(name, value)
+        for name in before:
+            jax.config.update(name, MEANWHILE[name])
         compiled, about = build()
     finally:
         for name, value in before.items():

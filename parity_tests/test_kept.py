@@ -107,18 +107,21 @@ def test_what_follows_from_the_draws_is_kept_too(tmp_path: Path, monkeypatch: py
 ASKED = """
 import sys
 import jax, jax.numpy as jnp, numpy as np
-from numpyro_impl.compiled import stored
+from numpyro_impl.compiled import MEANWHILE, stored
 def function(x):
     return jnp.cumsum(jnp.linalg.cholesky(x @ x.T + jnp.eye(3))[:, 1:] * x[:, ::-1][:, :2], axis=0) + x[0, 0]
 x = np.arange(9.0, dtype=np.float32).reshape(3, 3)
+if sys.argv[1] == "by us, out of its cache":
+    MEANWHILE.clear()
 build = lambda: (jax.jit(function).lower(x).compile(), None)
 run = build()[0] if sys.argv[1] == "by JAX" else stored(("a function", x.shape), "cpu", build)[0]
 print(np.asarray(run(x)).tolist())
 """
 
 
-def test_what_lies_in_the_cache_of_jax_is_built_anew_to_be_kept(tmp_path: Path) -> None:
-    """An executable that JAX has read back cannot be written again: it would lack its functions."""
+@pytest.mark.parametrize("early", [[], ["by us, out of its cache"]], ids=["kept well", "kept badly"])
+def test_what_lies_in_the_cache_of_jax_is_built_anew(tmp_path: Path, early: list[str]) -> None:
+    """An executable that JAX has read back lacks its functions when it is written again, and cannot be run."""
     environment = child_environment(1) | {"JAX_COMPILATION_CACHE_DIR": str(tmp_path)}
 
     def asked(who: str) -> str:
@@ -127,6 +130,11 @@ def test_what_lies_in_the_cache_of_jax_is_built_anew_to_be_kept(tmp_path: Path) 
 
     first = asked("by JAX")
     assert [path for path in tmp_path.iterdir() if path.is_file()]
+    badly = [(asked(who), stored(tmp_path)) for who in early]
     assert asked("by us") == first
-    assert len(stored(tmp_path)) == 1
+    written = stored(tmp_path)
+    assert len(written) == 1
+    assert all(output == first and files.keys() == written.keys() for output, files in badly)
+    assert all(files != written for _, files in badly)  # found wanting, and built again
     assert asked("by us") == first
+    assert stored(tmp_path) == written
