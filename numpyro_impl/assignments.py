@@ -125,10 +125,10 @@ def _once(
     device: str,
 ) -> np.ndarray:
     """``function`` of what is given, by a program for this once that makes so many numbers."""
-    options = compile_options_of(numbers, device)
 
     def build() -> tuple[Any, None]:
+        options = compile_options_of(numbers, device)
         return jax.jit(function, compiler_options=options).lower(*given).compile(), None
 
-    compiled, _ = stored((name, spec.as_dict(), shapes_of(given), options), device, build)
+    compiled, _ = stored((name, spec.as_dict(), shapes_of(given)), device, build)
     return to_numpy(compiled(*given))
