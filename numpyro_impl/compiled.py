@@ -43,14 +43,16 @@ MEANWHILE = {
     "jax_compilation_cache_include_metadata_in_key": True,
 }
 
-# The program of NUTS, whose rows are the native kernel's work: 1 s less to compile than by XLA's own choice, and as
-# fast a leapfrog (11.1 us at 300 rows, 39 at 10,000, 485 at 100,000); at level 0, another 0.1 to 0.3 s less, and 12.8,
-# 42 and 505 us.
-NUTS = ({"xla_cpu_use_fusion_emitters": False}, {"xla_backend_optimization_level": 1})
-# Programs that run once, on what a fit drew: 0.33 s in place of 0.79 for all three of 300 draws of 300 rows, and at
-# 80 million numbers 2.7 s in place of 1.5.
+# The program of NUTS, whose rows are the native kernel's work: level 1 takes 1 s less to compile than XLA's own choice
+# and is as fast a leapfrog (11.1 us at 300 rows, 39 at 10,000, 485 at 100,000). Level 0 takes another 0.1 to 0.3 s
+# less, and 12.8, 42 and 505 us: less in all, but for many rows.
+# Programs that run once, on what a fit drew, at level 0: 0.33 s in place of 0.79 for all three of 300 draws of 300
+# rows, and at 80 million numbers 2.7 s in place of 1.5.
+LEVELS = tuple(
+    ({"xla_cpu_use_fusion_emitters": False}, {"xla_backend_optimization_level": level}) for level in (0, 1)
+)
+MANY_DATA = 1 << 18
 FEW = 1 << 23
-ONCE = ({"xla_cpu_use_fusion_emitters": False}, {"xla_backend_optimization_level": 0})
 
 
 def shared(program: TracedModel) -> dict[Any, Any]:
@@ -244,15 +246,15 @@ def in_precision(tree: Any) -> Any:
     return jax.tree.map(lambda value: np.asarray(value, dtype=jnp.result_type(float)), tree)
 
 
-def compile_options(model: Any, device: str) -> dict[str, Any] | None:
-    """Compile options for a program that asks for the density of ``model``; None leaves them to XLA."""
+def compile_options(model: Any, device: str, num_data: int) -> dict[str, Any] | None:
+    """Compile options for the density of ``model`` on so many numbers of data; None leaves them to XLA."""
     native = getattr(model, "sums_rows", False) and device == "cpu" and cpu.is_native()
-    return _accepted(NUTS) if native else None
+    return _accepted(LEVELS[num_data > MANY_DATA]) if native else None
 
 
 def compile_options_of(numbers: int, device: str) -> dict[str, Any] | None:
     """Compile options for a program that makes so many numbers once; None leaves them to XLA."""
-    return _accepted(ONCE) if numbers <= FEW and device == "cpu" else None
+    return _accepted(LEVELS[0]) if numbers <= FEW and device == "cpu" else None
 
 
 def _accepted(wanted: tuple[dict[str, Any], ...]) -> dict[str, Any]:

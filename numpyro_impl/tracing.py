@@ -85,7 +85,9 @@ class TracedModel:
         """``jax.jit``; where rows are spread over devices, what comes out is the same on each."""
         if self.shards is not None:
             shardings = {"out_shardings": self.shards.replicated}
-        return jax.jit(function, compiler_options=compile_options(self.model, self.device), **shardings)
+        num_data = sum(array.size for array in self.arrays)
+        options = compile_options(self.model, self.device, num_data)
+        return jax.jit(function, compiler_options=options, **shardings)
 
     @property
     def kernel(self) -> str:
