@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cases import Case
+from benchmarks.cases import SIZES, Case
 from benchmarks.records import Record, latest
 from benchmarks.tables import limits_of, number, per_gradient
 
@@ -114,7 +114,7 @@ def _samplers(records: Sequence[Record], path: Path) -> Path | None:
     import matplotlib.pyplot as plt
 
     found = [r for r in latest(records, "sampler") if r["status"] == "ok" and r["ess_per_second"]]
-    sizes = list(dict.fromkeys(r["size"] for r in found))
+    sizes = sorted({r["size"] for r in found}, key=[*SIZES].index)
     if not sizes:
         return None
     figure, places = plt.subplots(
@@ -127,7 +127,9 @@ def _samplers(records: Sequence[Record], path: Path) -> Path | None:
     for place, size in zip(places[0], sizes, strict=True):
         rows = sorted((r for r in found if r["size"] == size), key=lambda r: r["ess_per_second"])
         names = [f"{r['system']}, {r['case']['dtype']}" for r in rows]
-        colours = [COLOURS.get(r["case"]["backend"], "tab:gray") for r in rows]
+        # A fit is one of our backends', which its formulation names.
+        whose = [{"fit": r["case"]["formulation"]}.get(r["case"]["backend"], r["case"]["backend"]) for r in rows]
+        colours = [COLOURS.get(name, "tab:gray") for name in whose]
         bars = place.barh(names, [r["ess_per_second"] for r in rows], color=colours)
         place.bar_label(bars, [number(r["ess_per_second"]) for r in rows], padding=3, fontsize=8)
         place.set(xscale="log", xlabel="smallest bulk ESS a second of sampling", title=f"size {size}")

@@ -140,7 +140,7 @@ def spread(summary: dict[str, float]) -> str:
 
 def number(value: float | None) -> str:
     """Three digits."""
-    return NONE if value is None else f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+    return NONE if value is None else f"{value:,.0f}" if value >= 999.5 else f"{value:.3g}"
 
 
 def ratio(a: float | None, b: float | None) -> str:
