@@ -128,7 +128,9 @@ def _samplers(records: Sequence[Record], path: Path) -> Path | None:
         rows = sorted((r for r in found if r["size"] == size), key=lambda r: r["ess_per_second"])
         names = [f"{r['system']}, {r['case']['dtype']}" for r in rows]
         # A fit is one of our backends', which its formulation names.
-        whose = [{"fit": r["case"]["formulation"]}.get(r["case"]["backend"], r["case"]["backend"]) for r in rows]
+        whose = [
+            {"fit": r["case"]["formulation"]}.get(r["case"]["backend"], r["case"]["backend"]) for r in rows
+        ]
         colours = [COLOURS.get(name, "tab:gray") for name in whose]
         bars = place.barh(names, [r["ess_per_second"] for r in rows], color=colours)
         place.bar_label(bars, [number(r["ess_per_second"]) for r in rows], padding=3, fontsize=8)
