@@ -63,9 +63,8 @@ def of_run(tree: DataTree) -> str:
     seconds = float(attribute(tree, "sampling_seconds"))
     method, reason = attribute(tree, "chain_method"), attribute(tree, "chain_method_reason")
     settings, kernel = attribute(tree, "settings"), attribute(tree, "kernel")
-    orbit = (
-        "" if settings.get("orbit", "any") == "any" else f" (trajectories of {settings['orbit']} of an orbit)"
-    )
+    orbits = {"half": "half an orbit", "three quarters": "three quarters of an orbit"}
+    orbit = f" (trajectories of {orbits[part]})" if (part := settings.get("orbit")) in orbits else ""
     warmup = (
         f"{settings['num_warmup']} warmup iterations to acceptance {settings['target_accept']:.2g}{orbit}"
     )
