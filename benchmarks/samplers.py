@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -100,23 +100,29 @@ def _process(
         about["identity"] = [identity.as_dict()]
         if not identity.same:
             return cold, about | {"status": "not the same", "why": identity.why}
-        warm = full = first if slow else sample(options["num_draws"])
-        if not slow:
-            sample(1)  # a run of another length may be another program
-        one = sample(1)
-        num_draws = options["num_draws"]
-        while (
-            not slow
-            and full["seconds"] - one["seconds"] < RESOLVED * full["seconds"]
-            and num_draws * LONGER <= MOST
-        ):
-            num_draws *= LONGER
-            sample(num_draws)
-            full = sample(num_draws)
+        if slow:
+            warm = full = first
+            one = sample(1)
+        else:
+            warm = sample(options["num_draws"])
+            full, one = _resolved(sample, warm, options["num_draws"])
         times = {"first": first["seconds"], "warm": warm["seconds"]}
         times |= {"full": full["seconds"], "one": one["seconds"]}
         about |= {"warm_seconds": warm["seconds"], "warm_ess": smallest_ess(warm)[0]}
         return cold, about | {"status": "ok", "raw": times} | rates(full, times)
+
+
+def _resolved(
+    sample: Callable[[int], dict[str, Any]], full: dict[str, Any], num_draws: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A run long enough that its draws are most of it, ``full`` or a longer one; and one of a single draw."""
+    sample(1)  # a run of another length may be another program
+    one = sample(1)
+    while full["seconds"] - one["seconds"] < RESOLVED * full["seconds"] and num_draws * LONGER <= MOST:
+        num_draws *= LONGER
+        sample(num_draws)
+        full = sample(num_draws)
+    return full, one
 
 
 def rates(draws: Mapping[str, Any], times: Mapping[str, float]) -> dict[str, Any]:

@@ -194,7 +194,7 @@ def _restored(path: Path, num_devices: int, build: Callable[[], tuple[Any, Any]]
         try:
             result = jax.block_until_ready(compiled(*arguments))
         except jax.errors.JaxRuntimeError:
-            untried.unlink()
+            untried.unlink(missing_ok=True)
             compiled, _ = _built_for(path, build)
             return compiled(*arguments)
         with suppress(OSError):

@@ -45,9 +45,8 @@ def test_acceptance_is_what_was_measured(num_dims: int) -> None:
 
 
 def test_the_orbit_that_pays_depends_on_the_dimensions() -> None:
-    assert [orbits.aim(num_dims)[0] for num_dims in (1, 8, 40, 50, 271)] == ["half"] * 3 + [
-        "three quarters"
-    ] * 2
+    assert {orbits.aim(num_dims)[0] for num_dims in (1, 8, 40)} == {"half"}
+    assert {orbits.aim(num_dims)[0] for num_dims in (50, 271)} == {"three quarters"}
     assert orbits.aim(8)[1] == orbits.acceptance(8)
     assert 0.6 < orbits.aim(50)[1] < orbits.acceptance(50, orbits.THREE_QUARTERS)
     assert orbits.aim(100_000) == ("three quarters", 0.6)
