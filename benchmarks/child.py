@@ -13,7 +13,8 @@ from typing import Any
 
 from ppl_parity import wire
 from ppl_parity.errors import InputError
-from ppl_parity.sides import SideError, child_environment
+from ppl_parity.sides import SideError
+from ppl_parity.spawning import child_environment
 
 
 class Child:

@@ -22,7 +22,7 @@ from benchmarks.records import SCHEMA, Recorder, read
 from benchmarks.samplers import rates
 from benchmarks.targets import Target, target_rows
 from parity_tests.conftest import hear_sigint
-from ppl_parity.cli import app
+from ppl_parity.cli.app import app
 from ppl_parity.errors import InputError
 
 # A backend whose noise scale is 1 % too large: NumPyro's own, given another mixture.

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 import ppl_parity
 from ppl_parity import assert_same_model, check
 from ppl_parity.checking import check_file
-from ppl_parity.cli import app
+from ppl_parity.cli.app import app
 from ppl_parity.errors import InputError
 from ppl_parity.findings import Report
 from ppl_parity.sides import Side

@@ -18,7 +18,7 @@ import pytest
 from typer.testing import CliRunner
 
 from parity_tests.conftest import hear_sigint
-from ppl_parity.cli import app
+from ppl_parity.cli.app import app
 from ppl_parity.cli.numbers import matrix, vector
 from ppl_parity.data import load_data
 from ppl_parity.errors import InputError
@@ -211,7 +211,7 @@ def test_help(command: str) -> None:
 
 
 def test_the_same_option_is_the_same_everywhere() -> None:
-    from ppl_parity.cli import check, fit, render, sample
+    from ppl_parity.cli.app import check, fit, render, sample
 
     seen: dict[str, str] = {}
     for function in (check, fit, render, sample):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ppl_parity.cli import app
+from ppl_parity.cli.app import app
 from ppl_parity.doctor import backends, machine, packages, probes, settings
 
 GIB = 2**30

@@ -16,7 +16,7 @@ pytest.importorskip("numpyro")
 from typer.testing import CliRunner
 
 from ppl_parity.checking import check_pair
-from ppl_parity.cli import app
+from ppl_parity.cli.app import app
 from ppl_parity.errors import InputError
 from ppl_parity.findings import Report
 from ppl_parity.freezing import freeze

@@ -161,7 +161,7 @@ def save(tree: DataTree, path: str | Path, overwrite: bool = False) -> Path:
     # In the same folder, since a rename is atomic only within one file system.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        tree.to_netcdf(temporary, engine="h5netcdf")
+        tree.to_netcdf(temporary, engine="netcdf4")
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -180,7 +180,7 @@ def load(path: str | Path) -> DataTree:
     if not path.is_file():
         raise InputError(f"A posterior is read from a netCDF file; {path} is not a file.")
     try:
-        with open_datatree(path, engine="h5netcdf") as tree:
+        with open_datatree(path, engine="netcdf4") as tree:
             return tree.load()
     except OSError as error:
         raise InputError(f"A posterior is read from a netCDF file; {path} is not one ({error}).") from None

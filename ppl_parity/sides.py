@@ -10,7 +10,6 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -23,10 +22,10 @@ from ppl_parity import wire
 from ppl_parity.contract import Arrays, Groups, Program, Values
 from ppl_parity.errors import InputError, one_of
 from ppl_parity.references import Reference
+from ppl_parity.spawning import spawn
 from ppl_parity.spec import MixtureSpec, SamplerSettings
 
 SIDES = ("numpyro", "pyro")
-ROOT = Path(__file__).resolve().parent.parent
 
 
 class SideError(RuntimeError):
@@ -40,29 +39,29 @@ class Side:
         name: ``numpyro`` or ``pyro``.
         python: the Python to run it with; None is this one. It needs that backend's packages only.
         num_threads: cores it may use; None is all of them.
+        process: what ``spawning.spawn`` has already started for the same name, Python and cores.
 
     Raises:
         InputError: no such side, or no such Python.
     """
 
-    def __init__(self, name: str, *, python: str | None = None, num_threads: int | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        python: str | None = None,
+        num_threads: int | None = None,
+        process: subprocess.Popen[bytes] | None = None,
+    ) -> None:
         self.name = one_of("backend", name, SIDES)
         self.warnings: list[str] = []
         self.generation = 0
-        self._python, self._num_threads, self._closed = python, num_threads or os.cpu_count() or 1, False
-        self._process = self._started()
+        self._python, self._num_threads, self._closed = python, num_threads, False
+        self._process = process or self._started()
 
     def _started(self) -> subprocess.Popen[bytes]:
-        command = [self._python or sys.executable, "-m", "ppl_parity.worker", f"{self.name}_impl"]
         try:
-            return subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env=child_environment(self._num_threads),
-                # Ctrl-C reaches the parent alone, which then ends this process and those that it started.
-                start_new_session=True,
-            )
+            return spawn(self.name, self._python, self._num_threads)
         except OSError as error:
             raise InputError(
                 f"The Python of the {self.name} side must be a program; got {self._python!r}: {error}."
@@ -250,28 +249,3 @@ class RemoteProgram:
             return self._side.call(name, *args, target=self._target, **kwargs)
 
         return call
-
-
-def child_environment(num_threads: int) -> dict[str, str]:
-    """The environment variables of a process that may use ``num_threads`` cores."""
-    environment = dict(os.environ)
-    # Another Python finds this package where it stands.
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH", "")]))
-    environment["OMP_NUM_THREADS"] = environment["MKL_NUM_THREADS"] = str(num_threads)
-    # NumPy's own threads would go on spinning beside the kernel's: 14 ms a gradient at 131,072 x 64 instead of 10.
-    environment.setdefault("OPENBLAS_NUM_THREADS", "1")
-    flags = [f for f in environment.get("XLA_FLAGS", "").split() if "host_platform_device_count" not in f]
-    flags.append(f"--xla_force_host_platform_device_count={num_threads}")
-    environment["XLA_FLAGS"] = " ".join(flags)
-    environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    # A program that was compiled once is read back, by this process or the next one.
-    environment.setdefault("JAX_COMPILATION_CACHE_DIR", str(_cache() / "jax"))
-    environment.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-    environment.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
-    environment["PYTHONWARNINGS"] = "ignore"
-    return environment
-
-
-def _cache() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "ppl-parity"

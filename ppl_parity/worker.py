@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 from ppl_parity import wire
 from ppl_parity.checks import explain
 from ppl_parity.errors import InputError
+from ppl_parity.leaving import leave
 from ppl_parity.references import CallableReference, FileReference, MixtureReference, ModuleReference
 
 REFERENCES = (CallableReference, FileReference, MixtureReference, ModuleReference)
@@ -113,3 +114,4 @@ def take_streams() -> tuple[BinaryIO, BinaryIO]:
 
 if __name__ == "__main__":
     serve(sys.argv[1])
+    leave()

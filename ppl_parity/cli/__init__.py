@@ -1,38 +1,26 @@
 """The command line, ``ppl-parity``: one file a subcommand. It loads neither torch nor jax.
 
-Whatever is slow to import (ArviZ, SciPy, Matplotlib) is imported inside the functions that need it.
+The subcommands are put together in ``app``; this file is read first, and only starts what takes longest.
 """
 
-from __future__ import annotations
-
-import typer
-
-from ppl_parity.cli.bench import app as bench
-from ppl_parity.cli.check import check
-from ppl_parity.cli.doctor import doctor
-from ppl_parity.cli.exits import Exits, end_on_sigterm
-from ppl_parity.cli.fit import fit
-from ppl_parity.cli.freeze import freeze
-from ppl_parity.cli.render import render
-from ppl_parity.cli.sample import sample
-
-app = typer.Typer(
-    name="ppl-parity",
-    cls=Exits,
-    help="Is a NumPyro port the same model as its Pyro original? Check it, sample it, fit it with NUTS.",
-    epilog="Exit status: 0 done; 1 a backend failed; 2 bad input, nothing written; 130 interrupted.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for command in (check, freeze, sample, fit, render, doctor):
-    paragraphs = (command.__doc__ or "").split("\n\n")  # typer would keep the line breaks within them
-    app.command(help="\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs))(command)
-app.add_typer(bench)
+import sys
 
 
 def main() -> None:
     """The console script."""
-    end_on_sigterm()
-    app()
+    from ppl_parity.cli import ahead
+    from ppl_parity.leaving import leave
+
+    status = 0
+    ahead.start_backend(sys.argv[1:])
+    try:
+        from ppl_parity.cli.app import app
+        from ppl_parity.cli.exits import end_on_sigterm
+
+        end_on_sigterm()
+        app()
+    except SystemExit as ended:
+        status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    finally:
+        ahead.end_unused()
+    leave(status)

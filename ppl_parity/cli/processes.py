@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ppl_parity.cli.ahead import import_ahead
+from ppl_parity.cli import ahead
 from ppl_parity.errors import InputError
 from ppl_parity.sides import Side
 
@@ -39,9 +39,9 @@ def backend_process(
     python = pythons[name]
     if python is not None:
         _check_python(name, python)
-    with Side(name, python=python) as side:
+    with Side(name, python=python, process=None if python else ahead.started(name)) as side:
         try:
-            import_ahead(imports)
+            ahead.import_ahead(imports)
             if device != "cpu" and device.partition(":")[0] not in (here := side.devices()):
                 raise InputError(f"{name}: device {device!r} is not here; there is {', '.join(here)}.")
             yield side

@@ -11,7 +11,6 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-from scipy.cluster.vq import kmeans2
 
 from ppl_parity.contract import Arrays
 from ppl_parity.spec import MixtureSpec
@@ -56,6 +55,8 @@ def kmeans_centres(
         seeds(spec, rows, rng),
     )
     if num_centres > 0:
+        from scipy.cluster.vq import kmeans2  # slow to import, and only this start needs it
+
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="One of the clusters is empty")  # it keeps its seed
             found, labels = kmeans2(rows, centres[:num_centres], iter=20, minit="matrix")

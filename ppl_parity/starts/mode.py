@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from ppl_parity import reference
 from ppl_parity.contract import Arrays
@@ -123,6 +122,8 @@ def _relabelled(spec: MixtureSpec, point: Point, pivot: Point) -> Point:
     apart = np.sum((pivot.beta[:, None] - point.beta) ** 2, axis=-1) / spec.noise_scale**2
     if len(np.unique(spec.concentration)) > 1:
         return point  # the prior tells the components apart: a permutation is another point
+    from scipy.optimize import linear_sum_assignment  # slow to import, and one chain does not need it
+
     order = linear_sum_assignment(apart)[1]
     return Point(point.theta[order], point.beta[order])
 

@@ -1,0 +1,105 @@
+"""What the command line begins before it has been read, and how its process ends."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from ppl_parity.cli import ahead
+from ppl_parity.sides import Side
+
+
+@pytest.fixture
+def spawned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the backends that were started, none of which is."""
+    names: list[str] = []
+    waiting = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+
+    def spawn(name: str) -> subprocess.Popen[bytes]:
+        names.append(name)
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        return subprocess.Popen(waiting, **pipes, start_new_session=True)
+
+    monkeypatch.setattr(ahead, "spawn", spawn)
+    return names
+
+
+@pytest.mark.parametrize(
+    ("line", "backend"),
+    [
+        ("fit --data a.npy", "numpyro"),
+        ("sample --out s.npz --backend pyro", "pyro"),
+        ("render --backend=pyro --out g.gv", "pyro"),
+        ("fit --backend numpyro --backend pyro", "pyro"),  # as typer reads it: the last one
+        ("", None),
+        ("check --level quick", None),
+        ("fit --help", None),
+        ("fit --backend pyr", None),
+        ("fit --backend", None),
+        ("fit --numpyro-python python3.12", None),
+        ("fit --pyro-python=python3.12 --backend pyro", None),
+        ("--help", None),
+    ],
+)
+def test_what_a_glance_tells(spawned: list[str], line: str, backend: str | None) -> None:
+    ahead.start_backend(line.split())
+    try:
+        assert spawned == ([] if backend is None else [backend])
+    finally:
+        ahead.end_unused()
+
+
+def test_a_process_is_handed_over_once(spawned: list[str]) -> None:
+    ahead.start_backend(["fit"])
+    assert ahead.started("pyro") is None
+    process = ahead.started("numpyro")
+    assert process is not None
+    assert ahead.started("numpyro") is None
+    ahead.end_unused()
+    assert process.poll() is None  # it is another's to end
+    Side("numpyro", process=process).close()
+    assert process.wait(timeout=5) == 0
+
+
+def test_what_nobody_asked_for_is_ended(spawned: list[str]) -> None:
+    ahead.start_backend(["fit"])
+    (process,) = ahead._started.values()
+    ahead.end_unused()
+    assert process.poll() is not None
+
+
+LEAVE = """
+import atexit, sys, threading, time
+from ppl_parity.leaving import leave
+
+class Slow:
+    def __del__(self):
+        print("taken apart")
+
+slow = Slow()
+atexit.register(print, "at the end")
+threading.Thread(target=lambda: (time.sleep(0.3), print("the thread's work"))).start()
+print("said")
+leave(3)
+"""
+
+
+def test_leaving_waits_and_writes_and_takes_nothing_apart() -> None:
+    ended = subprocess.run([sys.executable, "-c", LEAVE], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (3, "")
+    assert ended.stdout.splitlines() == ["said", "the thread's work", "at the end"]
+
+
+def test_a_reader_that_has_gone_is_no_error() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "ppl_parity.cli", "fit", "--help"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as program:
+        assert program.stdout is not None
+        program.stdout.close()
+        assert program.stderr is not None
+        assert "Exception ignored" not in program.stderr.read()
