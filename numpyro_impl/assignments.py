@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from numpyro_impl.compiled import compile_options_of, in_precision, shapes_of, stored
+from numpyro_impl.compiled import compile_options_of, in_precision, shapes_of, store, stored
 from numpyro_impl.formulations import logits
 from numpyro_impl.runtime import seed_to_rng, session, to_framework, to_numpy
 from ppl_parity.spec import MixtureSpec
@@ -30,18 +31,7 @@ def responsibilities(
 ) -> np.ndarray:
     """See ``contract.Backend.responsibilities``."""
     with session(precision, device):
-        draws = in_precision((theta, beta))
-
-        def mean(draws, x):
-            def add(total, draw):
-                theta, beta = draw
-                return total + jax.nn.softmax(logits(theta, beta, x, spec.noise_scale), axis=-1), None
-
-            zero = jnp.zeros((len(x), spec.num_components))
-            return jax.lax.scan(add, zero, draws)[0] / len(draws[0])
-
-        numbers = len(draws[0]) * len(x) * spec.num_components
-        return _once("responsibilities", mean, spec, (draws, to_framework(np.asarray(x))), numbers, device)
+        return _run(_mean_responsibilities(spec, theta, beta, x), device)
 
 
 def sample_assignments(
@@ -56,17 +46,8 @@ def sample_assignments(
 ) -> np.ndarray:
     """See ``contract.Backend.sample_assignments``."""
     with session(precision, device):
-        draws = np.arange(len(theta)), *in_precision((theta, beta))
-
-        def draw(x, seed, number, theta, beta):
-            # By inversion: a number below the first of the cumulative probabilities is component 0, and so on.
-            r = jax.nn.softmax(logits(theta, beta, x, spec.noise_scale), axis=-1)
-            key = jax.random.fold_in(seed_to_rng(seed), number)
-            uniform = jax.random.uniform(key, (len(x), 1))
-            return jnp.sum(uniform >= jnp.cumsum(r, axis=-1)[:, :-1], axis=-1)
-
-        shared = to_framework(np.asarray(x)), np.uint32(seed)
-        return _each("assignments", draw, spec, draws, shared, device).astype(np.int64)
+        blocks = _run(_assignments(spec, theta, beta, x, seed), device)
+        return _of_draws(blocks, len(theta)).astype(np.int64)
 
 
 def pointwise_log_likelihood(
@@ -80,28 +61,83 @@ def pointwise_log_likelihood(
 ) -> np.ndarray:
     """See ``contract.Backend.pointwise_log_likelihood``."""
     with session(precision, device):
-        draws = in_precision((theta, beta))
-
-        def rows(x, theta, beta):
-            square = jnp.sum(x**2, axis=-1) / spec.noise_scale**2
-            constant = 0.5 * spec.dim * math.log(2 * math.pi * spec.noise_scale**2)
-            terms = logits(theta, beta, x, spec.noise_scale)
-            return jax.nn.logsumexp(terms, axis=-1) - 0.5 * square - constant
-
-        return _each("log likelihood", rows, spec, draws, (to_framework(np.asarray(x)),), device)
+        return _of_draws(_run(_log_likelihoods(spec, theta, beta, x), device), len(theta))
 
 
-def _each(
+def compile_ahead(spec: MixtureSpec, num_draws: int, x: Any, *, precision: str, device: str) -> None:
+    """Compile what will be asked of so many draws and rows like these, and leave it where it will be found."""
+    K, D = spec.num_components, spec.dim
+    draws = np.zeros((num_draws, K)), np.zeros((num_draws, K, D))
+    with session(precision, device):
+        for task in (
+            _log_likelihoods(spec, *draws, x),
+            _assignments(spec, *draws, x, 0),
+            _mean_responsibilities(spec, *draws, x),
+        ):
+            store(task.identity, device, partial(_build, task, device))
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A function of what is given, for this once, that makes so many numbers; ``name`` and ``spec`` say which."""
+
+    name: str
+    spec: MixtureSpec
+    function: Callable[..., Any]
+    given: tuple[Any, Any]
+    numbers: int
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        return self.name, self.spec.as_dict(), shapes_of(self.given)
+
+
+def _mean_responsibilities(spec: MixtureSpec, theta: np.ndarray, beta: np.ndarray, x: Any) -> _Task:
+    def mean(draws, x):
+        def add(total, draw):
+            theta, beta = draw
+            return total + jax.nn.softmax(logits(theta, beta, x, spec.noise_scale), axis=-1), None
+
+        zero = jnp.zeros((len(x), spec.num_components))
+        return jax.lax.scan(add, zero, draws)[0] / len(draws[0])
+
+    given = in_precision((theta, beta)), to_framework(np.asarray(x))
+    return _Task("responsibilities", spec, mean, given, len(theta) * len(x) * spec.num_components)
+
+
+def _assignments(spec: MixtureSpec, theta: np.ndarray, beta: np.ndarray, x: Any, seed: int) -> _Task:
+    def draw(x, seed, number, theta, beta):
+        # By inversion: a number below the first of the cumulative probabilities is component 0, and so on.
+        r = jax.nn.softmax(logits(theta, beta, x, spec.noise_scale), axis=-1)
+        key = jax.random.fold_in(seed_to_rng(seed), number)
+        uniform = jax.random.uniform(key, (len(x), 1))
+        return jnp.sum(uniform >= jnp.cumsum(r, axis=-1)[:, :-1], axis=-1)
+
+    draws = np.arange(len(theta)), *in_precision((theta, beta))
+    return _of_each("assignments", draw, spec, draws, (to_framework(np.asarray(x)), np.uint32(seed)))
+
+
+def _log_likelihoods(spec: MixtureSpec, theta: np.ndarray, beta: np.ndarray, x: Any) -> _Task:
+    def rows(x, theta, beta):
+        square = jnp.sum(x**2, axis=-1) / spec.noise_scale**2
+        constant = 0.5 * spec.dim * math.log(2 * math.pi * spec.noise_scale**2)
+        terms = logits(theta, beta, x, spec.noise_scale)
+        return jax.nn.logsumexp(terms, axis=-1) - 0.5 * square - constant
+
+    draws = in_precision((theta, beta))
+    return _of_each("log likelihood", rows, spec, draws, (to_framework(np.asarray(x)),))
+
+
+def _of_each(
     name: str,
     function: Callable[..., Any],
     spec: MixtureSpec,
     draws: tuple[Any, ...],
     shared: tuple[Any, ...],
-    device: str,
-) -> np.ndarray:
+) -> _Task:
     """``function`` of what is shared, x first, and of each draw, a block of draws at once.
 
-    The last block is filled up with a draw.
+    The last block is filled up with a draw; ``_of_draws`` takes it away again.
     """
     num_draws, of_a_draw = len(draws[0]), max(1, len(shared[0]) * spec.num_components)
     num_blocks = max(1, -(-num_draws // max(1, NUMBERS // of_a_draw)))
@@ -112,23 +148,18 @@ def _each(
     def all_draws(blocks, shared):
         return jax.lax.map(lambda block: jax.vmap(partial(function, *shared))(*block), blocks)
 
-    values = _once(name, all_draws, spec, (blocks, shared), num_draws * of_a_draw, device)
-    return values.reshape(num_blocks * size, *values.shape[2:])[:num_draws]
+    return _Task(name, spec, all_draws, (blocks, shared), num_draws * of_a_draw)
 
 
-def _once(
-    name: str,
-    function: Callable[..., Any],
-    spec: MixtureSpec,
-    given: tuple[Any, Any],
-    numbers: int,
-    device: str,
-) -> np.ndarray:
-    """``function`` of what is given, by a program for this once that makes so many numbers."""
+def _of_draws(blocks: np.ndarray, num_draws: int) -> np.ndarray:
+    return blocks.reshape(-1, *blocks.shape[2:])[:num_draws]
 
-    def build() -> tuple[Any, None]:
-        options = compile_options_of(numbers, device)
-        return jax.jit(function, compiler_options=options).lower(*given).compile(), None
 
-    compiled, _ = stored((name, spec.as_dict(), shapes_of(given)), device, build)
-    return to_numpy(compiled(*given))
+def _run(task: _Task, device: str) -> np.ndarray:
+    compiled, _ = stored(task.identity, device, partial(_build, task, device))
+    return to_numpy(compiled(*task.given))
+
+
+def _build(task: _Task, device: str) -> tuple[Any, None]:
+    options = compile_options_of(task.numbers, device)
+    return jax.jit(task.function, compiler_options=options).lower(*task.given).compile(), None

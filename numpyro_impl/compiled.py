@@ -14,7 +14,8 @@ import platform
 import sys
 import tempfile
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -113,13 +114,38 @@ def stored(
             (sources, libraries, processor); None where nothing can say so, and nothing is left for others.
         device, build, num_devices: as in ``kept``.
     """
+    path = _path(identity, device)
+    if path is None:
+        return build()
+    return _restored(path, num_devices, build) or _built_for(path, build)
+
+
+def store(identity: tuple[Any, ...], device: str, build: Callable[[], tuple[Any, Any]]) -> None:
+    """Leave what ``build`` compiles for ``stored``, unless it is there, or nothing is ever left."""
+    path = _path(identity, device)
+    if path is not None and not path.exists():
+        _built_for(path, build)
+
+
+def beside(work: Callable[[], Any], others: Sequence[Callable[[], Any]]) -> Any:
+    """The result of ``work``, which leaves Python alone for long, and meanwhile ``others``, one after the other.
+
+    What they raise is left to be raised where their results are wanted.
+    """
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        for other in others:
+            thread.submit(other)
+        return work()
+
+
+def _path(identity: tuple[Any, ...] | None, device: str) -> Path | None:
+    """The file of a compiled function; None where it would have none."""
     folder: Any = getattr(jax.config, "jax_compilation_cache_dir", None)
     if not folder or identity is None or device != "cpu":
-        return build()
+        return None
     everything = _surroundings(), str(jnp.result_type(float)), identity
     name = hashlib.sha256(repr(everything).encode()).hexdigest()[:32]
-    path = Path(folder) / "programs" / f"{name}.bin"
-    return _restored(path, num_devices, build) or _built_for(path, build)
+    return Path(folder) / "programs" / f"{name}.bin"
 
 
 def shapes_of(tree: Any) -> tuple[Any, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpyro
 import numpyro.distributions as dist
 
 from numpyro_impl import formulations
+from numpyro_impl.assignments import compile_ahead
 from numpyro_impl.program import Program
 from numpyro_impl.runtime import session, to_framework
 from ppl_parity.contract import Arrays, Model
@@ -45,6 +47,7 @@ def mixture(spec: MixtureSpec, formulation: str = "enumerated") -> Model:
     write = {"enumerated": textbook, "marginal": formulations.marginal, "fused": formulations.fused}
     model = write[formulation](spec)
     model.identity = json.dumps([formulation, spec.as_dict()])
+    model.compile_ahead = partial(compile_ahead, spec)
     return model
 
 

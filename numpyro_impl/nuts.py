@@ -15,7 +15,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from numpyro.infer import NUTS
 from tqdm import tqdm
 
-from numpyro_impl.compiled import in_precision, kept
+from numpyro_impl.compiled import beside, in_precision, kept
 from numpyro_impl.program import Program
 from numpyro_impl.runtime import NAME, seed_to_rng, synchronise, to_numpy, versions
 from ppl_parity.chains import (
@@ -259,7 +259,21 @@ def _compile(
     jitted = program.jit(run, **shardings)
     if program.shards is not None:  # what is spread how, is known at the call
         return jitted, shapes
-    return jitted.lower(*given, first, first, np.uint32(0), position, carried).compile(), shapes
+    lowered = jitted.lower(*given, first, first, np.uint32(0), position, carried)
+    return beside(lowered.compile, _what_follows(program, settings, position)), shapes
+
+
+def _what_follows(
+    program: Program, settings: SamplerSettings, position: dict[str, Any]
+) -> list[Callable[[], Any]]:
+    """What will be compiled of a run's draws, and can be while NUTS itself is."""
+    num_draws = settings.num_chains * settings.num_draws
+    nowhere = {name: np.zeros((num_draws, *value.shape[1:])) for name, value in position.items()}
+    following = [lambda: program.constrain_draws(nowhere)]
+    if (compile_ahead := getattr(program.model, "compile_ahead", None)) is not None:
+        place = {"precision": settings.precision, "device": settings.device}
+        following.append(lambda: compile_ahead(num_draws, program.arguments(program.arrays)["x"], **place))
+    return following
 
 
 def _in_one_window(state: Any) -> Any:

@@ -56,6 +56,10 @@ def test_both_packages_have_the_same_files() -> None:
     assert files[0] == files[1]
 
 
+# JAX compiles what torch runs as it is written.
+ONLY_NUMPYRO = {"assignments": ["compile_ahead"]}
+
+
 @pytest.mark.pyro
 @pytest.mark.parametrize(
     "module",
@@ -72,6 +76,8 @@ def test_modules_of_both_packages_have_the_same_public_names(module: str) -> Non
             for name, value in vars(loaded).items()
             if not name.startswith("_") and getattr(value, "__module__", None) == loaded.__name__
         }
+        for name in ONLY_NUMPYRO.get(module, ()) if package == "numpyro_impl" else ():
+            del defined[name]
         names.append({n: shape(v) if inspect.isfunction(v) else "class" for n, v in defined.items()})
     assert names[0] == names[1]
 

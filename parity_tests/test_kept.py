@@ -58,14 +58,29 @@ def test_the_next_process_reads_it_back_and_draws_the_same(tmp_path: Path) -> No
     formulations = ("fused", "marginal", "enumerated")
     first = sampled(tmp_path, formulations=formulations)
     written = stored(tmp_path)
-    assert len(written) == 2 * 3  # NUTS, and what constrains its draws
+    # NUTS, and what constrains its draws; and three for their rows, whatever the formulation.
+    assert len(written) == 2 * 3 + 3
     assert equal(sampled(tmp_path, formulations=formulations), first)
     assert stored(tmp_path) == written
     # Another number of chains, which run on another number of devices, is another program.
     sampled(tmp_path, chains=1)
     written = stored(tmp_path)
-    assert len(written) == 2 * 4
+    assert len(written) == 2 * 4 + 2 * 3
     sampled(tmp_path, chains=1)
+    assert stored(tmp_path) == written
+
+
+def test_what_follows_from_the_draws_is_compiled_beside_the_sampler(tmp_path: Path) -> None:
+    """Three programs that the calls after a run find; a fourth would say that they looked for another."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path))
+        with Side("numpyro", num_threads=2) as side:
+            groups, _ = side.sample_posterior(MixtureReference(SPEC, "fused"), {"x": X}, SETTINGS)
+            written = stored(tmp_path)
+            theta, beta = (np.concatenate(groups["posterior"][name]) for name in ("theta", "beta"))
+            side.pointwise_log_likelihood(SPEC, theta, beta, X)
+            side.sample_assignments(SPEC, theta, beta, X, seed=5)
+            side.responsibilities(SPEC, theta, beta, X)
     assert stored(tmp_path) == written
 
 
