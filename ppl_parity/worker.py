@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 from ppl_parity import wire
 from ppl_parity.checks import explain
 from ppl_parity.errors import InputError
+from ppl_parity.importing import importing
 from ppl_parity.leaving import leave
 from ppl_parity.references import CallableReference, FileReference, MixtureReference, ModuleReference
 
@@ -52,7 +53,7 @@ class Server:
 
     def warm_up(self) -> None:
         """Import the backend before the first call, while others do the same; a failure waits for that call."""
-        with warnings.catch_warnings(), suppress(Exception):
+        with warnings.catch_warnings(), suppress(Exception), importing():
             warnings.simplefilter("ignore")
             self._backend()
 

@@ -9,13 +9,15 @@ import sys
 def main() -> None:
     """The console script."""
     from ppl_parity.cli import ahead
+    from ppl_parity.importing import importing
     from ppl_parity.leaving import leave
 
     status = 0
     ahead.start_backend(sys.argv[1:])
     try:
-        from ppl_parity.cli.app import app
-        from ppl_parity.cli.exits import end_on_sigterm
+        with importing():
+            from ppl_parity.cli.app import app
+            from ppl_parity.cli.exits import end_on_sigterm
 
         end_on_sigterm()
         app()

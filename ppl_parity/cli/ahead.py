@@ -13,6 +13,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 
+from ppl_parity.importing import importing
 from ppl_parity.spawning import spawn
 
 # Commands that need the one backend that --backend names, and what says that it is not to be started like that.
@@ -63,8 +64,9 @@ def import_ahead(names: tuple[str, ...]) -> None:
         return
 
     def run() -> None:
-        for name in names:
-            with suppress(ImportError):
-                importlib.import_module(name)
+        with importing():
+            for name in names:
+                with suppress(ImportError):
+                    importlib.import_module(name)
 
     threading.Thread(target=run, daemon=True, name="imports").start()
