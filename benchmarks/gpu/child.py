@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.gpu.problem import problem
+
 REPEATS = 7
 LOOP_SHARE = 1 / 15  # of a case's seconds: long enough that the clock and one dispatch do not count
-SEPARATION = 6.0  # between means, in noise sd
 CHECKED_ROWS = 1 << 20  # in float64; at all rows the formulations are held to the float32 array program
 VALUE_ERROR, GRADIENT_ERROR = 1e-5, 1e-4  # relative to the largest entry; a wrong formula is far beyond
 
@@ -93,14 +94,6 @@ def measure(library: Any, case: dict[str, Any], seconds: float) -> dict[str, Any
     while len(loop) < REPEATS and time.monotonic() < ends:
         loop.append(_seconds(lambda: many(count)) / count)
     return {"status": "ok", **about, "single": single, "loop": loop, "count": count}
-
-
-def problem(D: int, K: int, chains: int) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
-    """Means (K, D), and log theta (C, K) and beta (C, K, D) near them, a point a chain."""
-    rng = np.random.default_rng(K * D)
-    centres = rng.standard_normal((K, D)) * SEPARATION / np.sqrt(2 * D)
-    log_theta = np.log(rng.dirichlet(np.full(K, 50.0), size=chains))
-    return centres, (log_theta, centres + 0.01 * rng.standard_normal((chains, K, D)))
 
 
 def bytes_needed(N: int, D: int, K: int, chains: int, formulation: str) -> float:

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.gpu import child
+from benchmarks.gpu.problem import problem
 
 MAX_TREE_DEPTH = 6
 
@@ -28,7 +28,7 @@ def measure(library: Any, sizes: dict[str, int]) -> dict[str, Any]:
     from numpyro.infer import MCMC, NUTS
 
     N, D, K, C = (sizes[name] for name in ("N", "D", "K", "chains"))
-    centres, _ = child.problem(D, K, 1)
+    centres, _ = problem(D, K, 1)
     empty = np.zeros((1, K)), np.zeros((1, K, D))
     x = library.problem(centres, empty, N)[2]
     began = time.perf_counter()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ppl_parity.errors import InputError
-from ppl_parity.report.figures import (
+from ppl_parity.report.palette import (
     BAND,
     COLOURS,
     LABELS,

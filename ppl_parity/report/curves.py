@@ -17,7 +17,7 @@ from ppl_parity.report.envelopes import (
     uniform_difference,
     uniform_envelope,
 )
-from ppl_parity.report.figures import (
+from ppl_parity.report.palette import (
     ALERT,
     BAND,
     COLOURS,
