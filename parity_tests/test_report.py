@@ -6,6 +6,7 @@ import io
 import json
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from importlib import resources
 
@@ -237,6 +238,21 @@ def test_progress_is_for_terminals_only():
             console.print("between")
         assert ("density: [red]long" in stream.getvalue()) == terminal
         assert "between" in stream.getvalue()
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_lines_that_are_printed_as_rungs_end_are_those_of_the_report(name):
+    report, stream = EVERY[name](), io.StringIO()
+    console = Console(file=stream, width=80, highlight=False)
+    with TerminalReport(console) as shown:
+        for rung in report.rungs:
+            before = stream.getvalue()
+            shown.finished(rung)
+            assert rung.name in stream.getvalue().removeprefix(before)
+        shown._started = time.monotonic() - 14.2  # as ``printed`` says
+        shown.print_report(report)
+    both = [[line.rstrip() for line in text.splitlines()] for text in (stream.getvalue(), printed(report))]
+    assert both[0] == both[1]
 
 
 def test_the_status_line_goes_away_after_an_error():

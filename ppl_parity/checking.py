@@ -15,7 +15,7 @@ import numpy as np
 
 from ppl_parity.contract import Program, Site
 from ppl_parity.errors import InputError
-from ppl_parity.findings import Report
+from ppl_parity.findings import Report, RungResult
 from ppl_parity.frozen_side import FrozenSide, answerable
 from ppl_parity.ladder import choose, climb, pair_verdict, split_false_alarm
 from ppl_parity.ladder.context import SIDES, CheckSettings, Context, Point, Points
@@ -113,8 +113,11 @@ def climb_pair(
     rungs: Sequence[str] | None = None,
     settings: CheckSettings | None = None,
     progress: Progress | None = None,
+    finished: Callable[[RungResult], None] = lambda _: None,
 ) -> tuple[Report, Context]:
-    """``check_pair``, and what the rungs left behind, such as the posterior draws."""
+    """``check_pair``, and what the rungs left behind, such as the posterior draws; ``finished`` is told each rung's
+    result as it comes.
+    """
     settings = settings or CheckSettings()
     chosen = choose(level, rungs)
     frozen = next((side for side in sides.values() if isinstance(side, FrozenSide)), None)
@@ -122,7 +125,7 @@ def climb_pair(
     tell = progress or (lambda _: None)
     tell("running both models")
     environment = _environment(sides)
-    context = prepare(pair, settings, sides, climbed, tell)
+    context = replace(prepare(pair, settings, sides, climbed, tell), finished=finished)
     results = climb(context, climbed)
     if told:
         results = (replace(results[0], findings=(*results[0].findings, *told)), *results[1:])

@@ -90,6 +90,7 @@ def check(
                 rungs=chosen,
                 settings=settings,
                 progress=terminal.progress,
+                finished=terminal.finished,
             )
             terminal.print_report(report)
     written: list[Path] = []

@@ -60,6 +60,7 @@ def climb(context: Context, rungs: Sequence[str]) -> tuple[RungResult, ...]:
         result = RungResult(name, _verdict(findings), time.monotonic() - began, tuple(findings))
         results.append(result)
         verdicts[name] = result.verdict
+        context.finished(result)
         if result.verdict == "different" and not context.settings.keep_going:
             break
     stale = list(_stale(unused, results))

@@ -11,6 +11,7 @@ from typing import Any, overload
 
 from ppl_parity.contract import Arrays, Program, Site
 from ppl_parity.errors import InputError
+from ppl_parity.findings import RungResult
 from ppl_parity.pairs import Pair
 from ppl_parity.sides import Side
 from ppl_parity.spec import check_seed
@@ -123,7 +124,7 @@ class Context:
         points: where the deterministic rungs compare.
         alpha: rung -> its share of the false-alarm probability.
         results: what a rung leaves for later ones and for plots, such as ``posterior draws``.
-        progress: told what is being done.
+        progress: told what is being done. finished: told each rung's result.
         frozen: the side that is a file, and answers only what was asked of it when it was frozen; or None.
         walks: the trajectories that it walked then.
         precision: float32 once a side was found to store a site in it, and to differ by no more than that.
@@ -139,6 +140,7 @@ class Context:
     alpha: dict[str, float]
     results: dict[str, Any] = field(default_factory=dict)
     progress: Callable[[str], None] = lambda _: None
+    finished: Callable[[RungResult], None] = lambda _: None
     deadline: float = field(default_factory=lambda: time.monotonic() + 180.0)
     frozen: str | None = None
     walks: tuple[Walk, ...] = ()

@@ -1,4 +1,4 @@
-"""A check on a terminal: a status line while it works; then a line a rung, and three lines of conclusion."""
+"""A check on a terminal: a status line while it works, a line a rung as it ends, and three lines of conclusion."""
 
 from __future__ import annotations
 
@@ -30,13 +30,15 @@ __all__ = ["TerminalReport", "print_report", "three_lines"]
 SYMBOLS = {"same": "\u2713", "different": "\u2717", "unresolved": "?", NOT_RUN: "\u00b7"}
 ASCII_SYMBOLS = {"same": "+", "different": "x", "unresolved": "?", NOT_RUN: "-"}
 STYLES = {"same": "green", "different": "bold red", "unresolved": "yellow", NOT_RUN: "dim"}
+NAME_WIDTH, VERDICT_WIDTH, SECONDS_WIDTH = len("enumeration"), len("unresolved"), len("0.35 s")
 MAX_NOTES = 6
 
 
 class TerminalReport:
-    """Progress while the rungs work, where a person watches; the report at the end, everywhere.
+    """Progress while the rungs work, where a person watches; each rung's line as it ends, and then the rest.
 
-    Use it as a context manager around the climb, hand ``progress`` to the ladder, and call ``print_report``.
+    Use it as a context manager around the climb, hand ``progress`` and ``finished`` to the ladder, and call
+    ``print_report``.
     """
 
     def __init__(self, console: Console) -> None:
@@ -48,6 +50,7 @@ class TerminalReport:
         self.console = console
         self._started = time.monotonic()
         self._status: Status | None = None
+        self._finished = 0
 
     def __enter__(self) -> TerminalReport:
         """Start the clock, and the status line."""
@@ -72,6 +75,14 @@ class TerminalReport:
         if self._status is not None:
             self._status.update(self._line(doing))
 
+    def finished(self, rung: RungResult) -> None:
+        """Print a rung's line: who reads a log of a quarter of an hour wants to know where it stands."""
+        grid = _grid()
+        grid.add_row(*_rung(rung, self.console))
+        self.console.print(grid)
+        self.console.file.flush()
+        self._finished += 1
+
     def stop(self) -> None:
         """Take the status line away."""
         if self._status is not None:
@@ -79,9 +90,9 @@ class TerminalReport:
             self._status = None
 
     def print_report(self, report: Report) -> None:
-        """The report, with the time since this was entered."""
+        """What of the report was not printed yet, with the time since this was entered."""
         self.stop()
-        print_report(report, self.console, time.monotonic() - self._started)
+        print_report(report, self.console, time.monotonic() - self._started, printed=self._finished)
 
     def _line(self, doing: str) -> Text:
         line = _text(self.console, doing)
@@ -89,16 +100,19 @@ class TerminalReport:
         return line
 
 
-def print_report(report: Report, console: Console, elapsed: float | None = None) -> None:
+def print_report(report: Report, console: Console, elapsed: float | None = None, *, printed: int = 0) -> None:
     """Print a line a rung, the conclusion in three lines, and what else is worth knowing.
 
     Args:
         report: of a finished check.
         console: of any width from 60; without colour where it has none.
         elapsed: seconds of the whole check; None adds up the rungs'.
+        printed: so many rungs have had their line.
     """
     seconds = sum(rung.seconds for rung in report.rungs) if elapsed is None else elapsed
-    console.print(_rungs(report, console))
+    rows = _rungs(report, console, printed)
+    if rows.row_count:
+        console.print(rows)
     console.print()
     console.print(_conclusion(report, console, seconds))
     lines = Table.grid(padding=(0, 2))
@@ -110,14 +124,20 @@ def print_report(report: Report, console: Console, elapsed: float | None = None)
     _print_notes(report, console)
 
 
-def _rungs(report: Report, console: Console) -> Table:
+def _grid() -> Table:
+    """Lines of rungs: as wide whatever they hold, so that one printed alone stands below the others."""
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True)
-    grid.add_column(no_wrap=True, max_width=14)
-    grid.add_column(no_wrap=True)
-    grid.add_column(no_wrap=True, justify="right", style="dim")
+    for width in NAME_WIDTH, VERDICT_WIDTH:
+        grid.add_column(no_wrap=True, min_width=width, max_width=14)
+    grid.add_column(no_wrap=True, min_width=SECONDS_WIDTH, justify="right", style="dim")
     grid.add_column(overflow="fold", ratio=1)
-    for rung in report.rungs:
+    return grid
+
+
+def _rungs(report: Report, console: Console, printed: int) -> Table:
+    grid = _grid()
+    for rung in report.rungs[printed:]:
         grid.add_row(*_rung(rung, console))
     left = not_run(report)
     if left:
@@ -131,7 +151,9 @@ def _rung(rung: RungResult, console: Console) -> tuple[Text, ...]:
         _symbol(console, rung.verdict),
         _text(console, rung.name),
         Text(rung.verdict, STYLES[rung.verdict]),
-        Text(duration(rung.seconds)),
+        Text(
+            duration(rung.seconds) if rung.seconds < 99.5 else f"{rung.seconds:.0f} s"
+        ),  # minutes are too wide
         _text(console, summary(rung)),
     )
 
