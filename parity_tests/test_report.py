@@ -225,6 +225,15 @@ def test_numbers_in_words(value, text):
     assert number(value) == text
 
 
+def test_a_remark_is_no_comparison():
+    remark = Finding("same", "formulation", "NUTS ran on another formulation.", notable=True)
+    offset = Finding("same", "log density", "They differ by a constant.", size=0.7, notable=True)
+    compared = [Finding("same", "mean", "", size=0.1, resolution=0.2) for _ in range(2)]
+    rung = RungResult("posterior", "same", 0.1, (remark, offset, *compared))
+    assert summary(rung).startswith("3 comparisons, ")
+    assert "1 rung, 3 comparisons" in three_lines(Report("pair", "same", (rung,), {}, {}))
+
+
 def test_durations_in_words():
     assert [duration(each) for each in (0.084, 1.42, 14.2, 125)] == ["0.08 s", "1.4 s", "14 s", "2 min 05 s"]
 

@@ -54,6 +54,12 @@ class Finding:
     deferred: bool = False
     numbers: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def remark(self) -> bool:
+        """Whether it only says what is worth knowing of the whole model, and compares nothing."""
+        without = self.site is None and self.size is None and self.resolution is None
+        return self.notable and without and self.verdict == "same"
+
 
 @dataclass(frozen=True)
 class RungResult:

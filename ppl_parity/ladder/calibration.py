@@ -23,6 +23,7 @@ from ppl_parity.findings import Finding
 from ppl_parity.ladder import exchangeable
 from ppl_parity.ladder.context import SIDES, Context, is_discrete
 from ppl_parity.ladder.refit import fit_once, log_likelihood, replaceable, with_data
+from ppl_parity.ladder.sampling import stand_ins
 from ppl_parity.ladder.together import Refused, together
 from ppl_parity.sides import SideError
 from ppl_parity.spec import SamplerSettings
@@ -65,11 +66,13 @@ class Study:
 
 def run(context: Context) -> Iterator[Finding]:
     """Simulate on each side, fit on both, and test the ranks, until all are decided or the time is up."""
+    told: list[Finding] = []
     try:
         reason = _not_generative(context)
         for side in SIDES:
             replaceable(context, side)
         components = exchangeable.find(context)
+        told = list(stand_ins(context))  # before threads would look for them side by side
     except InputError as error:
         reason = str(error)
     if reason:
@@ -100,6 +103,7 @@ def run(context: Context) -> Iterator[Finding]:
     context.results["calibration ranks"] = {
         case: (study.names[case], np.array(rows)) for case, rows in study.rows.items()
     }
+    yield from told
     yield from _tell(study, judged, done)
 
 

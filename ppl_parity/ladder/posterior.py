@@ -28,7 +28,7 @@ from ppl_parity.ladder.sampling import (
     affordable,
     first_round,
     next_round,
-    sampled_model,
+    stand_ins,
 )
 from ppl_parity.ladder.together import Refused
 from ppl_parity.statistics.equivalence import FALSE_SAME
@@ -122,15 +122,7 @@ def _tell(
         count = chains.num_draws(side)
         shape = next(iter(chains.draws[side].values())).shape
         yield finding(side, look.convergence[side], look.names, f"{shape[0]} chains of {count:,} draws")
-    stand_ins = [side for side in SIDES if sampled_model(context, side) is not context.pair.models[side]]
-    if stand_ins:
-        yield Finding(
-            "same",
-            "formulation",
-            f"In {' and '.join(stand_ins)} NUTS ran on the mixture's fused formulation, whose density is that of "
-            f"the checked one at all {len(context.points)} shared points.",
-            notable=True,
-        )
+    yield from stand_ins(context)
     if components is not None:
         names = ", ".join(map(repr, components.axes))
         how = "declared" if components.declared else "found"

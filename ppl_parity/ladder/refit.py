@@ -9,6 +9,7 @@ import numpy as np
 from ppl_parity.contract import Arrays
 from ppl_parity.errors import InputError
 from ppl_parity.ladder.context import Context, is_discrete
+from ppl_parity.ladder.sampling import sampled_model
 from ppl_parity.spec import SamplerSettings
 
 
@@ -46,7 +47,7 @@ def with_data(context: Context, side: str, simulated: Arrays) -> dict[str, Any]:
 def fit_once(
     context: Context, side: str, data: dict[str, Any], settings: SamplerSettings, start: Arrays | None
 ) -> Arrays:
-    """NUTS on ``side``'s model with other data than the pair's.
+    """NUTS on ``side``'s model, or on what stands in for it, with other data than the pair's.
 
     Args:
         data: the model's keyword arguments.
@@ -62,7 +63,7 @@ def fit_once(
         one = context.pair.to_side(side, {name: np.asarray(start[name]) for name in latent})
         initial = {name: np.stack([value] * settings.num_chains) for name, value in one.items()}
     groups, _ = context.sides[side].sample_posterior(
-        context.pair.models[side],
+        sampled_model(context, side),
         data,
         settings,
         initial_values=initial,

@@ -118,9 +118,9 @@ def summary(rung: RungResult) -> str:
         return "; ".join(own)
     decisive = [finding for finding in findings if finding.verdict == rung.verdict]
     if rung.verdict == "unresolved" and decisive:
-        return f"{len(decisive)} of {count(len(findings), 'comparison')} unresolved"
+        return f"{len(decisive)} of {count(_compared(findings), 'comparison')} unresolved"
     if rung.verdict == "different" and decisive:
-        return _differing(decisive, len(findings))
+        return _differing(decisive, _compared(findings))
     parts = _extents(findings)
     if size := amount(widest(finding for finding in findings if not finding.notable)):
         parts.append(f"largest difference {size}")
@@ -195,7 +195,7 @@ def three_lines(report: Report) -> str:
 
 
 def _same_lines(report: Report) -> list[tuple[str, str]]:
-    compared = sum(len(rung.findings) for rung in report.rungs)
+    compared = sum(_compared(rung.findings) for rung in report.rungs)
     exact = [rung for rung in report.rungs if rung.name not in SAMPLING]
     sampled = [rung for rung in report.rungs if rung.name in SAMPLING]
     sizes = _each(exact, "size")
@@ -236,10 +236,14 @@ def _extents(findings: Sequence[Finding]) -> list[str]:
         if isinstance(together := finding.numbers.get("sites"), Mapping):  # one finding of many sites
             sites |= set(together)
     parts = [count(len(sites), "site")] if sites else []
-    if len(findings) > max(1, len(sites)):
-        parts.append(count(len(findings), "comparison"))
+    if (compared := _compared(findings)) > max(1, len(sites)):
+        parts.append(count(compared, "comparison"))
     points = [each.numbers["points"] for each in findings if isinstance(each.numbers.get("points"), int)]
     return parts + ([count(max(points), "point")] if points else [])
+
+
+def _compared(findings: Sequence[Finding]) -> int:
+    return sum(not finding.remark for finding in findings)
 
 
 def _subject(finding: Finding) -> str:
