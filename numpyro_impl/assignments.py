@@ -14,7 +14,8 @@ import numpy as np
 
 from numpyro_impl.compiled import compile_options_of, in_precision, shapes_of, store, stored
 from numpyro_impl.formulations import logits
-from numpyro_impl.runtime import seed_to_rng, session, to_framework, to_numpy
+from numpyro_impl.runtime import seed_to_rng, session, to_numpy
+from ppl_parity.chains import LARGEST_PER_ROW
 from ppl_parity.spec import MixtureSpec
 
 NUMBERS = 1 << 20  # of logits at a time: draws are taken in blocks of what fits
@@ -66,20 +67,28 @@ def pointwise_log_likelihood(
 
 def compile_ahead(spec: MixtureSpec, num_draws: int, x: Any, *, precision: str, device: str) -> None:
     """Compile what will be asked of so many draws and rows like these, and leave it where it will be found."""
+    if num_draws * len(x) > LARGEST_PER_ROW:
+        return
     K, D = spec.num_components, spec.dim
-    draws = np.zeros((num_draws, K)), np.zeros((num_draws, K, D))
     with session(precision, device):
+        theta, beta, rows = (
+            jax.ShapeDtypeStruct(shape, jnp.result_type(float))
+            for shape in ((num_draws, K), (num_draws, K, D), np.shape(x))
+        )
         for task in (
-            _log_likelihoods(spec, *draws, x),
-            _assignments(spec, *draws, x, 0),
-            _mean_responsibilities(spec, *draws, x),
+            _log_likelihoods(spec, theta, beta, rows),
+            _assignments(spec, theta, beta, rows, 0),
+            _mean_responsibilities(spec, theta, beta, rows),
         ):
             store(task.identity, device, partial(_build, task, device))
 
 
 @dataclass(frozen=True)
 class _Task:
-    """A function of what is given, for this once, that makes so many numbers; ``name`` and ``spec`` say which."""
+    """A function of what is given, for this once, that makes so many numbers; ``name`` and ``spec`` say which.
+
+    What is given are arrays, or their shapes and types alone where it is compiled and not run.
+    """
 
     name: str
     spec: MixtureSpec
@@ -92,7 +101,7 @@ class _Task:
         return self.name, self.spec.as_dict(), shapes_of(self.given)
 
 
-def _mean_responsibilities(spec: MixtureSpec, theta: np.ndarray, beta: np.ndarray, x: Any) -> _Task:
+def _mean_responsibilities(spec: MixtureSpec, theta: Any, beta: Any, x: Any) -> _Task:
     def mean(draws, x):
         def add(total, draw):
             theta, beta = draw
@@ -101,11 +110,11 @@ def _mean_responsibilities(spec: MixtureSpec, theta: np.ndarray, beta: np.ndarra
         zero = jnp.zeros((len(x), spec.num_components))
         return jax.lax.scan(add, zero, draws)[0] / len(draws[0])
 
-    given = in_precision((theta, beta)), to_framework(np.asarray(x))
+    given = _given((theta, beta)), _given(x)
     return _Task("responsibilities", spec, mean, given, len(theta) * len(x) * spec.num_components)
 
 
-def _assignments(spec: MixtureSpec, theta: np.ndarray, beta: np.ndarray, x: Any, seed: int) -> _Task:
+def _assignments(spec: MixtureSpec, theta: Any, beta: Any, x: Any, seed: int) -> _Task:
     def draw(x, seed, number, theta, beta):
         # By inversion: a number below the first of the cumulative probabilities is component 0, and so on.
         r = jax.nn.softmax(logits(theta, beta, x, spec.noise_scale), axis=-1)
@@ -113,19 +122,24 @@ def _assignments(spec: MixtureSpec, theta: np.ndarray, beta: np.ndarray, x: Any,
         uniform = jax.random.uniform(key, (len(x), 1))
         return jnp.sum(uniform >= jnp.cumsum(r, axis=-1)[:, :-1], axis=-1)
 
-    draws = np.arange(len(theta)), *in_precision((theta, beta))
-    return _of_each("assignments", draw, spec, draws, (to_framework(np.asarray(x)), np.uint32(seed)))
+    draws = np.arange(len(theta)), *_given((theta, beta))
+    return _of_each("assignments", draw, spec, draws, (_given(x), np.uint32(seed)))
 
 
-def _log_likelihoods(spec: MixtureSpec, theta: np.ndarray, beta: np.ndarray, x: Any) -> _Task:
+def _log_likelihoods(spec: MixtureSpec, theta: Any, beta: Any, x: Any) -> _Task:
     def rows(x, theta, beta):
         square = jnp.sum(x**2, axis=-1) / spec.noise_scale**2
         constant = 0.5 * spec.dim * math.log(2 * math.pi * spec.noise_scale**2)
         terms = logits(theta, beta, x, spec.noise_scale)
         return jax.nn.logsumexp(terms, axis=-1) - 0.5 * square - constant
 
-    draws = in_precision((theta, beta))
-    return _of_each("log likelihood", rows, spec, draws, (to_framework(np.asarray(x)),))
+    return _of_each("log likelihood", rows, spec, _given((theta, beta)), (_given(x),))
+
+
+def _given(values: Any) -> Any:
+    """Arrays in the session's precision; shapes as they are."""
+    shapes = any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(values))
+    return values if shapes else in_precision(values)
 
 
 def _of_each(
@@ -143,12 +157,18 @@ def _of_each(
     num_blocks = max(1, -(-num_draws // max(1, NUMBERS // of_a_draw)))
     size = max(1, -(-num_draws // num_blocks))
     filled = np.minimum(np.arange(num_blocks * size), max(0, num_draws - 1)).reshape(num_blocks, size)
-    blocks = tuple(np.asarray(values)[filled] for values in draws)
+    blocks = tuple(_blocks(values, filled) for values in draws)
 
     def all_draws(blocks, shared):
         return jax.lax.map(lambda block: jax.vmap(partial(function, *shared))(*block), blocks)
 
     return _Task(name, spec, all_draws, (blocks, shared), num_draws * of_a_draw)
+
+
+def _blocks(values: Any, filled: np.ndarray) -> Any:
+    if isinstance(values, jax.ShapeDtypeStruct):
+        return jax.ShapeDtypeStruct((*filled.shape, *values.shape[1:]), values.dtype)
+    return np.asarray(values)[filled]
 
 
 def _of_draws(blocks: np.ndarray, num_draws: int) -> np.ndarray:

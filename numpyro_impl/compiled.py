@@ -14,7 +14,7 @@ import platform
 import sys
 import tempfile
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
@@ -127,14 +127,13 @@ def store(identity: tuple[Any, ...], device: str, build: Callable[[], tuple[Any,
         _built_for(path, build)
 
 
-def beside(work: Callable[[], Any], others: Sequence[Callable[[], Any]]) -> Any:
-    """The result of ``work``, which leaves Python alone for long, and meanwhile ``others``, one after the other.
+def beside(work: Callable[[], Any], other: Callable[[], Any]) -> Any:
+    """The result of ``work``, which leaves Python alone for long, and meanwhile ``other``.
 
-    What they raise is left to be raised where their results are wanted.
+    What the other raises is left to be raised where its result is wanted.
     """
     with ThreadPoolExecutor(max_workers=1) as thread:
-        for other in others:
-            thread.submit(other)
+        thread.submit(other)
         return work()
 
 

@@ -260,20 +260,9 @@ def _compile(
     if program.shards is not None:  # what is spread how, is known at the call
         return jitted, shapes
     lowered = jitted.lower(*given, first, first, np.uint32(0), position, carried)
-    return beside(lowered.compile, _what_follows(program, settings, position)), shapes
-
-
-def _what_follows(
-    program: Program, settings: SamplerSettings, position: dict[str, Any]
-) -> list[Callable[[], Any]]:
-    """What will be compiled of a run's draws, and can be while NUTS itself is."""
     num_draws = settings.num_chains * settings.num_draws
-    nowhere = {name: np.zeros((num_draws, *value.shape[1:])) for name, value in position.items()}
-    following = [lambda: program.constrain_draws(nowhere)]
-    if (compile_ahead := getattr(program.model, "compile_ahead", None)) is not None:
-        place = {"precision": settings.precision, "device": settings.device}
-        following.append(lambda: compile_ahead(num_draws, program.arguments(program.arrays)["x"], **place))
-    return following
+    ahead = functools.partial(program.compile_ahead, num_draws, {n: v[0] for n, v in position.items()})
+    return beside(lowered.compile, ahead), shapes
 
 
 def _in_one_window(state: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from numpyro_impl import sites as describing
@@ -126,10 +127,21 @@ class Program(TracedModel):
 
     def constrain_draws(self, unconstrained: Values) -> Arrays:
         """``constrain`` for (S, ...) at once."""
-
-        def many(arrays, batch):
-            return jax.lax.map(lambda one: self.constrain_function(arrays, one), batch, batch_size=1000)
-
-        values = self._call("constrain_draws", many, unconstrained, keep=True)
+        values = self._call("constrain_draws", self._constrain_many, unconstrained, keep=True)
         # JAX sorts names; the model's own order is kept.
         return {name: values[name] for name in [*self.continuous, *values] if name in values}
+
+    def compile_ahead(self, num_draws: int, unconstrained: Values) -> None:
+        """Compile what will be asked of so many draws, of each of which ``unconstrained`` is like one."""
+        with self.session():
+            given = {
+                name: jax.ShapeDtypeStruct((num_draws, *np.shape(value)), jnp.result_type(float))
+                for name, value in unconstrained.items()
+            }
+            self._kept("constrain_draws", self._constrain_many, given)
+        ahead = getattr(self.model, "compile_ahead", None)
+        if ahead is not None:
+            ahead(num_draws, self.arguments(self.arrays)["x"], precision=self.precision, device=self.device)
+
+    def _constrain_many(self, arrays: list[Any], batch: dict[str, Any]) -> dict[str, Any]:
+        return jax.lax.map(lambda one: self.constrain_function(arrays, one), batch, batch_size=1000)

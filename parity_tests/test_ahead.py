@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
+from parity_tests.conftest import hear_sigint
 from ppl_parity.cli import ahead
 from ppl_parity.sides import Side
 
@@ -90,6 +95,53 @@ def test_leaving_waits_and_writes_and_takes_nothing_apart() -> None:
     ended = subprocess.run([sys.executable, "-c", LEAVE], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (3, "")
     assert ended.stdout.splitlines() == ["said", "the thread's work", "at the end"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize(
+    ("arguments", "status"), [("--help", 1), ("doctor --json -", 1), ("sample --out s.npz --json -", 1)]
+)
+def test_output_that_cannot_be_written_is_no_success(tmp_path: Path, arguments: str, status: int) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-m", "ppl_parity.cli", *arguments.split()]
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(command, cwd=tmp_path, stdout=full, env=environment, check=False)
+    assert ended.returncode == status
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell that closes streams")
+@pytest.mark.parametrize(
+    ("closed", "arguments", "status"), [(">&-", "--help", 0), ("2>&-", "fit --data no.npy", 2)]
+)
+def test_a_stream_that_was_closed_is_let_be(closed: str, arguments: str, status: int) -> None:
+    line = f"{sys.executable} -m ppl_parity.cli {arguments} {closed}"
+    assert subprocess.run(line, shell=True, check=False, capture_output=True).returncode == status
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize("seconds", [0.15, 0.6])
+def test_a_signal_leaves_no_process_behind(tmp_path: Path, number: int, status: int, seconds: float) -> None:
+    program = subprocess.Popen(
+        [sys.executable, "-m", "ppl_parity.cli", "fit", "--data", "old-faithful", "--out", "o.nc"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=hear_sigint,
+    )
+    time.sleep(seconds)
+    program.send_signal(number)
+    output, _ = program.communicate(timeout=20)  # a process left behind would hold the pipe open
+    assert program.returncode in (status, -number)  # before Python itself could hear it
+    assert "Traceback" not in output or program.returncode == -number
+
+
+def test_a_profiler_sees_the_end(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "cProfile", "-o", "profile", "-m", "ppl_parity.cli", "--help"]
+    ended = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True)
+    assert ended.returncode == 0
+    assert (tmp_path / "profile").exists()
 
 
 def test_a_reader_that_has_gone_is_no_error() -> None:

@@ -101,7 +101,7 @@ def test_files_are_not_lost_or_half_written(tmp_path, monkeypatch):
         raise RuntimeError("disk full")
 
     monkeypatch.setattr(type(tree), "to_netcdf", crash)
-    with pytest.raises(RuntimeError, match="disk full"):
+    with pytest.raises(OSError, match="cannot be written: disk full"):
         save(tree, path, overwrite=True)
     assert path.read_bytes() == content
     assert [file.name for file in tmp_path.iterdir()] == ["fit.nc"]

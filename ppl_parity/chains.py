@@ -13,6 +13,8 @@ from ppl_parity.contract import Arrays, Groups, Program, Values
 from ppl_parity.errors import InputError
 from ppl_parity.spec import SamplerSettings
 
+LARGEST_PER_ROW = 20_000_000  # numbers: draws x rows beyond which nothing of that size is kept unasked
+
 
 def starting_points(
     program: Program, settings: SamplerSettings, initial_values: Values | None, continuous: list[str]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ppl_parity import orbits
-from ppl_parity.chains import by_chain
+from ppl_parity.chains import LARGEST_PER_ROW, by_chain
 from ppl_parity.contract import Groups, Values
 from ppl_parity.data import Dataset
 from ppl_parity.posterior import MIXTURE_DIMS, to_datatree
@@ -24,8 +24,6 @@ from ppl_parity.statistics.labels import apply, relabel
 
 if TYPE_CHECKING:
     from xarray import DataTree
-
-LARGEST_PER_ROW = 20_000_000  # numbers: draws x rows beyond which nothing of that size is kept unasked
 
 
 def fit_mixture(

@@ -1,23 +1,38 @@
-"""The end of a process."""
+"""The end of a process: by its own will, or by ``kill``."""
 
 from __future__ import annotations
 
 import atexit
 import os
+import signal
 import sys
 import threading
-from contextlib import suppress
-from typing import NoReturn
+
+TERMINATED, UNWRITTEN = (
+    143,
+    120,
+)  # exit statuses; the second is Python's own for output that could not be written
 
 
-def leave(status: int = 0) -> NoReturn:
+def leave(status: int = 0) -> None:
     """End the process without taking apart all that it has imported, which takes up to a third of a second.
 
-    Threads are waited for, what is registered to run at the end runs, and what was printed is written.
+    Threads are waited for, what is registered to run at the end runs, and what was printed is written. Where a
+    profiler or a debugger watches, the process ends as any other.
     """
+    if sys.getprofile() is not None or sys.gettrace() is not None:
+        sys.exit(status)
     threading._shutdown()  # type: ignore[attr-defined]  # the interpreter's own first step
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):  # whoever was reading has gone
-            stream.flush()
+        try:
+            if stream is not None:  # it was closed before the process began
+                stream.flush()
+        except (OSError, ValueError):
+            status = status or UNWRITTEN
     os._exit(status)
+
+
+def end_on_sigterm() -> None:
+    """Let ``kill`` end the program as Ctrl-C does, so that the backends' processes end with it."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(TERMINATED))

@@ -150,6 +150,7 @@ def save(tree: DataTree, path: str | Path, overwrite: bool = False) -> Path:
 
     Raises:
         InputError: the folder does not exist, or the file does and ``overwrite`` is False.
+        OSError: the file cannot be written.
     """
     path = Path(path)
     if not path.parent.is_dir():
@@ -163,6 +164,8 @@ def save(tree: DataTree, path: str | Path, overwrite: bool = False) -> Path:
     try:
         tree.to_netcdf(temporary, engine="netcdf4")
         os.replace(temporary, path)
+    except RuntimeError as error:  # of the netCDF library: a full disk, a name that no netCDF file can hold
+        raise OSError(f"{path} cannot be written: {error}") from error
     finally:
         temporary.unlink(missing_ok=True)
     return path
@@ -193,7 +196,7 @@ def _dataset(
     coords: Mapping[str, Any],
 ) -> Any:
     sample_dims = SAMPLE_DIMS if group_name in SAMPLED_GROUPS else ()
-    arrays = {name: np.asarray(array) for name, array in variables.items()}
+    arrays = {name: _storable(np.asarray(array)) for name, array in variables.items()}
     names: dict[str, Sequence[str]] = {}
     for name, array in arrays.items():
         what = f"{group_name}/{name}"
@@ -218,6 +221,13 @@ def _dataset(
     dataset.attrs.clear()  # the time of creation among them
     long = [axis for axis, size in dataset.sizes.items() if size > LONGEST_INDEX and axis not in coords]
     return dataset.drop_vars(long, errors="ignore")
+
+
+def _storable(array: np.ndarray) -> np.ndarray:
+    """netCDF knows neither half nor extended precision."""
+    if array.dtype.kind != "f" or array.dtype.itemsize in (4, 8):
+        return array
+    return array.astype(np.float32 if array.dtype.itemsize < 4 else np.float64)
 
 
 def _one_length_each(

@@ -113,8 +113,8 @@ class Side:
         """End the process now, and the processes that it started."""
         try:
             os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # it has ended already
+        except (ProcessLookupError, PermissionError):
+            pass  # it has ended already; macOS says the second
         self._process.wait()
 
     def call(

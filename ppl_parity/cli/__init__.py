@@ -10,19 +10,21 @@ def main() -> None:
     """The console script."""
     from ppl_parity.cli import ahead
     from ppl_parity.importing import importing
-    from ppl_parity.leaving import leave
+    from ppl_parity.leaving import end_on_sigterm, leave
 
     status = 0
-    ahead.start_backend(sys.argv[1:])
+    end_on_sigterm()
     try:
+        ahead.start_backend(sys.argv[1:])
         with importing():
             from ppl_parity.cli.app import app
-            from ppl_parity.cli.exits import end_on_sigterm
 
-        end_on_sigterm()
         app()
     except SystemExit as ended:
         status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except KeyboardInterrupt:  # before there was an app to hear it
+        print("Interrupted.", file=sys.stderr)
+        status = 130
     finally:
         ahead.end_unused()
     leave(status)

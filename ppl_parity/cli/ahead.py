@@ -53,7 +53,7 @@ def end_unused() -> None:
     """End what was started and never asked for."""
     while _started:
         _, process = _started.popitem()
-        with suppress(ProcessLookupError):
+        with suppress(ProcessLookupError, PermissionError):  # it has ended already; macOS says the second
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 

@@ -94,15 +94,15 @@ def check(
             )
             terminal.print_report(report)
     written: list[Path] = []
-    if "posterior draws" in context.results:
-        from ppl_parity.cli.posteriors import show_and_save
-
-        written += show_and_save(screen, context, files["posteriors"], force, report.environment["versions"])
     for path in filter(None, (html, files["html"])):
         written.append(report.to_html(path))
     if files["json"] is not None:
         report.to_json(files["json"])
         written.append(files["json"])
+    if "posterior draws" in context.results:
+        from ppl_parity.cli.posteriors import show_and_save
+
+        written += show_and_save(screen, context, files["posteriors"], force, report.environment["versions"])
     outputs.write_json(json, report.as_dict())
     console.written(screen, written, json)
     raise typer.Exit(report.exit_status)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import traceback
 from typing import Any
@@ -13,7 +12,7 @@ from typer.core import TyperGroup
 from ppl_parity.errors import InputError
 from ppl_parity.sides import SideError
 
-FAILED, BAD_INPUT, INTERRUPTED, TERMINATED = 1, 2, 130, 143
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 # Its home differs between releases of typer; the class is above the one that typer exports.
 UsageError = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
@@ -40,11 +39,6 @@ class Exits(TyperGroup):
         if status == INTERRUPTED:
             print("Interrupted.", file=sys.stderr)
         sys.exit(status if isinstance(status, int) else 0)
-
-
-def end_on_sigterm() -> None:
-    """Let ``kill`` end the program as Ctrl-C does, so that the backends' processes end with it."""
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(TERMINATED))
 
 
 def _status(error: Exception) -> int | None:

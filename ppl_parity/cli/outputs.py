@@ -26,6 +26,10 @@ def check_file(path: Path, option: str, suffixes: Sequence[str] | None, force: b
         raise InputError(f"The folder of {option} must exist; there is no folder {str(path.parent)!r}.")
     if path.is_dir():
         raise InputError(f"{option} must be a file; {str(path)!r} is a folder.")
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:  # not every library that writes a file can name it
+        raise InputError(f"{option} must be a name in UTF-8; got {str(path)!r}.") from None
     _check_writable(path.parent, f"The folder of {option}")
     if path.exists() and not force:
         raise InputError(f"{option} must not exist already unless --force is given; {str(path)!r} does.")
@@ -75,6 +79,7 @@ def write_json(target: str | None, report: dict[str, Any]) -> None:
     text = json.dumps(_plain(report), indent=2, allow_nan=False) + "\n"
     if target == "-":
         sys.stdout.write(text)
+        sys.stdout.flush()  # what cannot be written is to be heard of
         return
     write(Path(target), lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
