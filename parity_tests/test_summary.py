@@ -107,6 +107,21 @@ def test_files_are_not_lost_or_half_written(tmp_path, monkeypatch):
     assert [file.name for file in tmp_path.iterdir()] == ["fit.nc"]
 
 
+@pytest.mark.parametrize(("given", "kept"), [("f2", "f4"), ("f4", "f4"), ("f8", "f8"), ("g", "f8")])
+def test_precisions_that_no_file_holds_are_widened_or_rounded(tmp_path, given, kept):
+    mu = np.linspace(0, 1, 10).reshape(1, 10).astype(given)
+    read = load(save(to_datatree({"posterior": {"mu": mu}}, {}), tmp_path / "fit.nc"))["posterior"]["mu"]
+    assert read.dtype == np.dtype(kept)
+    assert np.array_equal(read.values, mu.astype(kept))
+
+
+def test_a_name_that_no_file_can_hold_is_told(tmp_path):
+    tree = to_datatree({"posterior": {"$x": np.zeros((1, 5))}}, {})
+    with pytest.raises(OSError, match="cannot be written"):
+        save(tree, tmp_path / "fit.nc")
+    assert not list(tmp_path.iterdir())
+
+
 def test_bad_files_and_arrays_are_refused_in_a_sentence(tmp_path):
     with pytest.raises(InputError, match=r"folder .* must exist"):
         save(mixture(num_draws=10), tmp_path / "nowhere" / "fit.nc")
