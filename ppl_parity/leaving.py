@@ -20,7 +20,7 @@ def leave(status: int = 0) -> None:
     Threads are waited for, what is registered to run at the end runs, and what was printed is written. Where a
     profiler or a debugger watches, the process ends as any other.
     """
-    if sys.getprofile() is not None or sys.gettrace() is not None:
+    if _watched():
         sys.exit(status)
     threading._shutdown()  # type: ignore[attr-defined]  # the interpreter's own first step
     atexit._run_exitfuncs()
@@ -31,6 +31,12 @@ def leave(status: int = 0) -> None:
         except (OSError, ValueError):
             status = status or UNWRITTEN
     os._exit(status)
+
+
+def _watched() -> bool:
+    monitoring = getattr(sys, "monitoring", None)  # from Python 3.12, with six places for tools
+    tools = () if monitoring is None else map(monitoring.get_tool, range(6))
+    return sys.getprofile() is not None or sys.gettrace() is not None or any(tools)
 
 
 def end_on_sigterm() -> None:
