@@ -125,7 +125,8 @@ def climb_pair(
     tell = progress or (lambda _: None)
     tell("running both models")
     environment = _environment(sides)
-    context = replace(prepare(pair, settings, sides, climbed, tell), finished=finished)
+    context = prepare(pair, settings, sides, climbed, tell)
+    context.finished = finished
     results = climb(context, climbed)
     if told:
         results = (replace(results[0], findings=(*results[0].findings, *told)), *results[1:])

@@ -8,10 +8,8 @@ import signal
 import sys
 import threading
 
-TERMINATED, UNWRITTEN = (
-    143,
-    120,
-)  # exit statuses; the second is Python's own for output that could not be written
+TERMINATED = 143  # exit status of what SIGTERM has ended
+UNWRITTEN = 120  # Python's own for output that could not be written
 
 
 def leave(status: int = 0) -> None:

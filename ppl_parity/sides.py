@@ -6,7 +6,6 @@ other side or the parent. The process is spawned, never forked: JAX has threads.
 
 from __future__ import annotations
 
-import os
 import selectors
 import signal
 import subprocess
@@ -22,10 +21,8 @@ from ppl_parity import wire
 from ppl_parity.contract import Arrays, Groups, Program, Values
 from ppl_parity.errors import InputError, one_of
 from ppl_parity.references import Reference
-from ppl_parity.spawning import spawn
+from ppl_parity.spawning import SIDES, kill, spawn
 from ppl_parity.spec import MixtureSpec, SamplerSettings
-
-SIDES = ("numpyro", "pyro")
 
 
 class SideError(RuntimeError):
@@ -111,11 +108,7 @@ class Side:
 
     def kill(self) -> None:
         """End the process now, and the processes that it started."""
-        try:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass  # it has ended already; macOS says the second
-        self._process.wait()
+        kill(self._process)
 
     def call(
         self, name: str, *args: Any, target: int | None = None, timeout: float | None = None, **kwargs: Any

@@ -1,12 +1,15 @@
-"""Start a backend's process. Nothing slow is imported here, so that a process can be started before anything else."""
+"""Start and kill a backend's process. Nothing slow is imported here, so that one can start before anything else."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
+SIDES = ("numpyro", "pyro")
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -29,6 +32,13 @@ def spawn(name: str, python: str | None = None, num_threads: int | None = None) 
         # Ctrl-C reaches the parent alone, which then ends this process and those that it started.
         start_new_session=True,
     )
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """End what ``spawn`` has started now, and the processes that it started."""
+    with suppress(ProcessLookupError, PermissionError):  # it has ended already; macOS says the second
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def child_environment(num_threads: int) -> dict[str, str]:

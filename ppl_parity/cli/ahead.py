@@ -6,15 +6,13 @@ Nothing slow is imported here, so that a process can start before the command li
 from __future__ import annotations
 
 import importlib
-import os
-import signal
 import subprocess
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
 
 from ppl_parity.importing import importing
-from ppl_parity.spawning import spawn
+from ppl_parity.spawning import SIDES, kill, spawn
 
 # Commands that need the one backend that --backend names, and what says that it is not to be started like that.
 WITH_A_BACKEND = ("fit", "sample", "render")
@@ -39,7 +37,7 @@ def start_backend(arguments: Sequence[str]) -> None:
     for (option, _, value), following in zip(words, [*arguments[2:], ""], strict=False):
         if option == "--backend":
             name = value or following
-    if name in ("numpyro", "pyro"):
+    if name in SIDES:
         with suppress(OSError):  # it will be said when the process is needed
             _started[name] = spawn(name)
 
@@ -52,10 +50,7 @@ def started(name: str) -> subprocess.Popen[bytes] | None:
 def end_unused() -> None:
     """End what was started and never asked for."""
     while _started:
-        _, process = _started.popitem()
-        with suppress(ProcessLookupError, PermissionError):  # it has ended already; macOS says the second
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        kill(_started.popitem()[1])
 
 
 def import_ahead(names: tuple[str, ...]) -> None:

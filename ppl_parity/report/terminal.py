@@ -31,6 +31,7 @@ SYMBOLS = {"same": "\u2713", "different": "\u2717", "unresolved": "?", NOT_RUN: 
 ASCII_SYMBOLS = {"same": "+", "different": "x", "unresolved": "?", NOT_RUN: "-"}
 STYLES = {"same": "green", "different": "bold red", "unresolved": "yellow", NOT_RUN: "dim"}
 NAME_WIDTH, VERDICT_WIDTH, SECONDS_WIDTH = len("enumeration"), len("unresolved"), len("0.35 s")
+LONG = 99.5  # seconds, from which minutes would be said, and would not fit
 MAX_NOTES = 6
 
 
@@ -151,9 +152,7 @@ def _rung(rung: RungResult, console: Console) -> tuple[Text, ...]:
         _symbol(console, rung.verdict),
         _text(console, rung.name),
         Text(rung.verdict, STYLES[rung.verdict]),
-        Text(
-            duration(rung.seconds) if rung.seconds < 99.5 else f"{rung.seconds:.0f} s"
-        ),  # minutes are too wide
+        Text(duration(rung.seconds) if rung.seconds < LONG else f"{rung.seconds:.0f} s"),
         _text(console, summary(rung)),
     )
 
