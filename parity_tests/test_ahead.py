@@ -137,6 +137,56 @@ def test_a_signal_leaves_no_process_behind(tmp_path: Path, number: int, status: 
     assert "Traceback" not in output or program.returncode == -number
 
 
+WAIT = """
+import importlib, threading
+from pathlib import Path
+from ppl_parity import leaving, spawning
+
+leaving.end_on_signals()
+print(spawning.spawn("numpyro").pid, flush=True)
+Path("slow.py").write_text("import time; print('begun', flush=True); time.sleep(60)")
+threading.Thread(target=importlib.import_module, args=["slow"], daemon=True).start()
+while "slow" not in __import__("sys").modules:
+    pass
+import slow
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_is_heard_while_another_thread_imports(tmp_path: Path, number: int, status: int) -> None:
+    """Raised there, it would leave the locks of the import system held: for ever, in one of twenty runs."""
+    with subprocess.Popen(
+        [sys.executable, "-c", WAIT],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_sigint,
+    ) as program:
+        assert program.stdout is not None
+        backend = int(program.stdout.readline())
+        assert program.stdout.readline() == "begun\n"
+        time.sleep(0.2)  # until the main thread waits for it
+        program.send_signal(number)
+        _, errors = program.communicate(timeout=20)
+    assert program.returncode == status
+    assert errors == ("Interrupted.\n" if number == signal.SIGINT else "")
+    assert _ended(backend)
+
+
+def _ended(process: int) -> bool:
+    """Whether a process, whose parent has ended, is no more, or nothing but an entry in a table."""
+    for _ in range(50):
+        try:
+            if Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except OSError:
+            return True
+        time.sleep(0.1)
+    return False
+
+
 def test_a_profiler_sees_the_end(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "cProfile", "-o", "profile", "-m", "ppl_parity.cli", "--help"]
     ended = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True)

@@ -7,8 +7,12 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
+from types import FrameType
 
-TERMINATED = 143  # exit status of what SIGTERM has ended
+from ppl_parity.spawning import kill_all
+
+INTERRUPTED, TERMINATED = 130, 143  # exit status of what SIGINT, or SIGTERM, has ended
 UNWRITTEN = 120  # Python's own for output that could not be written
 
 
@@ -37,6 +41,31 @@ def _watched() -> bool:
     return sys.getprofile() is not None or sys.gettrace() is not None or any(tools)
 
 
-def end_on_sigterm() -> None:
-    """Let ``kill`` end the program as Ctrl-C does, so that the backends' processes end with it."""
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(TERMINATED))
+def end_on_signals() -> None:
+    """Let ``kill`` end the program as Ctrl-C does, so that the backends' processes end with it.
+
+    Within an import the program ends at once: an exception there leaves the locks of the import system as they
+    were, and this thread, or the one that imports ahead, would wait for them for ever. Nothing is unwound then,
+    and nothing needs to be but the backends.
+    """
+
+    def end(number: int, frame: FrameType | None) -> None:
+        interrupted = number == signal.SIGINT
+        if _importing(frame):
+            kill_all()
+            with suppress(OSError):  # standard error was closed
+                os.write(2, b"Interrupted.\n" if interrupted else b"")
+            os._exit(INTERRUPTED if interrupted else TERMINATED)
+        raise KeyboardInterrupt if interrupted else SystemExit(TERMINATED)
+
+    signal.signal(signal.SIGTERM, end)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as a shell starts what runs in its background
+        signal.signal(signal.SIGINT, end)
+
+
+def _importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False

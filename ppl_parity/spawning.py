@@ -8,9 +8,12 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from weakref import WeakSet
 
 SIDES = ("numpyro", "pyro")
 ROOT = Path(__file__).resolve().parent.parent
+
+_started: WeakSet[subprocess.Popen[bytes]] = WeakSet()
 
 
 def spawn(name: str, python: str | None = None, num_threads: int | None = None) -> subprocess.Popen[bytes]:
@@ -24,7 +27,7 @@ def spawn(name: str, python: str | None = None, num_threads: int | None = None) 
     Raises:
         OSError: ``python`` is no program.
     """
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [python or sys.executable, "-m", "ppl_parity.worker", f"{name}_impl"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -32,6 +35,8 @@ def spawn(name: str, python: str | None = None, num_threads: int | None = None) 
         # Ctrl-C reaches the parent alone, which then ends this process and those that it started.
         start_new_session=True,
     )
+    _started.add(process)
+    return process
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
@@ -39,6 +44,14 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError, PermissionError):  # it has ended already; macOS says the second
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def kill_all() -> None:
+    """End all that ``spawn`` has started, from a signal's handler: nothing is waited for."""
+    for process in list(_started):
+        if process.returncode is None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def child_environment(num_threads: int) -> dict[str, str]:

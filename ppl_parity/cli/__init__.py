@@ -10,10 +10,10 @@ def main() -> None:
     """The console script."""
     from ppl_parity.cli import ahead
     from ppl_parity.importing import importing
-    from ppl_parity.leaving import end_on_sigterm, leave
+    from ppl_parity.leaving import INTERRUPTED, end_on_signals, leave
 
     status = 0
-    end_on_sigterm()
+    end_on_signals()
     try:
         ahead.start_backend(sys.argv[1:])
         with importing():
@@ -24,7 +24,7 @@ def main() -> None:
         status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except KeyboardInterrupt:  # before there was an app to hear it
         print("Interrupted.", file=sys.stderr)
-        status = 130
+        status = INTERRUPTED
     finally:
         ahead.end_unused()
     leave(status)

@@ -10,9 +10,10 @@ import typer
 from typer.core import TyperGroup
 
 from ppl_parity.errors import InputError
+from ppl_parity.leaving import INTERRUPTED
 from ppl_parity.sides import SideError
 
-FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+FAILED, BAD_INPUT = 1, 2
 
 # Its home differs between releases of typer; the class is above the one that typer exports.
 UsageError = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
