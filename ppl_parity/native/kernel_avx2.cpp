@@ -10,6 +10,7 @@
 
 #define VECTOR_BYTES 32
 #define VECTORS 3
+#define COLUMNS 3
 
 namespace ppl::avx2 {
 #include "simd.h"

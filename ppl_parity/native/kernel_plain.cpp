@@ -3,6 +3,7 @@
 
 #define VECTOR_BYTES 16
 #define VECTORS 2
+#define COLUMNS 3
 
 namespace ppl::plain {
 #include "simd.h"

@@ -109,6 +109,30 @@ PPL_INLINE void transpose(typename Simd<T>::Quad q[4]) {
   q[3] = PPL_SHUFFLE(b, d, 2, 3, 6, 7);
 }
 
+// The sums of four vectors' elements: added up in quads, then four at once, where one alone takes as long.
+template <class T>
+PPL_INLINE void four_sums(const Vec<T> v[4], T out[4]) {
+  typedef typename Simd<T>::Quad Quad;
+  constexpr int count = Simd<T>::width / 4;
+  if constexpr (count == 0) {
+    for (int i = 0; i < 4; i++) out[i] = sum<T>(v[i]);
+  } else {
+    Quad q[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+      Quad part[count];
+      __builtin_memcpy(part, &v[i], sizeof(v[i]));
+      for (int half = count / 2; half > 0; half /= 2)
+#pragma GCC unroll 4
+        for (int j = 0; j < half; j++) part[j] += part[j + half];
+      q[i] = part[0];
+    }
+    transpose<T>(q);
+    const Quad total = (q[0] + q[1]) + (q[2] + q[3]);
+    __builtin_memcpy(out, &total, sizeof(total));
+  }
+}
+
 // Eight rows of four floats, less the centre, become four columns of eight: two transpositions at once.
 #if VECTOR_BYTES >= 32 && (defined(__clang__) || __GNUC__ >= 12)
 #define PPL_OCTETS 1

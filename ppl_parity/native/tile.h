@@ -1,11 +1,12 @@
 // The tile loop: one pass over a chunk of rows, for every chain at once. Included inside a variant's
-// namespace after simd.h, with VECTORS (vectors of rows at once).
+// namespace after simd.h, with VECTORS (vectors of rows at once) and COLUMNS (of x at once, in the second product).
 //
 // A tile is a few hundred rows, few enough that its columns and its K logits a row stay in the cache. It is cut
 // into groups of VECTORS vectors; within a group, columns (or components) stand one after the other:
 //     columns  [group][D + 1][rows of the group]   centred; the last column is 1, or 0 for rows past the end
 //     resp     [group][K][rows of the group]       logits in base 2, then responsibilities
-// Sums over the rows of a tile are in T; they are then added to sums in double.
+// Sums over the rows of a tile are in T; they are then added to sums in double. While a tile is worked on, the
+// rows of the next one are fetched: reading comes in bursts, which the processor alone does not foresee.
 
 template <class T>
 struct Tile {
@@ -91,9 +92,16 @@ struct Tile {
       }
     }
 #pragma GCC unroll 8
-    for (int k = 0; k < B; k++)
-#pragma GCC unroll 8
-      for (int d = 0; d < E; d++) out[k * columns + d] += sum<T>(acc[k][d]);
+    for (int i = 0; i < B * E; i += 4) {
+      const int left = B * E - i < 4 ? B * E - i : 4;
+      V own[4] = {};
+#pragma GCC unroll 4
+      for (int j = 0; j < left; j++) own[j] = acc[(i + j) / E][(i + j) % E];
+      T sums[4];
+      four_sums<T>(own, sums);
+#pragma GCC unroll 4
+      for (int j = 0; j < left; j++) out[(i + j) / E * columns + (i + j) % E] += double(sums[j]);
+    }
   }
 
   // Logits of a group to responsibilities. Row sums lie in [1, K], so a product of many takes one logarithm.
@@ -149,16 +157,22 @@ struct Tile {
       case 1: return products<B, 1>(resp, K, cols, columns, groups, out);
       case 2: return products<B, 2>(resp, K, cols, columns, groups, out);
       case 3: return products<B, 3>(resp, K, cols, columns, groups, out);
+#if COLUMNS == 5
+      case 4: return products<B, 4>(resp, K, cols, columns, groups, out);
+      case 5: return products<B, 5>(resp, K, cols, columns, groups, out);
+#endif
     }
   }
 
+  // ``coming`` is what the next tile will read, ``ahead`` bytes of it for each group of this one.
   static void one_chain(const Chunk<T>& call, const Chain<T>& chain, const T* cols, T* resp, int64_t groups,
-                        double* sums) {
+                        const char* coming, int64_t ahead, double* sums) {
     const int64_t D = call.D, K = call.K, blocks = num_blocks(K, BLOCK);
     double tops[W], product[W];
     for (int i = 0; i < W; i++) tops[i] = 0, product[i] = 1;
     for (int64_t g = 0; g < groups; g++) {
       const T* own = cols + g * (D + 1) * G;
+      for (int64_t i = 0; i < ahead; i += 64) __builtin_prefetch(coming + g * ahead + i, 0, 2);
       V top[R];
       for (int v = 0; v < R; v++) top[v] = splat(-T(__builtin_inf()));
       for (int64_t b = 0; b < blocks; b++) {
@@ -170,7 +184,7 @@ struct Tile {
     double value = 0;
     for (int i = 0; i < W; i++) value += tops[i] + __builtin_log2(product[i]);
     sums[0] += value;
-    const int64_t column_blocks = num_blocks(D + 1, 3);
+    const int64_t column_blocks = num_blocks(D + 1, COLUMNS);
     for (int64_t b = 0; b < blocks; b++) {
       const int64_t k = block_start(b, K, blocks), size = block_start(b + 1, K, blocks) - k;
       for (int64_t e = 0; e < column_blocks; e++) {
@@ -210,8 +224,11 @@ struct Tile {
           }
       }
       for (int v = 0; v < R; v++) *call.squares += sum<T>(squares[v]);
+      const int64_t ahead = tile + 1 < call.last ? G * D * int64_t(sizeof(T)) : 0;
+      const char* coming = reinterpret_cast<const char*>(call.x + (begin + rows) * D);
       for (int64_t c = 0; c < call.num_chains; c++)
-        one_chain(call, call.chains[c], cols, resp, groups, call.sums + c * (1 + K * (D + 1)));
+        one_chain(call, call.chains[c], cols, resp, groups, coming, c == 0 ? ahead : 0,
+                  call.sums + c * (1 + K * (D + 1)));
     }
   }
 };
