@@ -58,8 +58,10 @@ def same_gradients(
 ) -> Identity:
     """Compare potentials (P,) and gradients, site -> (P, ...), with the reference's.
 
-    In float64 by the ladder's gradient rung, component by component; in float32 against a point's largest
-    component, or ``score`` near a mode, where a sum loses in proportion to its terms and those cancel.
+    In float64 by the ladder's gradient rung, component by component, its absolute part in units of ``score``:
+    a component that is near zero is a sum of N terms that cancel, and 1e-7 of its standard deviation moves the
+    energy by 1e-7 over a posterior standard deviation. In float32 against a point's largest component, or
+    ``score`` near a mode.
 
     Args:
         expected, got: values and gradients.
@@ -73,7 +75,7 @@ def same_gradients(
         for name, slope in expected[1].items():
             a, b = slope[p], np.asarray(got[1][name][p], dtype=np.float64)
             if dtype == "float64":
-                limit = allowed("gradient", a, b)
+                limit = allowed("gradient", a, b) + TOLERANCES["gradient", dtype].absolute * score
             else:
                 tolerance = TOLERANCES["timed gradient", dtype]
                 unit = max(largest, score)

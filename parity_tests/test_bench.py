@@ -241,6 +241,14 @@ def test_identity_tells_rounding_a_constant_and_a_difference_apart() -> None:
     assert "gradient" in same_gradients((values, slopes), (values, bent), "float64", 4.0).why
 
 
+def test_a_gradient_that_cancels_is_held_to_its_standard_deviation() -> None:
+    values = np.array([-1e7, -1e7])
+    expected = {"beta": np.array([[0.5, 1000.0], [0.0, 1000.0]])}  # of a million rows: a score of 350
+    for gap, same in ((3e-7, True), (3e-5, True), (1e-4, False)):
+        got = {"beta": expected["beta"] + np.array([[gap, 0.0], [0.0, 0.0]])}
+        assert same_gradients((values, expected), (values, got), "float64", 350.0).same is same
+
+
 def test_rates_multiply_to_the_ess_a_second() -> None:
     rng = np.random.default_rng(0)
     theta = rng.dirichlet(np.full(3, 50.0), size=(1, 400))
