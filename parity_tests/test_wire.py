@@ -55,6 +55,9 @@ def test_plain_values_and_classes(value: Any) -> None:
         np.array([True, False]),
         np.asfortranarray(np.arange(6.0).reshape(2, 3)),
         np.array(["a", "bc"]),
+        np.array("abc"),
+        np.array(["2026-01-01"], dtype="datetime64[D]"),
+        np.arange(12.0)[::-2],
     ],
     ids=str,
 )
@@ -74,7 +77,9 @@ def test_a_site_with_arrays_inside() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [object(), {1: 2}, np.array([object()]), {1, 2}], ids=["object", "key", "array", "set"]
+    "value",
+    [object(), {1: 2}, np.array([object()]), {1, 2}, np.zeros(2, dtype=[("a", "f4")])],
+    ids=["object", "key", "array", "set", "records"],
 )
 def test_what_may_not_cross_is_refused(value: Any) -> None:
     with pytest.raises(wire.WireError):
@@ -84,3 +89,7 @@ def test_what_may_not_cross_is_refused(value: Any) -> None:
 def test_a_closed_pipe_is_an_end_of_file() -> None:
     with pytest.raises(EOFError):
         wire.receive(io.BytesIO(b"\x00" * 5))
+    stream = io.BytesIO()
+    wire.send(stream, {"x": np.arange(10.0)})
+    with pytest.raises(EOFError):
+        wire.receive(io.BytesIO(stream.getvalue()[:-1]))
