@@ -21,7 +21,7 @@ SIZES = {  # letter -> N, D, K
     "W": (131_072, 64, 32),
 }
 
-KERNELS = ("gradient", "sampler")
+KERNELS = ("gradient", "sampler", "command")
 DTYPES = ("float32", "float64")
 
 
@@ -30,7 +30,8 @@ class Case:
     """One thing to measure.
 
     Attributes:
-        kernel: ``gradient`` (one value and gradient of the potential) or ``sampler`` (NUTS).
+        kernel: ``gradient`` (one value and gradient of the potential), ``sampler`` (NUTS), or ``command``
+            (``ppl-parity fit`` as a whole).
         backend: numpyro, pyro, or an outside program by its name.
         formulation: how the density is written there.
         N, D, K: rows, columns, components.
@@ -38,7 +39,8 @@ class Case:
         device: cpu, gpu, gpu:1.
         chains: points evaluated together, or chains of a sampler.
         environment: environment variables of the process, as (name, value).
-        options: of a sampler: num_warmup, num_draws and what the system takes besides, as (name, value).
+        options: of a sampler, num_warmup, num_draws and what the system takes besides; of a command, its own:
+            as (name, value).
     """
 
     kernel: str

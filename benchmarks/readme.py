@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.cases import SIZES
 from benchmarks.records import Record, read
-from benchmarks.tables import Rows, gradient_rows, limit_rows, markdown, sampler_rows
+from benchmarks.tables import Rows, command_rows, gradient_rows, limit_rows, markdown, sampler_rows
 from benchmarks.targets import target_rows
 from ppl_parity.errors import InputError
 
@@ -63,7 +63,12 @@ def _targets(name: str, records: Sequence[Record]) -> str:
 
 
 def _everything(name: str, records: Sequence[Record]) -> str:
-    tables: list[Rows] = [limit_rows(records, SIZES), gradient_rows(records), sampler_rows(records)]
+    tables: list[Rows] = [
+        limit_rows(records, SIZES),
+        gradient_rows(records),
+        sampler_rows(records),
+        command_rows(records),
+    ]
     return "\n\n".join([_about(name, records), *(markdown(rows) for rows in tables if rows[1])])
 
 

@@ -99,6 +99,22 @@ def sampler_rows(records: Sequence[Record]) -> Rows:
     return [*header, *more], rows, [*notes, *_busy(records, found)]
 
 
+def command_rows(records: Sequence[Record]) -> Rows:
+    """One row a size: the whole of ``ppl-parity fit``, in the first process and in the next."""
+    rows, notes = [], []
+    for record in latest(records, "command"):
+        lead = [record["size"], _named(record)]
+        if record["status"] != "ok":
+            rows.append([*lead, record["status"], *[NONE] * 3])
+            notes.append(f"{record['size']}, {record['system']}: {record['status']}: {record['why']}")
+            continue
+        times = record["raw"]
+        spreads = [f"{min(times[name]):.2f} to {max(times[name]):.2f}" for name in ("first", "second")]
+        first, second = (f"{record[f'{name}_seconds']:.2f}" for name in ("first", "second"))
+        rows.append([*lead, first, spreads[0], second, spreads[1]])
+    return ["size", "ppl-parity fit", "first, s", "of all", "second, s", "of all"], rows, notes
+
+
 def per_gradient(record: Record) -> float | None:
     """Seconds of one value and gradient (of all chains): the loop's median; None if it may not be compared."""
     if record["status"] != "ok" or not all(i["same"] for i in record["identity"]):

@@ -18,7 +18,13 @@ PEERS = ("nutpie", "pymc", "stan")  # each on its fastest formulation
 
 def target_rows(records: Sequence[Record]) -> Rows:
     """One row a ratio: what is wanted of it, and what was measured at each size."""
-    found = [*_floors(records), *_gradients(records), *_samplers(records), *_cold(records)]
+    found = [
+        *_floors(records),
+        *_gradients(records),
+        *_samplers(records),
+        *_cold(records),
+        *_commands(records),
+    ]
     sizes = [size for size in SIZES if any(target.size == size for target in found)]
     rows = []
     for what in dict.fromkeys(target.what for target in found):
@@ -117,6 +123,26 @@ def _cold(records: Sequence[Record]) -> list[Target]:
             theirs = _best(records, size, peer, "cold_seconds", best=min)
             rows.append(Target(f"a cold process of {peer} over one of fit numpyro", size, 1, theirs, mine))
     return rows
+
+
+def _commands(records: Sequence[Record]) -> list[Target]:
+    """Of one chain of 300 draws, as in the samplers' table."""
+    found = {}
+    for record in latest(records, "command"):
+        case = Case.of_dict(record["case"])
+        if (case.size, case.backend, case.chains) == ("S", "numpyro", 1) and record["status"] == "ok":
+            found = record
+    return [
+        Target(
+            f"seconds of the {which} command fit numpyro, whole",
+            "S",
+            wanted,
+            found.get(f"{which}_seconds"),
+            1.0,
+            at_most=True,
+        )
+        for which, wanted in (("first", 3.0), ("second", 1.5))
+    ]
 
 
 def _times(records: Sequence[Record]) -> dict[tuple[str, str, str], float | None]:

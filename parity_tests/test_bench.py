@@ -345,6 +345,58 @@ def test_targets_compare_like_with_like() -> None:
     assert cells["numpyro textbook over numpyro fused, a gradient"] == "- (>= 150)"
 
 
+COMMAND = """
+[[case]]
+kernel = "command"
+backend = "numpyro"
+formulation = "fused"
+N = 40
+D = 2
+K = 2
+dtype = "float64"
+options = { num_draws = 20, OPTION }
+"""
+
+
+def test_the_whole_command_is_timed_in_new_processes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.commands.REPEATS", 1)
+    Path("cases.toml").write_text(COMMAND.replace(", OPTION", ""))
+    result = run("bench samplers --cases cases.toml --out new.jsonl")
+    assert result.exit_code == 0, result.output
+    record = read(Path("new.jsonl"))[-1]
+    assert record["command"].endswith("--num-chains 1 --num-draws 20 --out fit.nc --force")
+    assert 0 < record["second_seconds"] < record["first_seconds"]  # it found what the first had compiled
+    assert tables.command_rows([record])[1][0][1] == "numpyro fused, float64"
+    assert not Path("fit.nc").exists()  # it was in a folder of its own
+
+
+def test_a_command_that_is_refused_is_a_record_that_says_why(folder: Path) -> None:
+    Path("cases.toml").write_text(COMMAND.replace("OPTION", "max_tree_depth = 0"))
+    result = run("bench samplers --cases cases.toml --out new.jsonl")
+    assert result.exit_code == 0, result.output
+    record = read(Path("new.jsonl"))[-1]
+    assert record["status"] == "missing"
+    assert "max_tree_depth" in record["why"]
+    assert tables.command_rows([record])[1][0][2] == "missing"
+
+
+def test_the_seconds_of_a_command_are_a_target() -> None:
+    case = cases.Case("command", "numpyro", "fused", *cases.SIZES["S"], dtype="float64")
+    record = {
+        "kind": "command",
+        "key": case.key,
+        "case": case.as_dict(),
+        "size": "S",
+        "status": "ok",
+        "first_seconds": 2.5,
+        "second_seconds": 1.6,
+    }
+    headers, rows, _ = target_rows([record])
+    cells = {row[0]: row[headers.index("S")] for row in rows}
+    assert cells["seconds of the first command fit numpyro, whole"] == "2.5 (<= 3) yes"
+    assert cells["seconds of the second command fit numpyro, whole"] == "1.6 (<= 1.5) **no**"
+
+
 def test_records_of_another_schema_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"schema": "other"}\n')
     with pytest.raises(InputError, match="not a result"):

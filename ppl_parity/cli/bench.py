@@ -102,9 +102,11 @@ def _kernels(session: Session, cases: list[Case], device: str) -> None:
 
 
 def _samplers(session: Session, cases: list[Case], device: str) -> None:
+    from benchmarks.commands import run_commands
     from benchmarks.samplers import run_samplers
 
-    run_samplers(session, cases)
+    run_samplers(session, [case for case in cases if case.kernel == "sampler"])
+    run_commands(session, [case for case in cases if case.kernel == "command"])
 
 
 def _limits(session: Session, cases: list[Case], device: str) -> None:
@@ -251,6 +253,8 @@ def _teller(screen: Console) -> Callable[[Any], None]:
             screen.print(f"{news['status']}: {news['why']}", soft_wrap=True)
         elif news["kind"] == "gradient":
             screen.print(f"{seconds(news['summary']['loop']['median'])} a gradient")
+        elif news["kind"] == "command":
+            screen.print(f"{news['first_seconds']:.1f} s, then {news['second_seconds']:.1f} s")
         else:
             screen.print(f"{news['cold_seconds']:.1f} s cold, {news['raw']['full']:.2f} s warm")
 
@@ -266,6 +270,7 @@ def _show(screen: Console, records: list[dict[str, Any]]) -> None:
         "What this machine can do": tables.limit_rows(records, SIZES),
         "One value and gradient": tables.gradient_rows(records),
         "Samplers": tables.sampler_rows(records),
+        "The whole command": tables.command_rows(records),
     }
     for title, rows in shown.items():
         if rows[1]:
