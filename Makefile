@@ -24,11 +24,13 @@ SOURCES := $(PACKAGES) parity_tests gallery
 
 setup: $(STAMP)
 
-# torch goes first and alone: if its wheel cannot be had, that is what should be seen to fail.
+# torch goes first and alone: if its wheel cannot be had, that is what should be seen to fail. The last line compiles
+# the kernel's door to XLA, which needs the jax that was installed just now; else the first fit would.
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install $(PIP_FLAGS) -c constraints.txt torch==2.13.0
 	$(BIN)/python -m pip install $(PIP_FLAGS) -c constraints.txt -e '.[all,test,lint]'
+	@$(BIN)/python -c 'import numpyro_impl.kernels as k; print("Kernel:", k.describe())'
 	touch $@
 
 check: setup

@@ -12,7 +12,7 @@ from ppl_parity.cli.app import app
 from ppl_parity.doctor import backends, machine, packages, probes, settings
 
 GIB = 2**30
-HEALTHY = {"devices": ["cpu"], "float64": "float64", "flushes": False, "tf32": ""}
+HEALTHY = {"devices": ["cpu"], "float64": "float64", "flushes": False, "tf32": "", "kernel": "native, AVX2"}
 
 
 @pytest.mark.parametrize(
@@ -80,8 +80,15 @@ def test_a_backend_s_own_faults() -> None:
     assert statuses(float64="float32") == ["problem"]
     assert statuses(flushes=True) == ["problem"]
     assert statuses(tf32="allow_tf32 is set") == ["ok", "problem"]
+    assert statuses(kernel="array program: no compiler was found") == ["ok", "warning"]
     assert [c.status for c in backends.of_backend("pyro", {"missing": "no package 'torch'"})] == ["ok"]
     assert [c.status for c in backends.of_backend("pyro", {"error": "libfoo.so"})] == ["problem"]
+
+
+def test_a_probe_says_which_kernel_its_backend_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert backends.probe("numpyro")["kernel"].startswith("native")
+    monkeypatch.setenv("PPL_PARITY_NATIVE", "0")
+    assert backends.probe("numpyro")["kernel"].startswith("array program")
 
 
 def test_flushing_to_zero_is_seen() -> None:

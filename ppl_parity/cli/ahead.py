@@ -18,7 +18,14 @@ from ppl_parity.spawning import SIDES, kill, spawn
 WITH_A_BACKEND = ("fit", "sample", "render")
 OTHERWISE = ("-h", "--help", "--pyro-python", "--numpyro-python")
 
-FOR_A_FIT = ("ppl_parity.fits", "scipy.optimize", "arviz_base", "arviz_stats.base", "netCDF4", "ppl_parity.cli.fitted")
+FOR_A_FIT = (
+    "ppl_parity.fits",
+    "scipy.optimize",
+    "arviz_base",
+    "arviz_stats.base",
+    "netCDF4",
+    "ppl_parity.cli.fitted",
+)
 
 _started: dict[str, subprocess.Popen[bytes]] = {}
 

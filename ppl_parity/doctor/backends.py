@@ -17,6 +17,7 @@ from ppl_parity.sides import SIDES
 from ppl_parity.spawning import child_environment
 
 PATIENCE = 180.0  # seconds; importing a framework from a cold disk takes many
+ARRAY = "array program"  # how a kernel that is none describes itself
 SLOW = 20.0  # times the dense product's time; the regression makes it 100 to 200
 
 
@@ -66,6 +67,8 @@ def of_backend(name: str, facts: dict[str, Any]) -> Iterator[Check]:
     else:
         devices = ", ".join(facts["devices"])
         yield Check(name, "ok", f"{name} computes in float64 where it is asked to, and sees {devices}.")
+    if facts["kernel"].startswith(ARRAY):
+        yield Check(name, "warning", f"{name} runs the fused mixture as an {facts['kernel'].rstrip('.')}.")
     if facts["tf32"]:
         yield Check(
             name, "problem", f"{name} multiplies matrices in TF32 on a GPU by default: {facts['tf32']}."

@@ -21,12 +21,18 @@ def main(name: str) -> None:
     """Print what was found; a framework that is not installed is a finding too."""
     try:
         runtime = importlib.import_module(f"{name}_impl.runtime")
+        kernels = importlib.import_module(f"{name}_impl.kernels")
     except ModuleNotFoundError as error:
         print(json.dumps({"missing": f"no package {error.name!r}"}))
         return
     with runtime.session("float64"):
         dtype = str(runtime.to_numpy(runtime.to_framework(np.ones(2))).dtype)
-    facts = {"devices": runtime.devices(), "float64": dtype, "flushes": flushes()}
+    facts = {
+        "devices": runtime.devices(),
+        "float64": dtype,
+        "flushes": flushes(),
+        "kernel": kernels.describe(),
+    }
     print(json.dumps(facts | {"numpyro": of_jax, "pyro": of_torch}[name](facts["devices"])))
 
 
