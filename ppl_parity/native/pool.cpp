@@ -97,16 +97,18 @@ class Pool {
     }
   }
 
-  // The gate, once it is open for a job that this thread has not seen.
+  // The gate as it was when it was open for a job that this thread has not seen: by now it may be shut, and who
+  // went in then would work on what nobody waits for.
   uint64_t await(uint64_t seen) {
+    uint64_t gate;
     const auto news = [&] {
-      const uint64_t gate = gate_.load();
+      gate = gate_.load();
       return (gate & kOpen) && (gate & ~kInside) != seen;
     };
     const auto until = std::chrono::steady_clock::now() + kSpin;
     do {
       for (int i = 0; i < 64; i++) {
-        if (news()) return gate_.load();
+        if (news()) return gate;
         pause();
       }
     } while (std::chrono::steady_clock::now() < until);
@@ -114,7 +116,7 @@ class Pool {
     asleep_.fetch_add(1);
     wake_.wait(lock, news);
     asleep_.fetch_sub(1);
-    return gate_.load();
+    return gate;
   }
 
   std::mutex busy_, sleep_;
