@@ -19,6 +19,7 @@ SIZES = {  # letter -> N, D, K
     "L": (100_000, 8, 8),
     "XL": (1_000_000, 8, 8),
     "W": (131_072, 64, 32),
+    "H": (2_000, 2, 3),  # hard: see ``problems``
 }
 
 KERNELS = ("gradient", "sampler", "command")

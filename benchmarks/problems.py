@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.cases import SIZES
 from ppl_parity import reference
 from ppl_parity.contract import Arrays
 from ppl_parity.data.simulate import well_separated
@@ -14,6 +15,10 @@ from ppl_parity.spec import MixtureSpec
 from ppl_parity.starts import kmeans_start
 
 SEPARATION = 6.0  # between means, in noise sd: one mode up to the names of the components
+HARD_SEPARATION, HARD_WEIGHTS = (
+    2.0,
+    (0.6, 0.3, 0.1),
+)  # at the size H: clusters that overlap, one of them small
 PRIOR_VARIANCE = 100.0
 SEED = 20_240
 
@@ -30,7 +35,10 @@ def data(N: int, D: int, K: int) -> tuple[MixtureSpec, Arrays]:
     Args:
         N, D, K: rows, columns, components.
     """
-    truth = well_separated(N, K, D, SEPARATION, SEED)
+    if (N, D, K) == SIZES["H"]:
+        truth = well_separated(N, K, D, HARD_SEPARATION, SEED, weights=HARD_WEIGHTS)
+    else:
+        truth = well_separated(N, K, D, SEPARATION, SEED)
     x = truth["x"].astype(np.float32).astype(np.float64)
     return MixtureSpec(K, D, 1.0, 0.0, PRIOR_VARIANCE, 1.0), {**truth, "x": x}
 

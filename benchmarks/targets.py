@@ -30,7 +30,7 @@ def target_rows(records: Sequence[Record]) -> Rows:
     for what in dict.fromkeys(target.what for target in found):
         own = {target.size: target for target in found if target.what == what}
         rows.append([what, *(own[size].cell if size in own else "" for size in sizes)])
-    return ["ratio", *sizes], rows, [LEGEND]
+    return ["ratio, or seconds", *sizes], rows, [LEGEND]
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,11 @@ def _samplers(records: Sequence[Record]) -> list[Target]:
             rows.append(Target(f"ESS/s of {ours} over {peer}", size, wanted, mine, theirs))
         theirs = _best(records, size, "blackjax", "ess_per_second")
         rows.append(Target(f"ESS/s of {ours} over blackjax", size, 1 if size == "S" else 2, mine, theirs))
+    for size, wanted in (("M", 1), ("L", 1), ("H", 1.5)):
+        ordinary = _best(records, size, "numpyro fused", "ess_per_leapfrog")
+        mine = _best(records, size, ours, "ess_per_leapfrog")
+        what = f"ESS a leapfrog of {ours}, a warmup of 100, over an ordinary one of 300"
+        rows.append(Target(what, size, wanted, mine, ordinary))
     for size, wanted in (("S", 10), ("M", 20)):
         textbook = _best(records, size, "pyro enumerated PPL_PARITY_RECORD=0", "ess_per_second")
         mine = _best(records, size, "fit pyro", "ess_per_second")
@@ -130,7 +135,8 @@ def _commands(records: Sequence[Record]) -> list[Target]:
     found = {}
     for record in latest(records, "command"):
         case = Case.of_dict(record["case"])
-        if (case.size, case.backend, case.chains) == ("S", "numpyro", 1) and record["status"] == "ok":
+        wanted = Case("command", "numpyro", "fused", *SIZES["S"], "float64", options=(("num_draws", 300),))
+        if case == wanted and record["status"] == "ok":
             found = record
     return [
         Target(

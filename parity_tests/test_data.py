@@ -554,7 +554,24 @@ def test_well_separated(num_components, dim):
     np.testing.assert_allclose(beta.mean(axis=0), 0, atol=1e-12)
 
 
-@pytest.mark.parametrize("wrong", [{"separation": 0}, {"noise_scale": -1}, {"dim": 0}, {"seed": -1}])
+def test_well_separated_with_weights():
+    draw = well_separated(2001, 3, 2, separation=2.0, seed=0, weights=(6, 3, 1))
+    assert draw["theta"].tolist() == [0.6, 0.3, 0.1]
+    np.testing.assert_allclose(np.bincount(draw["z"]), [1200.6, 600.3, 200.1], atol=1)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"separation": 0},
+        {"noise_scale": -1},
+        {"dim": 0},
+        {"seed": -1},
+        {"weights": (1,)},
+        {"weights": (1, 0)},
+        {"weights": (1, float("inf"))},
+    ],
+)
 def test_well_separated_refuses(wrong):
     given = {"num_data": 5, "num_components": 2, "dim": 2, "separation": 3.0, "seed": 0}
     with pytest.raises(InputError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -41,13 +42,19 @@ def simulate(spec: MixtureSpec, num_data: int, seed: int) -> dict[str, np.ndarra
 
 
 def well_separated(
-    num_data: int, num_components: int, dim: int, separation: float, seed: int, noise_scale: float = 1.0
+    num_data: int,
+    num_components: int,
+    dim: int,
+    separation: float,
+    seed: int,
+    noise_scale: float = 1.0,
+    weights: Sequence[float] | None = None,
 ) -> dict[str, np.ndarray]:
     """Make clusters whose truth is known and can be found again: for tests of fits, not of the prior.
 
     The means stand on a cubic grid with a spacing of ``separation * noise_scale``, centred on the origin
-    and turned at random, so that no two are closer than that. The weights are equal, and every component has
-    N // K or N // K + 1 observations, in random order.
+    and turned at random, so that no two are closer than that. Component k has theta_k N observations, give or
+    take one, in random order.
 
     Args:
         num_data: N, at least 1.
@@ -56,6 +63,7 @@ def well_separated(
         separation: the smallest distance between two means, in units of ``noise_scale``; positive.
         seed: an integer in [0, 2**32).
         noise_scale: s, the standard deviation of an observation around its mean; positive.
+        weights: (K,), positive: theta, up to its sum; None is equal weights.
 
     Returns:
         ``theta`` (K,), ``beta`` (K, D) and ``x`` (N, D), float64, and ``z`` (N,), int64 in [0, K).
@@ -74,9 +82,21 @@ def well_separated(
     grid = np.array(list(corners), dtype=np.float64) * (separation * noise_scale)
     turn, _ = np.linalg.qr(rng.standard_normal((dim, dim)))
     beta = (grid - grid.mean(axis=0)) @ turn
-    z = rng.permutation(np.arange(num_data) % num_components)
-    theta = np.full(num_components, 1.0 / num_components)
+    if weights is None:
+        theta = np.full(num_components, 1.0 / num_components)
+        z = rng.permutation(np.arange(num_data) % num_components)
+    else:
+        theta = _weights(weights, num_components)
+        ends = np.rint(np.cumsum(theta) * num_data).astype(int)
+        z = rng.permutation(np.searchsorted(ends, np.arange(num_data), side="right"))
     return {"theta": theta, "beta": beta, "z": z, "x": _observe(rng, beta, z, noise_scale)}
+
+
+def _weights(weights: Sequence[float], num_components: int) -> np.ndarray:
+    theta = np.asarray(weights, dtype=np.float64)
+    if theta.shape != (num_components,) or not (np.isfinite(theta) & (theta > 0)).all():
+        raise InputError(f"weights must be {num_components} positive numbers; got {weights}.")
+    return theta / theta.sum()
 
 
 def _observe(rng: np.random.Generator, beta: np.ndarray, z: np.ndarray, noise_scale: float) -> np.ndarray:
