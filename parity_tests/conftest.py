@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import signal
+import subprocess
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -36,3 +37,9 @@ def load(name: str) -> ModuleType:
 def hear_sigint() -> None:
     """For ``preexec_fn``: a shell starts what runs in its background deaf to SIGINT, tests among it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process is there and has not ended, as far as ``ps`` can tell."""
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return state.stdout.strip()[:1] not in ("", "Z")

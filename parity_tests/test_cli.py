@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from parity_tests.conftest import hear_sigint
+from parity_tests.conftest import hear_sigint, is_running
 from ppl_parity.cli.app import app
 from ppl_parity.cli.numbers import matrix, vector
 from ppl_parity.data import load_data
@@ -346,7 +346,7 @@ def test_ctrl_c_ends_the_backend_too(folder: Path) -> None:
     assert error == "Interrupted.\n"
     assert not (folder / "o.nc").exists()
     if child is not None:
-        assert not _is_running(child)
+        assert not is_running(child)
 
 
 def _child_of(parent: int) -> int | None:
@@ -357,8 +357,3 @@ def _child_of(parent: int) -> int | None:
     found = [int(pid) for pid, ppid in (row.split() for row in rows.splitlines()) if int(ppid) == parent]
     assert len(found) == 1
     return found[0]
-
-
-def _is_running(pid: int) -> bool:
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return state.stdout.strip()[:1] not in ("", "Z")

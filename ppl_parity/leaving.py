@@ -53,8 +53,9 @@ def end_on_signals() -> None:
         interrupted = number == signal.SIGINT
         if _importing(frame):
             kill_all()
-            with suppress(OSError):  # standard error was closed
-                os.write(2, b"Interrupted.\n" if interrupted else b"")
+            if interrupted and sys.stderr is not None:
+                with suppress(OSError):
+                    os.write(2, b"Interrupted.\n")
             os._exit(INTERRUPTED if interrupted else TERMINATED)
         raise KeyboardInterrupt if interrupted else SystemExit(TERMINATED)
 

@@ -8,12 +8,11 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from weakref import WeakSet
 
 SIDES = ("numpyro", "pyro")
 ROOT = Path(__file__).resolve().parent.parent
 
-_started: WeakSet[subprocess.Popen[bytes]] = WeakSet()
+_started: list[subprocess.Popen[bytes]] = []
 
 
 def spawn(name: str, python: str | None = None, num_threads: int | None = None) -> subprocess.Popen[bytes]:
@@ -35,23 +34,29 @@ def spawn(name: str, python: str | None = None, num_threads: int | None = None) 
         # Ctrl-C reaches the parent alone, which then ends this process and those that it started.
         start_new_session=True,
     )
-    _started.add(process)
+    # A new list, never one that changes: a signal's handler may be reading it.
+    _started[:] = [*(one for one in _started if one.returncode is None), process]
     return process
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
     """End what ``spawn`` has started now, and the processes that it started."""
-    with suppress(ProcessLookupError, PermissionError):  # it has ended already; macOS says the second
-        os.killpg(process.pid, signal.SIGKILL)
+    _kill_now(process)
     process.wait()
 
 
 def kill_all() -> None:
     """End all that ``spawn`` has started, from a signal's handler: nothing is waited for."""
-    for process in list(_started):
+    for process in tuple(_started):
         if process.returncode is None:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
+            _kill_now(process)
+
+
+def _kill_now(process: subprocess.Popen[bytes]) -> None:
+    if os.name != "posix":
+        return process.kill()
+    with suppress(ProcessLookupError, PermissionError):  # it has ended already; macOS says the second
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def child_environment(num_threads: int) -> dict[str, str]:

@@ -56,6 +56,12 @@ TOLERANCES: dict[tuple[str, str], Tolerance] = {
     ("timed log density", "float32"): Tolerance(
         1e-5, 1e-3, "a sum over N rows in float32; the framework's own are good to 2e-7 at N = 100,000"
     ),
+    ("timed gradient", "float64"): Tolerance(
+        1e-7,
+        1e-7,
+        "as a gradient's, the absolute part of the score's standard deviation: a component near zero is a sum of N "
+        "terms that cancel, and that much of it moves the energy by 1e-7 over a posterior standard deviation",
+    ),
     ("timed gradient", "float32"): Tolerance(
         1e-2,
         0.0,

@@ -96,7 +96,8 @@ def _encode(value: Any, arrays: list[np.ndarray]) -> Any:
     if isinstance(value, np.generic | np.ndarray):
         if value.dtype.hasobject or value.dtype.kind == "V":
             raise WireError(
-                f"An array of Python objects or records may not cross between processes; got {value!r}."
+                "An array of Python objects, of records or of a type that is not NumPy's may not cross between "
+                f"processes; got {value!r}."
             )
         arrays.append(np.asarray(value))
         return {"array": len(arrays) - 1, "scalar": isinstance(value, np.generic)}

@@ -37,8 +37,12 @@ def serve(package: str) -> None:
             request = wire.receive(requests)
         except EOFError:
             return
+        reply = server.answer(request)
         try:
-            wire.send(answers, server.answer(request))
+            try:
+                wire.send(answers, reply)
+            except wire.WireError as error:  # before anything was written
+                wire.send(answers, {"error": f"WireError: {error}", "traceback": "", "warnings": []})
         except BrokenPipeError:
             return  # the parent has gone
 

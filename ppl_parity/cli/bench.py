@@ -39,7 +39,7 @@ Cases = Annotated[
     str | None, _option("--cases", metavar="TOML", help="These cases in place of the shipped ones.")
 ]
 Sizes = Annotated[
-    str | None, _option("--sizes", metavar="S,M,..", help="Of the cases, these sizes: S, M, L, XL, W.")
+    str | None, _option("--sizes", metavar="S,M,..", help="Of the cases, these sizes: S, M, L, XL, W, H.")
 ]
 Systems = Annotated[
     str | None,
@@ -122,7 +122,10 @@ COMMANDS: dict[str, tuple[str, Callable[[Session, list[Case], str], None]]] = {
     ),
     "kernels": ("One value and gradient, in every formulation and backend, beside the floor.", _kernels),
     "scaling": ("The same against the number of rows, dimensions, components and chains.", _kernels),
-    "samplers": ("NUTS of both backends: ESS a second and what explains it, cold and warm.", _samplers),
+    "samplers": (
+        "NUTS of both backends: ESS a second and what explains it, cold and warm; fit as a whole.",
+        _samplers,
+    ),
     "peers": ("The same of nutpie, BlackJAX, PyMC and Stan, each on its best formulation.", _samplers),
 }
 
@@ -161,6 +164,12 @@ def _command(name: str) -> Callable[..., None]:
             chosen = list(dict.fromkeys(catalogue.on_device(case, device) for case in chosen))
         wanted = catalogue.Selection(_words(sizes), _words(systems), _words(formulations))
         selected = [case for case in chosen if wanted.wants(case)]
+        kernels = ("sampler", "command") if COMMANDS[name][1] is _samplers else ("gradient",)
+        for case in selected:
+            if case.kernel not in kernels:
+                raise InputError(
+                    f"bench {name} measures cases of kernel {' or '.join(kernels)}; one is {case.kernel!r}."
+                )
         if chosen and not selected:
             raise InputError(
                 "The selection must leave a case; --sizes, --systems and --formulations leave none."

@@ -10,14 +10,13 @@ from typing import Any
 
 from packaging.version import Version
 
-from ppl_parity.doctor.check import Check
+from ppl_parity.doctor.check import Check, Status
 from ppl_parity.doctor.machine import usable
 from ppl_parity.doctor.packages import SLOW_SCATTER
 from ppl_parity.sides import SIDES
 from ppl_parity.spawning import child_environment
 
 PATIENCE = 180.0  # seconds; importing a framework from a cold disk takes many
-ARRAY = "array program"  # how a kernel that is none describes itself
 SLOW = 20.0  # times the dense product's time; the regression makes it 100 to 200
 
 
@@ -67,8 +66,8 @@ def of_backend(name: str, facts: dict[str, Any]) -> Iterator[Check]:
     else:
         devices = ", ".join(facts["devices"])
         yield Check(name, "ok", f"{name} computes in float64 where it is asked to, and sees {devices}.")
-    if facts["kernel"].startswith(ARRAY):
-        yield Check(name, "warning", f"{name} runs the fused mixture as an {facts['kernel'].rstrip('.')}.")
+    status: Status = "ok" if facts["kernel"].startswith("native") else "warning"
+    yield Check(name, status, f"{name}'s fused mixture on the CPU: {facts['kernel'].rstrip('.')}.")
     if facts["tf32"]:
         yield Check(
             name, "problem", f"{name} multiplies matrices in TF32 on a GPU by default: {facts['tf32']}."

@@ -6,12 +6,13 @@
 //     columns  [group][D + 1][rows of the group]   centred; the last column is 1, or 0 for rows past the end
 //     resp     [group][K][rows of the group]       logits in base 2, then responsibilities
 // Sums over the rows of a tile are in T; they are then added to sums in double. While a tile is worked on, the
-// rows of the next one are fetched: reading comes in bursts, which the processor alone does not foresee.
+// rows of the next one of its chunk are fetched: reading comes in bursts, which the processor alone does not foresee.
 
 template <class T>
 struct Tile {
   static constexpr int W = Simd<T>::width, BLOCK = kBlock, R = VECTORS, G = W * R;
   typedef Vec<T> V;
+  static_assert(COLUMNS == 3 || COLUMNS == 5, "block_products knows these widths");
 
   // Rows of x as centred columns.
   PPL_INLINE void columns(const Chunk<T>& call, const T* x, int64_t rows, T* out) {
@@ -157,7 +158,7 @@ struct Tile {
       case 1: return products<B, 1>(resp, K, cols, columns, groups, out);
       case 2: return products<B, 2>(resp, K, cols, columns, groups, out);
       case 3: return products<B, 3>(resp, K, cols, columns, groups, out);
-#if COLUMNS == 5
+#if COLUMNS >= 5
       case 4: return products<B, 4>(resp, K, cols, columns, groups, out);
       case 5: return products<B, 5>(resp, K, cols, columns, groups, out);
 #endif
