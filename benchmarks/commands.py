@@ -7,6 +7,7 @@ either: it belongs to the installation.
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +25,8 @@ from benchmarks.child import flags
 from benchmarks.session import Session
 from ppl_parity.errors import InputError
 from ppl_parity.sides import SideError
+from ppl_parity.spawning import child_environment
+from ppl_parity.spec import MixtureSpec
 
 REPEATS = 5
 BAD_INPUT = 2
@@ -40,49 +44,76 @@ def _measure(session: Session, case: Case) -> None:
     spec, truth = problems.data(case.N, case.D, case.K)
     with tempfile.TemporaryDirectory() as folder:
         np.save(Path(folder, "x.npy"), truth["x"])
-        asked = f"--components {case.K} --prior-cov {spec.prior_cov[0, 0]:g} --formulation {case.formulation}"
-        options = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in case.options)
-        line = (
-            f"fit --backend {case.backend} --data x.npy {asked} --precision {case.dtype} --device {case.device}"
-            f" --num-chains {case.chains} {options} --out fit.nc --force"
-        )
-        _seconds(session, case, line, folder, "before")  # files that are read for the first time
+        arguments = _arguments(case, spec, session.pythons.get(case.backend))
+        _seconds(session, case, arguments, folder, "before")  # files that are read for the first time
         first, second = [], []
         for repeat in range(REPEATS):
             for times in (first, second):
-                times.append(_seconds(session, case, line, folder, f"caches{repeat}"))
+                times.append(_seconds(session, case, arguments, folder, f"caches{repeat}"))
     session.record(
         "command",
         case,
         status="ok",
-        command=f"ppl-parity {line}",
-        flags=flags(os.environ | dict(case.environment)),
+        command=shlex.join(["ppl-parity", *arguments]),
+        flags=flags(child_environment(os.cpu_count() or 1) | dict(case.environment)),
         raw={"first": first, "second": second},
         first_seconds=median(first),
         second_seconds=median(second),
     )
 
 
-def _seconds(session: Session, case: Case, line: str, folder: str, caches: str) -> float:
+def _arguments(case: Case, spec: MixtureSpec, python: str | None) -> list[str]:
+    asked: dict[str, Any] = {
+        "backend": case.backend,
+        "data": "x.npy",
+        "components": case.K,
+        "prior_cov": f"{spec.prior_cov[0, 0]:g}",
+        "formulation": case.formulation,
+        "precision": case.dtype,
+        "device": case.device,
+        "num_chains": case.chains,
+        **dict(case.options),
+        "out": "fit.nc",
+    }
+    if python is not None:
+        asked[f"{case.backend}_python"] = python
+    options = [word for name, value in asked.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    return ["fit", *options, "--force"]
+
+
+def _seconds(session: Session, case: Case, arguments: list[str], folder: str, caches: str) -> float:
     environment = os.environ | dict(case.environment)
     environment["JAX_COMPILATION_CACHE_DIR"] = os.path.join(folder, caches)
     began = time.perf_counter()
-    try:
-        ended = subprocess.run(
-            [sys.executable, "-m", "ppl_parity.cli", *line.split()],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=session.patience,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise SideError(f"{case.backend}: no end in {session.patience:g} s; the process was ended.") from None
+    with subprocess.Popen(
+        [sys.executable, "-m", "ppl_parity.cli", *arguments],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            _, errors = process.communicate(timeout=session.patience)
+        except BaseException as stopped:
+            _end(process)
+            if isinstance(stopped, subprocess.TimeoutExpired):
+                raise SideError(
+                    f"{case.backend}: no end in {session.patience:g} s; the process was ended."
+                ) from None
+            raise
     seconds = time.perf_counter() - began
-    if ended.returncode != 0:
-        said = (ended.stderr.strip().splitlines() or ["nothing"])[-1]
-        raise (InputError if ended.returncode == BAD_INPUT else SideError)(f"{case.backend}: {said}")
+    if process.returncode != 0:
+        said = (errors.strip().splitlines() or ["it ended without a word"])[-1]
+        raise (InputError if process.returncode == BAD_INPUT else SideError)(f"{case.backend}: {said}")
     return seconds
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Let the command end its backend, which would go on beside what is measured next."""
+    process.terminate()
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()

@@ -58,10 +58,9 @@ def same_gradients(
 ) -> Identity:
     """Compare potentials (P,) and gradients, site -> (P, ...), with the reference's.
 
-    In float64 by the ladder's gradient rung, component by component, its absolute part in units of ``score``:
-    a component that is near zero is a sum of N terms that cancel, and 1e-7 of its standard deviation moves the
-    energy by 1e-7 over a posterior standard deviation. In float32 against a point's largest component, or
-    ``score`` near a mode.
+    In float64 component by component, as in the ladder's gradient rung, but for the absolute part, which is in
+    units of ``score``; in float32 against a point's largest component, or ``score`` near a mode, where a sum loses
+    in proportion to its terms and those cancel.
 
     Args:
         expected, got: values and gradients.
@@ -74,10 +73,11 @@ def same_gradients(
         largest = max(float(np.max(np.abs(slope[p]), initial=0.0)) for slope in expected[1].values())
         for name, slope in expected[1].items():
             a, b = slope[p], np.asarray(got[1][name][p], dtype=np.float64)
+            tolerance = TOLERANCES["timed gradient", dtype]
             if dtype == "float64":
-                limit = allowed("gradient", a, b) + TOLERANCES["gradient", dtype].absolute * score
+                size = np.maximum(np.abs(a), np.abs(b))
+                limit = tolerance.absolute * max(1.0, score) + tolerance.relative * size
             else:
-                tolerance = TOLERANCES["timed gradient", dtype]
                 unit = max(largest, score)
                 limit = np.full(np.shape(a), tolerance.absolute + tolerance.relative * unit)
             gap = np.abs(a - b)

@@ -10,6 +10,7 @@ from rich.table import Table
 from benchmarks.cases import Case
 from benchmarks.limits import Limits
 from benchmarks.records import Record, latest
+from ppl_parity.spec import SamplerSettings
 
 NONE = "-"
 Rows = tuple[list[str], list[list[str]], list[str]]
@@ -102,8 +103,10 @@ def sampler_rows(records: Sequence[Record]) -> Rows:
 def command_rows(records: Sequence[Record]) -> Rows:
     """One row a size: the whole of ``ppl-parity fit``, in the first process and in the next."""
     rows, notes = [], []
-    for record in latest(records, "command"):
-        lead = [record["size"], _named(record)]
+    found = latest(records, "command")
+    for record in found:
+        draws = dict(record["case"]["options"]).get("num_draws", SamplerSettings().num_draws)
+        lead = [record["size"], f"{_named(record)}, {draws:,} draws a chain"]
         if record["status"] != "ok":
             rows.append([*lead, record["status"], *[NONE] * 3])
             notes.append(f"{record['size']}, {record['system']}: {record['status']}: {record['why']}")
@@ -112,7 +115,8 @@ def command_rows(records: Sequence[Record]) -> Rows:
         spreads = [f"{min(times[name]):.2f} to {max(times[name]):.2f}" for name in ("first", "second")]
         first, second = (f"{record[f'{name}_seconds']:.2f}" for name in ("first", "second"))
         rows.append([*lead, first, spreads[0], second, spreads[1]])
-    return ["size", "ppl-parity fit", "first, s", "of all", "second, s", "of all"], rows, notes
+    header = ["size", "ppl-parity fit", "first, s", "of all", "second, s", "of all"]
+    return header, rows, [*notes, *_busy(records, found)]
 
 
 def per_gradient(record: Record) -> float | None:
