@@ -7,6 +7,7 @@ same on every device; what is timed is the run after it, compiled beforehand.
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 
 import jax
@@ -25,32 +26,20 @@ def measure(library: Any, sizes: dict[str, int]) -> dict[str, Any]:
         ImportError: numpyro is not installed.
     """
     from numpyro.diagnostics import effective_sample_size, gelman_rubin
-    from numpyro.infer import MCMC, NUTS
 
     N, D, K, C = (sizes[name] for name in ("N", "D", "K", "chains"))
     centres, _ = problem(D, K, 1)
-    empty = np.zeros((1, K)), np.zeros((1, K, D))
-    x = library.problem(centres, empty, N)[2]
-    began = time.perf_counter()
-    mcmc = MCMC(
-        NUTS(potential_fn=potential(library, x, centres, N), max_tree_depth=MAX_TREE_DEPTH),
-        num_warmup=sizes["num_warmup"],
-        num_samples=sizes["num_draws"],
-        num_chains=C,
-        chain_method="vectorized",
-        progress_bar=False,
-    )
+    x = library.rows(centres, N)
     start = 0.5 * np.random.default_rng(1).standard_normal((C, K * (D + 1)))
-    fields = ("num_steps", "diverging", "accept_prob")
-    mcmc.warmup(jax.random.key(1), init_params=jnp.asarray(start), extra_fields=fields)
-    mcmc.run(jax.random.key(2), extra_fields=fields)
-    jax.block_until_ready(mcmc.get_samples())
+    begin, sample = programs(library, centres, sizes)
+    began = time.perf_counter()
+    state = jax.block_until_ready(begin(jax.random.split(jax.random.key(1), C), start, x))
+    compiled = sample.lower(state, x).compile()
     cold = time.perf_counter() - began
     began = time.perf_counter()
-    mcmc.run(jax.random.key(3), extra_fields=fields)
-    draws = np.asarray(mcmc.get_samples(group_by_chain=True))
+    draws, steps, accepted, diverging = (np.asarray(a) for a in compiled(state, x))
     warm = time.perf_counter() - began
-    extra = mcmc.get_extra_fields()
+    draws = draws.swapaxes(0, 1)  # chains first, as the diagnostics want them
     ess = np.min([effective_sample_size(draws[..., i]) for i in range(draws.shape[-1])])
     return {
         **sizes,
@@ -60,10 +49,44 @@ def measure(library: Any, sizes: dict[str, int]) -> dict[str, Any]:
         "ess": float(ess),
         "ess_per_second": float(ess) / warm,
         "rhat": float(np.max([gelman_rubin(draws[..., i]) for i in range(draws.shape[-1])])),
-        "leapfrogs_per_draw": float(np.mean(extra["num_steps"])),
-        "acceptance": float(np.mean(extra["accept_prob"])),
-        "divergences": int(np.sum(extra["diverging"])),
+        "leapfrogs_per_draw": float(np.mean(steps)),
+        "acceptance": float(np.mean(accepted)),
+        "divergences": int(np.sum(diverging)),
     }
+
+
+def programs(library: Any, centres: np.ndarray, sizes: dict[str, int]) -> tuple[Any, Any]:
+    """Compiled: (keys, start, x) -> the chains' states after warmup; (states, x) -> draws and what NUTS says of them.
+
+    x is an argument: ``MCMC`` would write the data of a potential into its programs.
+    """
+    from numpyro.infer.hmc import hmc
+
+    def generate(x: Any) -> Any:
+        return potential(library, x, centres, sizes["N"])
+
+    initial, following = hmc(potential_fn_gen=generate, algo="NUTS")
+
+    def step(state: Any, x: Any) -> Any:
+        return jax.vmap(lambda one: following(one, model_args=(x,)))(state)
+
+    @jax.jit
+    def begin(keys: Any, start: Any, x: Any) -> Any:
+        given = partial(
+            initial, num_warmup=sizes["num_warmup"], max_tree_depth=MAX_TREE_DEPTH, model_args=(x,)
+        )
+        state = jax.vmap(lambda z, key: given(z, rng_key=key))(start, keys)
+        return jax.lax.fori_loop(0, sizes["num_warmup"], lambda _, s: step(s, x), state)
+
+    @jax.jit
+    def sample(state: Any, x: Any) -> Any:
+        def draw(state: Any, _: Any) -> Any:
+            state = step(state, x)
+            return state, (state.z, state.num_steps, state.accept_prob, state.diverging)
+
+        return jax.lax.scan(draw, state, length=sizes["num_draws"])[1]
+
+    return begin, sample
 
 
 def potential(library: Any, x: Any, centres: np.ndarray, N: int) -> Any:
@@ -84,15 +107,19 @@ def potential(library: Any, x: Any, centres: np.ndarray, N: int) -> Any:
 
 def _likelihood(library: Any, x: Any) -> Any:
     """The fused log likelihood with its own gradient, as a backend registers it."""
-    passes = library.kernels
+    # On a GPU its door itself: the backend's has a branch for the CPU too, and compiles the native kernel for it.
+    one_pass = library.kernels.gpu.one_pass if library.device == "gpu" else library.kernels.one_pass
 
     @jax.custom_vjp
-    def function(log_theta: Any, beta: Any) -> Any:
-        return passes.one_pass(log_theta, beta, x, 1.0)[0]
+    def function(log_theta: Any, beta: Any, x: Any) -> Any:
+        return one_pass(log_theta, beta, x, 1.0)[0]
 
-    def forward(log_theta: Any, beta: Any) -> Any:
-        value, n, slope = passes.one_pass(log_theta, beta, x, 1.0)
+    def forward(log_theta: Any, beta: Any, x: Any) -> Any:
+        value, n, slope = one_pass(log_theta, beta, x, 1.0)
         return value, (n, slope)
 
-    function.defvjp(forward, lambda slopes, cotangent: tuple(cotangent * s for s in slopes))
-    return function
+    def backward(slopes: Any, cotangent: Any) -> Any:
+        return *(cotangent * s for s in slopes), None
+
+    function.defvjp(forward, backward)
+    return lambda log_theta, beta: function(log_theta, beta, x)

@@ -12,8 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.gpu import doors
+from benchmarks.gpu.measuring import Timed
+from benchmarks.gpu.problem import free_memory
 
 NUDGE = 1e-12  # of a gradient: moves a point by nothing that counts, and the compiler cannot know that
+# Where XLA does not know how often a loop goes round, the host asks the GPU each time, for 20 to 30 us. So a loop
+# whose length is open has one of INNER gradients within, but where a gradient takes milliseconds anyway.
+INNER = 16
+LONG = 5e10  # N x D x K x chains
 
 Given = tuple[Any, Any, Any]
 """log theta (C, K) and beta (C, K, D) in float64, x (N, D) in float32."""
@@ -34,8 +40,9 @@ class Library:
         if (self._place.platform in ("gpu", "cuda")) != (device == "gpu"):
             raise LookupError(f"jax {jax.__version__} sees {self._place.platform} first")
         self.device = device
-        self._jitted: dict[str, Any] = {}
+        self._programs: dict[tuple[str, int], Any] = {}
         self.kernels = doors.kernels("numpyro_impl")
+        self._judge = jax.jit(self._judge_chains)
 
     def describe(self) -> dict[str, Any]:
         """Versions and the device."""
@@ -46,76 +53,77 @@ class Library:
         }
 
     def free_bytes(self) -> float:
-        """What is left of the device's memory; infinite where JAX does not say."""
-        stats = self._place.memory_stats() or {}
-        return stats.get("bytes_limit", math.inf) - stats.get("bytes_in_use", 0)
+        """What is free of a CPU's memory; on a GPU too much is tried and refused, which harms nothing."""
+        return free_memory() if self.device == "cpu" else math.inf
 
-    def limits(self, scale: float) -> dict[str, tuple[Callable[[], Any], float]]:
-        """What to run and how much it is: bytes copied, floating-point operations, exponentials."""
+    def limits(self, scale: float) -> dict[str, Callable[[], tuple[Callable[[], Any], float]]]:
+        """What prepares what to run, and how much that is: bytes copied, floating-point operations, exponentials."""
         count, order = int(scale * (1 << 30)), max(64, int(8192 * scale ** (1 / 3)) // 64 * 64)
-        x = jnp.ones(count, jnp.float32)
-        a = jax.random.normal(jax.random.key(0), (order, order), jnp.float32)
-        negate, exp = jax.jit(jnp.negative), jax.jit(jnp.exp)  # XLA would leave a mere copy out
-        product = jax.jit(partial(jnp.matmul, precision="highest"))
+
+        def elementwise(function: Any, amount: float) -> Any:
+            run, x = jax.jit(function), jnp.ones(count, jnp.float32)
+            return lambda: run(x).block_until_ready(), amount
+
+        def matmul() -> Any:
+            a = jax.random.normal(jax.random.key(0), (order, order), jnp.float32)
+            product = jax.jit(partial(jnp.matmul, precision="highest"))
+            return lambda: product(a, a).block_until_ready(), 2.0 * order**3
+
         return {
-            "copy": (lambda: negate(x).block_until_ready(), 8.0 * count),
-            "matmul": (lambda: product(a, a).block_until_ready(), 2.0 * order**3),
-            "exp": (lambda: exp(x).block_until_ready(), float(count)),
+            "copy": lambda: elementwise(jnp.negative, 8.0 * count),  # XLA would leave a mere copy out
+            "matmul": matmul,
+            "exp": lambda: elementwise(jnp.exp, float(count)),
         }
 
-    def problem(self, centres: np.ndarray, points: tuple[np.ndarray, np.ndarray], N: int) -> Given:
-        """N rows around ``centres`` (K, D), drawn on the device, and the points at which they are evaluated."""
-        K, D = centres.shape
+    def rows(self, centres: np.ndarray, N: int) -> Any:
+        """x (N, D): rows around ``centres`` (K, D), drawn on the device."""
+        return _rows(jax.random.key(N), jnp.asarray(centres, jnp.float32), N)
 
-        @jax.jit
-        def rows(key: Any) -> Any:
-            z_key, x_key = jax.random.split(key)
-            z = jax.random.randint(z_key, (N,), 0, K)
-            noise = jax.random.normal(x_key, (N, D), jnp.float32)
-            return jnp.asarray(centres, jnp.float32)[z] + noise
+    def points(self, points: tuple[np.ndarray, np.ndarray]) -> tuple[Any, ...]:
+        """Where the function is evaluated, on the device."""
+        return tuple(jnp.asarray(point) for point in points)
 
-        return jnp.asarray(points[0]), jnp.asarray(points[1]), rows(jax.random.key(N))
-
-    def reference(self, given: Given, rows: int) -> tuple[np.ndarray, ...]:
-        """The array program in float64 on the first ``rows`` rows."""
+    def judge(self, given: Given, start: int, rows: int) -> tuple[np.ndarray, ...]:
+        """The array program in float64 on some rows, one chain after the other."""
         log_theta, beta, x = given
-        return self.numbers(self._compiled("array")((log_theta, beta, x[:rows].astype(jnp.float64))))
+        return self.numbers(self._judge(log_theta, beta, _part(x, start, rows)))
 
     def evaluate(self, formulation: str, given: Given) -> tuple[np.ndarray, ...]:
         """Value (C,), n (C, K), slope (C, K, D)."""
-        return self.numbers(self._compiled(formulation)(given))
+        return self.numbers(self._program(formulation, given)[0](given, 0)[0])
 
-    def timed(self, formulation: str, given: Given) -> tuple[Callable[[], Any], Callable[[int], Any]]:
-        """One evaluation, dispatched and waited for; and many in one compiled loop."""
-        evaluate = self._compiled(formulation)
+    def timed(self, formulation: str, given: Given) -> Timed:
+        """By the program of ``evaluate``, which is compiled by then."""
+        program, inner = self._program(formulation, given)
 
-        @jax.jit
-        def loop(given: Given, count: Any) -> Any:
-            def step(_: Any, carry: Any) -> Any:
-                log_theta, beta, total = carry
-                value, n, slope = evaluate((log_theta, beta, given[2]))
-                return log_theta - NUDGE * n, beta - NUDGE * slope, total + value
+        def many(count: int) -> int:
+            outer = -(-(count - 1) // inner)
+            jax.block_until_ready(program(given, outer))
+            return 1 + inner * outer
 
-            start = (given[0], given[1], jnp.zeros(len(given[0])))
-            return jax.lax.fori_loop(0, count, step, start)
-
-        return (
-            lambda: jax.block_until_ready(evaluate(given)),
-            lambda count: jax.block_until_ready(loop(given, count)),
-        )
+        return Timed(lambda: jax.block_until_ready(program(given, 0)), many, "compiled loop")
 
     @staticmethod
     def numbers(results: Any) -> tuple[np.ndarray, ...]:
         """As NumPy arrays."""
         return tuple(np.asarray(result) for result in results)
 
-    def _compiled(self, formulation: str) -> Callable[[Given], Any]:
-        if formulation not in self._jitted:
+    def _program(self, formulation: str, given: Given) -> tuple[Any, int]:
+        """(given, outer) -> one evaluation, and the end of a loop of outer x inner more; and inner.
+
+        One program for the check, the single call and the loop, because a kernel takes seconds to compile.
+        """
+        C, K, D = given[1].shape
+        inner = INNER if self.device == "gpu" and len(given[2]) * D * K * C < LONG else 1
+        if (formulation, inner) not in self._programs:
             ours = {"kernel": self._kernel, "array": self._array}
-            self._jitted[formulation] = jax.jit(
-                ours.get(formulation) or partial(_differentiated, formulation)
-            )
-        return self._jitted[formulation]
+            evaluate = ours.get(formulation) or partial(_differentiated, formulation)
+            self._programs[formulation, inner] = jax.jit(partial(_repeated, evaluate, inner))
+        return self._programs[formulation, inner], inner
+
+    def _judge_chains(self, log_theta: Any, beta: Any, x: Any) -> Any:
+        one = self.kernels.gpu.array_pass
+        return jax.lax.map(lambda point: one(*point, x, 1.0), (log_theta, beta))
 
     def _kernel(self, given: Given) -> Any:
         log_theta, beta, x = given
@@ -125,6 +133,34 @@ class Library:
 
     def _array(self, given: Given) -> Any:
         return self.kernels.gpu.array_chains(*given, 1.0)
+
+
+@partial(jax.jit, static_argnums=2)
+def _rows(key: Any, centres: Any, N: int) -> Any:
+    z_key, x_key = jax.random.split(key)
+    z = jax.random.randint(z_key, (N,), 0, len(centres))
+    return centres[z] + jax.random.normal(x_key, (N, centres.shape[1]), jnp.float32)
+
+
+@partial(jax.jit, static_argnums=2)
+def _part(x: Any, start: Any, rows: int) -> Any:
+    return jax.lax.dynamic_slice_in_dim(x, start, rows).astype(jnp.float64)
+
+
+def _repeated(evaluate: Any, inner: int, given: Given, outer: Any) -> Any:
+    """One evaluation; and where outer x inner more lead, each at a point that the one before has moved."""
+
+    def moved(point: Any, results: Any) -> Any:
+        log_theta, beta, total = point
+        value, n, slope = results
+        return log_theta - NUDGE * n, beta - NUDGE * slope, total + value
+
+    def step(_: Any, point: Any) -> Any:
+        return moved(point, evaluate((*point[:2], given[2])))
+
+    first = evaluate(given)
+    point = moved((*given[:2], jnp.zeros(len(given[0]))), first)
+    return first, jax.lax.fori_loop(0, outer, lambda _, p: jax.lax.fori_loop(0, inner, step, p), point)
 
 
 def _differentiated(formulation: str, given: Given) -> Any:

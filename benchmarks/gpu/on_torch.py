@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.gpu import doors
+from benchmarks.gpu import doors, graphs
+from benchmarks.gpu.measuring import Timed
+from benchmarks.gpu.problem import free_memory
 
 Given = tuple[Any, Any, Any]
 """log theta (C, K) and beta (C, K, D) in float64, x (N, D) in float32."""
@@ -38,56 +40,85 @@ class Library:
         return {"versions": {"torch": torch.__version__}, "device_name": name, "kernel": kernel}
 
     def free_bytes(self) -> float:
-        """What is left of the device's memory; infinite on a CPU."""
-        if self.device == "cpu":
-            return math.inf
-        torch.cuda.empty_cache()
-        return torch.cuda.mem_get_info(self._place)[0]
+        """What is free of a CPU's memory; on a GPU too much is tried and refused, which harms nothing."""
+        return free_memory() if self.device == "cpu" else math.inf
 
-    def limits(self, scale: float) -> dict[str, tuple[Callable[[], Any], float]]:
-        """What to run and how much it is: bytes copied, floating-point operations, exponentials."""
+    def limits(self, scale: float) -> dict[str, Callable[[], tuple[Callable[[], Any], float]]]:
+        """What prepares what to run, and how much that is: bytes copied, floating-point operations, exponentials."""
         count, order = int(scale * (1 << 30)), max(64, int(8192 * scale ** (1 / 3)) // 64 * 64)
-        x = torch.ones(count, device=self._place)
-        y = torch.empty_like(x)
-        a = torch.randn((order, order), device=self._place)
-        c = torch.empty_like(a)
-        return {
-            "copy": (lambda: self._wait(y.copy_(x)), 8.0 * count),
-            "matmul": (lambda: self._wait(torch.matmul(a, a, out=c)), 2.0 * order**3),
-            "exp": (lambda: self._wait(torch.exp(x, out=y)), float(count)),
-        }
 
-    def problem(self, centres: np.ndarray, points: tuple[np.ndarray, np.ndarray], N: int) -> Given:
-        """N rows around ``centres`` (K, D), drawn on the device, and the points at which they are evaluated."""
+        def copy() -> Any:
+            x = torch.ones(count, device=self._place)
+            y = torch.empty_like(x)
+            return lambda: self._wait(y.copy_(x)), 8.0 * count
+
+        def matmul() -> Any:
+            a = torch.randn((order, order), device=self._place)
+            c = torch.empty_like(a)
+            return lambda: self._wait(torch.matmul(a, a, out=c)), 2.0 * order**3
+
+        def exp() -> Any:
+            x = torch.ones(count, device=self._place)
+            y = torch.empty_like(x)
+            return lambda: self._wait(torch.exp(x, out=y)), float(count)
+
+        return {"copy": copy, "matmul": matmul, "exp": exp}
+
+    def rows(self, centres: np.ndarray, N: int) -> Any:
+        """x (N, D): rows around ``centres`` (K, D), drawn on the device."""
+        if self.device == "gpu":
+            torch.cuda.empty_cache()  # what another size has left does not fit this one
         K, D = centres.shape
-        generator = torch.Generator(self._place).manual_seed(N)
-        place: dict[str, Any] = {"generator": generator, "device": self._place}
+        place: dict[str, Any] = {
+            "generator": torch.Generator(self._place).manual_seed(N),
+            "device": self._place,
+        }
         x = torch.randn((N, D), **place)
-        x += torch.tensor(centres, dtype=torch.float32, device=self._place)[
-            torch.randint(0, K, (N,), **place)
-        ]
-        log_theta, beta = (torch.tensor(point, device=self._place) for point in points)
-        return log_theta, beta, x
+        means = torch.tensor(centres, dtype=torch.float32, device=self._place)
+        x += means[torch.randint(0, K, (N,), **place)]
+        return x
 
-    def reference(self, given: Given, rows: int) -> tuple[np.ndarray, ...]:
-        """The array program in float64 on the first ``rows`` rows."""
+    def points(self, points: tuple[np.ndarray, np.ndarray]) -> tuple[Any, ...]:
+        """Where the function is evaluated, on the device."""
+        return tuple(torch.tensor(point, device=self._place) for point in points)
+
+    def judge(self, given: Given, start: int, rows: int) -> tuple[np.ndarray, ...]:
+        """The array program in float64 on some rows."""
         log_theta, beta, x = given
-        return self.numbers(self._array((log_theta, beta, x[:rows].double())))
+        return self.numbers(self._array((log_theta, beta, x[start : start + rows].double())))
 
     def evaluate(self, formulation: str, given: Given) -> tuple[np.ndarray, ...]:
         """Value (C,), n (C, K), slope (C, K, D)."""
         return self.numbers(self._function(formulation)(given))
 
-    def timed(self, formulation: str, given: Given) -> tuple[Callable[[], Any], Callable[[int], Any]]:
-        """One evaluation, dispatched and waited for; and many dispatched one after the other."""
+    def timed(self, formulation: str, given: Given) -> Timed:
+        """One call as it is; many as replays of a CUDA graph, or as calls where there is none."""
         evaluate = self._function(formulation)
+        run, way, note = (lambda: evaluate(given)), "calls", ""
+        if self.device == "gpu":
+            try:
+                run, way = self._replay(evaluate, given), "CUDA graph"
+            except (
+                Exception
+            ) as error:  # a memory too small for the copy that a graph keeps, or a call that waits
+                note = f"no CUDA graph: {type(error).__name__}: {str(error)[:200]}"
 
-        def many(count: int) -> Any:
+        def many(count: int) -> int:
             for _ in range(count):
-                evaluate(given)
-            return self._wait(None)
+                run()
+            self._wait(None)
+            return count
 
-        return lambda: self._wait(evaluate(given)), many
+        return Timed(lambda: self._wait(evaluate(given)), many, way, note)
+
+    @staticmethod
+    def _replay(evaluate: Callable[[Given], Any], given: Given) -> Callable[[], Any]:
+        """A graph's replay, which was shown to compute what the call does."""
+        replay, results = graphs.captured(lambda: evaluate(given))
+        for mine, expected in zip(results[:2], evaluate(given)[:2], strict=True):
+            if not torch.allclose(mine, expected, rtol=1e-5):
+                raise ValueError("its numbers are others")
+        return replay
 
     @staticmethod
     def numbers(results: Any) -> tuple[np.ndarray, ...]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
+
+from benchmarks.gpu import verdicts
 
 Record = dict[str, Any]
 
@@ -23,6 +25,7 @@ def text(records: Sequence[Record]) -> str:
                 "by",
                 "formulation",
                 "a gradient",
+                "run by",
                 "one call",
                 "x copy",
                 "of matmul",
@@ -34,6 +37,7 @@ def text(records: Sequence[Record]) -> str:
             "NUTS, after warmup",
             [
                 "device",
+                "kernel",
                 "chains",
                 "N",
                 "min ESS a second",
@@ -44,17 +48,10 @@ def text(records: Sequence[Record]) -> str:
             ],
             _nuts_rows(records),
         ),
+        _table("Targets", ["what", "by", "found", "reached"], verdicts.rows(records)),
         "\n".join(_left_out(records)),
     ]
     return "\n\n".join(part for part in parts if part)
-
-
-def rate(records: Iterable[Record], name: str) -> float | None:
-    """The fastest of what the libraries reached on the GPU."""
-    rates = [
-        r["rate"] for r in records if r["kind"] == "limit" and r["name"] == name and r["device"] == "gpu"
-    ]
-    return max(rates, default=None)
 
 
 def crossover(gpu: dict[int, float], cpu: dict[int, float]) -> float | None:
@@ -88,49 +85,56 @@ def _limit_rows(records: Sequence[Record]) -> list[list[str]]:
 
 
 def _gradient_rows(records: Sequence[Record]) -> list[list[str]]:
-    copy, matmul = rate(records, "copy"), rate(records, "matmul")
+    copy, matmul = verdicts.rate(records, "copy"), verdicts.rate(records, "matmul")
+    kernels = _cpu_kernels(records)
     rows = []
     for r in sorted(
         (r for r in records if r["kind"] == "gradient"),
         key=lambda r: (r["D"], r["K"], r["N"], r["chains"], r["device"], r["formulation"]),
     ):
-        lead = [
-            f"{r['N']:,}",
-            f"{r['D']}, {r['K']}",
-            str(r["chains"]),
-            r["device"],
-            r["library"],
-            r["formulation"],
-        ]
+        name = r["formulation"]
+        if (name, r["device"]) == ("kernel", "cpu"):
+            name = kernels.get(r["library"], name)
+        lead = [f"{r['N']:,}", f"{r['D']}, {r['K']}", str(r["chains"]), r["device"], r["library"], name]
         if r["status"] != "ok":
-            rows.append([*lead, r["status"], "", "", ""])
+            rows.append([*lead, r["status"], "", "", "", ""])
             continue
-        best = min(r["loop"])
         on_gpu = r["device"] == "gpu"
-        work = 4 * r["N"] * r["K"] * r["D"] * r["chains"]
+        read, part = verdicts.copies(r, copy), verdicts.share(r, matmul)
         rows.append(
             [
                 *lead,
-                _seconds(best),
+                _seconds(min(r["loop"])),
+                r["way"],
                 _seconds(min(r["single"])),
-                f"{best * copy / (4 * r['N'] * r['D']):.2f}" if on_gpu and copy else "",
-                f"{100 * work / best / matmul:.0f} %" if on_gpu and matmul else "",
+                f"{read:.2f}" if on_gpu and read is not None else "",
+                f"{part:.0%}" if on_gpu and part is not None else "",
             ]
         )
     return rows
 
 
+def _cpu_kernels(records: Sequence[Record]) -> dict[str, str]:
+    """Which kernel each library ran on the CPU, without the reason for it."""
+    here = [r for r in records if r["kind"] == "library" and r["device"] == "cpu"]
+    return {r["library"]: r["kernel"].split(":")[0] for r in here}
+
+
 def _crossovers(records: Sequence[Record]) -> list[str]:
     lines = []
+    kernels = _cpu_kernels(records)
     done = [
-        r for r in records if r["kind"] == "gradient" and r["status"] == "ok" and r["formulation"] == "kernel"
+        r
+        for r in records
+        if r["kind"] == "gradient" and (r["status"], r["formulation"], r["chains"]) == ("ok", "kernel", 1)
     ]
-    for library in dict.fromkeys(r["library"] for r in done):
+    for library, D, K in dict.fromkeys((r["library"], r["D"], r["K"]) for r in done):
         times: dict[str, dict[int, float]] = {"gpu": {}, "cpu": {}}
         for r in done:
-            if (r["library"], r["chains"], r["D"], r["K"]) == (library, 1, 8, 8):
+            if (r["library"], r["D"], r["K"]) == (library, D, K):
                 times[r["device"]][r["N"]] = min(r["loop"])
-        if not (times["gpu"] and times["cpu"]):
+        shared = sorted(set(times["gpu"]) & set(times["cpu"]))
+        if not shared:
             continue
         rows = crossover(times["gpu"], times["cpu"])
         where = (
@@ -140,15 +144,20 @@ def _crossovers(records: Sequence[Record]) -> list[str]:
             if not rows
             else f"from N = {rows:,.0f} on"
         )
-        lines.append(f"{library}, D = K = 8, one chain: the GPU is faster than the CPU {where}.")
+        measured = ", ".join(f"{N:,}" for N in shared)
+        lines.append(
+            f"{library}, D = {D}, K = {K}, one chain: the GPU is faster than the CPU "
+            f"({kernels.get(library, 'unknown kernel')}) {where} (N = {measured})."
+        )
     return lines
 
 
 def _nuts_rows(records: Sequence[Record]) -> list[list[str]]:
-    found = [r for r in records if r["kind"] == "nuts"]
+    kernels = _cpu_kernels(records)
     rows = [
         [
             r["device"],
+            kernels.get(r["library"], "") if r["device"] == "cpu" else "kernel",
             str(r["chains"]),
             f"{r['N']:,}",
             f"{r['ess_per_second']:.3g}",
@@ -157,25 +166,39 @@ def _nuts_rows(records: Sequence[Record]) -> list[list[str]]:
             f"{r['rhat']:.3f}",
             str(r["divergences"]),
         ]
-        for r in found
+        for r in records
+        if r["kind"] == "nuts" and r["status"] == "ok"
     ]
-    by = {r["device"]: r["ess_per_second"] for r in found}
-    if {"gpu", "cpu"} <= set(by):
-        rows.append(["ratio", "", "", f"{by['gpu'] / by['cpu']:.3g}", "", "", "", ""])
+    ratio = verdicts.nuts_ratio(records)
+    if ratio is not None:
+        rows.append(["ratio", "", "", "", f"{ratio:.3g}", "", "", "", ""])
     return rows
 
 
 def _left_out(records: Sequence[Record]) -> list[str]:
-    lines = [
-        f"Left out: {r['library']} on {r['device']}: {r['why']}" for r in records if r["kind"] == "left out"
-    ]
+    lines = []
     for r in records:
-        if r["kind"] == "gradient" and r["status"] in ("failed", "does not fit"):
+        if r["kind"] == "left out":
+            lines.append(f"Left out: {r['library']} on {r['device']}, {r['stage']}: {_first_line(r['why'])}")
+        elif r["kind"] == "nuts" and r["status"] != "ok":
+            lines.append(f"NUTS on {r['device']}: {_first_line(r['why'])}")
+        elif r["kind"] == "gradient":
             size = f"N = {r['N']:,}, D = {r['D']}, K = {r['K']}, {r['chains']} chains"
-            lines.append(
-                f"{r['library']} {r['formulation']} on {r['device']}, {size}: {r['why'].splitlines()[0]}"
-            )
-    return lines
+            why = r.get("why", r.get("note", ""))
+            if r["status"] == "not the same":
+                why = "value, n and slope are off by " + ", ".join(f"{e:.2g}" for e in r["errors"])
+            if why:
+                lines.append(
+                    f"{r['library']} {r['formulation']} on {r['device']}, {size}: {_first_line(why)}"
+                )
+    kernels = {
+        (r["library"], r["kernel"]) for r in records if r["kind"] == "library" and r["device"] == "cpu"
+    }
+    return lines + [f"{library} on the CPU: {kernel}" for library, kernel in sorted(kernels)]
+
+
+def _first_line(text: str) -> str:
+    return (text.splitlines() or [""])[0]
 
 
 def _table(title: str, header: list[str], rows: list[list[str]]) -> str:
