@@ -17,6 +17,7 @@ from typing import Any
 
 from benchmarks.gpu.measuring import REPEATS, Bench, seconds_of
 
+SAMPLING_SHARE = 0.5  # of a process's seconds; imports and compilation have the rest
 OUT_OF_MEMORY = ("RESOURCE_EXHAUSTED", "out of memory", "OutOfMemory", "MemoryError")
 
 Emit = Callable[[dict[str, Any]], None]
@@ -38,7 +39,7 @@ def run(task: dict[str, Any], emit: Emit) -> None:
     if task["stage"] == "limits":
         limits(library, task["scale"], emit)
     elif task["stage"] == "samplers":
-        sample(library, task["samplers"], emit)
+        sample(library, task, emit)
     else:
         cases(Bench(library), task, ends, emit)
 
@@ -73,14 +74,16 @@ def cases(bench: Bench, task: dict[str, Any], ends: float, emit: Emit) -> None:
         gc.collect()  # a failure's frames hold arrays
 
 
-def sample(library: Any, sizes: dict[str, int], emit: Emit) -> None:
+def sample(library: Any, task: dict[str, Any], emit: Emit) -> None:
     """NUTS, where this library has one."""
+    record = {"kind": "nuts", "kernel": library.describe()["kernel"], **task["samplers"]}
     try:
         from benchmarks.gpu import nuts
 
-        emit({"kind": "nuts", **nuts.measure(library, sizes)})
+        record |= nuts.measure(library, task["samplers"], task["seconds"] * SAMPLING_SHARE)
     except Exception as error:
-        emit({"kind": "nuts", **sizes, "status": "failed", "why": reason(error)})
+        record |= {"status": "failed", "why": reason(error)}
+    emit(record)
 
 
 def reason(error: Exception) -> str:

@@ -14,13 +14,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks.gpu.measuring import seconds_of
 from benchmarks.gpu.problem import problem
 
 MAX_TREE_DEPTH = 6
+LEAPFROGS = 15  # an iteration: vectorised chains wait for the longest of their trees
+FEWEST = 2  # chains
 
 
-def measure(library: Any, sizes: dict[str, int]) -> dict[str, Any]:
-    """Run it at ``sizes``: N, D, K, chains, num_warmup, num_draws.
+def measure(library: Any, sizes: dict[str, int], seconds: float) -> dict[str, Any]:
+    """Run it at ``sizes``: N, D, K, chains, num_warmup, num_draws; with fewer chains where it would take too long.
+
+    Args:
+        seconds: for warmup and draws.
 
     Raises:
         ImportError: numpyro is not installed.
@@ -31,6 +37,9 @@ def measure(library: Any, sizes: dict[str, int]) -> dict[str, Any]:
     centres, _ = problem(D, K, 1)
     x = library.rows(centres, N)
     start = 0.5 * np.random.default_rng(1).standard_normal((C, K * (D + 1)))
+    iterations = sizes["num_warmup"] + sizes["num_draws"]
+    C = affordable(C, seconds / (LEAPFROGS * iterations), _gradient_seconds(library, x, centres, start))
+    sizes, start = sizes | {"chains": C}, start[:C]
     begin, sample = programs(library, centres, sizes)
     began = time.perf_counter()
     state = jax.block_until_ready(begin(jax.random.split(jax.random.key(1), C), start, x))
@@ -87,6 +96,25 @@ def programs(library: Any, centres: np.ndarray, sizes: dict[str, int]) -> tuple[
         return jax.lax.scan(draw, state, length=sizes["num_draws"])[1]
 
     return begin, sample
+
+
+def affordable(chains: int, seconds: float, taken: float) -> int:
+    """As many of ``chains`` as have a gradient in ``seconds``, where all of them took ``taken``."""
+    return max(min(chains, FEWEST), min(chains, int(chains * seconds / taken)))
+
+
+def _gradient_seconds(library: Any, x: Any, centres: np.ndarray, points: np.ndarray) -> float:
+    """One gradient of all chains."""
+
+    @jax.jit
+    def gradients(v: Any, x: Any) -> Any:
+        return jax.vmap(jax.grad(potential(library, x, centres, len(x))))(v)
+
+    def once() -> None:
+        jax.block_until_ready(gradients(points, x))
+
+    once()
+    return min(seconds_of(once) for _ in range(3))
 
 
 def potential(library: Any, x: Any, centres: np.ndarray, N: int) -> Any:

@@ -153,11 +153,10 @@ def _crossovers(records: Sequence[Record]) -> list[str]:
 
 
 def _nuts_rows(records: Sequence[Record]) -> list[list[str]]:
-    kernels = _cpu_kernels(records)
     rows = [
         [
             r["device"],
-            kernels.get(r["library"], "") if r["device"] == "cpu" else "kernel",
+            r["kernel"].split(":")[0],
             str(r["chains"]),
             f"{r['N']:,}",
             f"{r['ess_per_second']:.3g}",
