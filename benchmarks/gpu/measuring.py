@@ -16,9 +16,12 @@ REPEATS = 7
 LOOP_SHARE = 1 / 15  # of a case's seconds: long enough that the clock and one dispatch do not count
 KEPT_BYTES = 5e9  # of data that later cases may ask for again
 CHUNKS = (1 << 20, 1_000_000)  # rows that are judged at a time; what divides N needs one compiled program
-# Of value, n and slope, relative to the largest entry. What a float32 sum over 1e8 rows loses is less: in a slope,
-# whose terms are a hundred times larger than their sum, up to 1e-3. A tile left out would show in value and n.
+# Of value, n and slope, relative to the largest entry. A slope's terms are a hundred times larger than their sum;
+# a tile left out would show in value and n.
 ERRORS = (1e-5, 1e-4, 5e-3)
+# Of the slope where a library sums a million rows and more in float32: as many digits as a skinny matrix product of
+# its leaves. It is timed, and its error is named.
+ROUGH = 0.2
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,8 @@ class Bench:
         first = time.perf_counter() - began
         errors = relative(found, self._judged(given, (N, D, K, C)), math.sqrt(N / K))
         about = {"first_seconds": first, "errors": errors}
-        if any(error > most for error, most in zip(errors, ERRORS, strict=True)):
+        most = ERRORS if formulation == "kernel" else (*ERRORS[:2], ROUGH)
+        if any(error > limit for error, limit in zip(errors, most, strict=True)):
             return {"status": "not the same", **about}
         timed = self.library.timed(formulation, given)
         single = [seconds_of(timed.once) for _ in range(REPEATS)]
@@ -74,7 +78,9 @@ class Bench:
             began = time.perf_counter()
             done = timed.many(count)
             loop.append((time.perf_counter() - began) / done)
-        about |= {"way": timed.way} | ({"note": timed.note} if timed.note else {})
+        rough = f"its float32 sums leave the slope off by {errors[2]:.1g}" if errors[2] > ERRORS[2] else ""
+        note = "; ".join(said for said in (timed.note, rough) if said)
+        about |= {"way": timed.way} | ({"note": note} if note else {})
         return {"status": "ok", **about, "single": single, "loop": loop, "count": count}
 
     def _data(self, centres: np.ndarray, N: int) -> Any:
