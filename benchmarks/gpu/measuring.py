@@ -19,8 +19,8 @@ CHUNKS = (1 << 20, 1_000_000)  # rows that are judged at a time; what divides N 
 # Of value, n and slope, relative to the largest entry. A slope's terms are a hundred times larger than their sum;
 # a tile left out would show in value and n.
 ERRORS = (1e-5, 1e-4, 5e-3)
-# Of the slope where a library sums a million rows and more in float32: as many digits as a skinny matrix product of
-# its leaves. It is timed, and its error is named.
+# Of the slope where a library sums over rows in float32, which a skinny matrix product over a million of them does
+# with few digits left. That is timed, and its error is named.
 ROUGH = 0.2
 
 
