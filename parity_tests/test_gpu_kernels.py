@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from scipy.special import logsumexp
 from parity_tests.gpu_doors import Arrays, Pallas, Triton
 from ppl_parity.errors import InputError
 from ppl_parity.gpu import crossover
-from ppl_parity.gpu.launches import FILL, MOST, MOST_PROGRAMS, plan
+from ppl_parity.gpu.launches import MOST, PROCESSORS, plan
 
 S = 1.3
 
@@ -80,6 +79,16 @@ def check(got: Arrays, log_theta: np.ndarray, beta: np.ndarray, x: np.ndarray, s
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_the_kernel_is_the_reference(door: Any, size: tuple[int, int, int]) -> None:
+    given = problem(*size)
+    check(door.chains(*given, S), *given)
+
+
+@pytest.mark.parametrize("size", [(1301, 3, 5), (701, 17, 33)], ids=str)
+def test_a_program_of_many_steps_is_the_reference(
+    door: Any, size: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{door.name}_impl.kernels.gpu._processors", lambda *_: 1)
+    assert plan(*size, processors=1).steps > 2
     given = problem(*size)
     check(door.chains(*given, S), *given)
 
@@ -166,13 +175,16 @@ def test_a_launch_covers_all_rows_once() -> None:
             launch = plan(N, D, K, chains)
             slab = launch.rows * launch.tiles * launch.steps
             assert slab * (launch.programs - 1) < N <= slab * launch.programs
-            assert launch.programs <= MOST_PROGRAMS
+            assert launch.programs * chains <= max(chains, 8 * PROCESSORS)
             assert launch.rows & (launch.rows - 1) == 0
 
 
-def test_a_launch_fills_the_device() -> None:
-    assert plan(10**6, 8, 8).programs * 1.1 > FILL
-    assert plan(10**6, 8, 8, 64).programs * 64 > FILL
+@pytest.mark.parametrize("processors", [108, PROCESSORS, 148])
+def test_a_launch_fills_every_processor_once(processors: int) -> None:
+    for chains in (1, 3, 64):
+        programs = chains * plan(10**7, 8, 8, chains, processors).programs
+        assert 0.95 * 8 * processors < programs <= 8 * processors
+    assert 0.95 * 5 * processors < plan(10**6, 64, 32, 1, processors).programs <= 5 * processors
 
 
 # Which way is taken
@@ -187,7 +199,7 @@ def test_the_faster_way_is_found_once_and_remembered(monkeypatch: pytest.MonkeyP
 
     def prepare(rows: int) -> dict[str, Any]:
         calls.append(rows)
-        return {"kernel": partial(time.sleep, 0.02), "array": partial(time.sleep, 0.0)}
+        return {"kernel": lambda count: time.sleep(2e-3 * count), "array": lambda count: None}
 
     for N in (1000, 1024, 600):
         assert crossover.choose("numpyro", "a device", (N, 8, 8, 1), prepare) == "array"
@@ -195,6 +207,35 @@ def test_the_faster_way_is_found_once_and_remembered(monkeypatch: pytest.MonkeyP
     assert crossover.found() == {("numpyro", "a device", 1024, 8, 8, 1): "array"}
     crossover.choose("numpyro", "a device", (10**9, 8, 8, 1), prepare)
     assert calls == [1024, crossover.MOST_ROWS]
+
+
+def choose(monkeypatch: pytest.MonkeyPatch, **ways: Any) -> str:
+    monkeypatch.delenv(crossover.VARIABLE, raising=False)
+    monkeypatch.setattr(crossover, "_found", {})
+    return crossover.choose("numpyro", "a device", (10, 8, 8, 1), lambda rows: ways)
+
+
+def broken(count: int) -> None:
+    raise RuntimeError("no compiler")
+
+
+def test_a_draw_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
+    def slow(count: int) -> None:
+        time.sleep(1e-3 * count)
+
+    assert choose(monkeypatch, kernel=slow, array=slow) == "kernel"
+
+
+def test_a_way_that_cannot_run_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def runs(count: int) -> None: ...
+
+    with pytest.warns(UserWarning, match="no compiler"):
+        assert choose(monkeypatch, kernel=broken, array=runs) == "array"
+    assert choose(monkeypatch, kernel=runs, array=broken) == "kernel"
+    with pytest.raises(RuntimeError, match="no compiler"):
+        choose(monkeypatch, kernel=broken, array=broken)
 
 
 @pytest.mark.parametrize(("word", "way"), [("pallas", "kernel"), ("triton", "kernel"), ("xla", "array")])

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from numpyro_impl.kernels import cpu
 from ppl_parity.gpu import crossover
-from ppl_parity.gpu.launches import MOST, padded, plan
+from ppl_parity.gpu.launches import MOST, PROCESSORS, padded, plan
 
 TILE = 1 << 24  # numbers of size rows x K that the array program keeps at a time
 LOG2E = math.log2(math.e)
@@ -89,7 +89,7 @@ def _launch(w: Any, b: Any, centre: Any, x: Any, h: float, total: Any, interpret
     from numpyro_impl.kernels import gpu_programs
 
     C, K, D = w.shape
-    launch = plan(len(x), D, K, C)
+    launch = plan(len(x), D, K, C, _processors())
     P = launch.programs
     shape, dtype = jax.ShapeDtypeStruct, x.dtype
     if launch.lanes:
@@ -136,23 +136,30 @@ def _chosen(log_theta: Any, beta: Any, x: Any) -> str:
     C, K, D = beta.shape
     if not usable(x, K):
         return "array"
+    if jax.process_count() > 1 and crossover.asked() is None:
+        return (
+            "kernel"  # a program of several processes is one program: no two may find another way the faster
+        )
     device = _device()
     name = "none" if device is None else device.device_kind
     return crossover.choose("numpyro", name, (len(x), D, K, C), partial(_ways, log_theta.dtype, C, D, K))
 
 
-def _ways(total: Any, C: int, D: int, K: int, rows: int) -> dict[str, Callable[[], Any]]:
+def _ways(total: Any, C: int, D: int, K: int, rows: int) -> dict[str, Callable[[int], Any]]:
     """Both ways on zeros, which take as long as other numbers. Run beside the trace that asks for it."""
+    given: list[Any] = []
 
-    def compiled(function: Callable[..., Sums]) -> Callable[[], Any]:
+    def compiled(function: Callable[..., Sums]) -> Callable[[int], Any]:
         run = jax.jit(partial(function, noise_scale=1.0))
 
-        def once():
+        def several(count):
             with jax.enable_x64(total == jnp.float64), jax.default_device(_device()):
-                given = jnp.zeros((C, K), total), jnp.zeros((C, K, D), total)
-                return jax.block_until_ready(run(*given, jnp.zeros((rows, D), jnp.float32)))
+                if not given:
+                    shapes = ((C, K), total), ((C, K, D), total), ((rows, D), jnp.float32)
+                    given.extend(jnp.zeros(*shape) for shape in shapes)
+                return jax.block_until_ready([run(*given) for _ in range(count)])
 
-        return lambda: _beside(once)
+        return lambda count: _beside(partial(several, count))
 
     return {"kernel": compiled(kernel_chains), "array": compiled(array_chains)}
 
@@ -161,6 +168,11 @@ def _beside(function: Callable[[], Any]) -> Any:
     """Run it in a thread of its own: a trace that is under way here would otherwise take it in."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(function).result()
+
+
+def _processors() -> int:
+    """Of the GPU that JAX sees, as far as it says."""
+    return getattr(_device(), "core_count", None) or PROCESSORS
 
 
 @cache

@@ -15,6 +15,7 @@ float32 within a program; the value, which NUTS takes differences of, is in the 
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import jax
@@ -24,29 +25,36 @@ from jax.experimental.pallas import triton
 
 from ppl_parity.gpu.launches import Launch, power
 
+LOG2E = math.log2(math.e)
+
 
 def lanes(w: Any, b: Any, centre: Any, x: Any, value: Any, sums: Any, *, h: float, launch: Launch) -> None:
     """w (C, K, D), b (C, K), centre (D,), x (N, D) -> value (P, C), sums (P, C, K, D + 1), n last.
 
-    A step's tiles are loaded before the first of them is used, so that their loads overlap.
+    A step's tiles are on their way while those of the step before are worked on: few programs fit on a processor,
+    and memory is as far as a step takes.
     """
     _, K, D = w.shape
-    rows = launch.rows
+    rows, stride = launch.rows, launch.tiles * launch.rows
     chain, slab = pl.program_id(0), pl.program_id(1)
     weights = [[w[chain, k, d] for d in range(D)] for k in range(K)]
     biases = [b[chain, k] for k in range(K)]
     middle = [centre[d] for d in range(D)]
 
-    def step(i, carry):
-        first = (slab * launch.steps + i) * (launch.tiles * rows)
-        loaded = [_load(x, first + u * rows, rows, power(D)) for u in range(launch.tiles)]
-        for here, tile in loaded:
-            columns = [column - c for column, c in zip(_columns(tile)[:D], middle, strict=True)]
-            carry = row_by_row(carry, here, columns)
-        return carry
+    def fetch(first):
+        return [_load(x, first + u * rows, rows, power(D)) for u in range(launch.tiles)]
 
-    def row_by_row(carry, here, columns):
-        total, n, slope = carry
+    def step(i, carry):
+        first = (slab * launch.steps + i) * stride
+        so_far, loaded = carry
+        coming = fetch(first + stride)
+        for u, tile in enumerate(loaded):
+            columns = [column - c for column, c in zip(_columns(tile)[:D], middle, strict=True)]
+            so_far = row_by_row(so_far, _here(x, first + u * rows, rows), columns)
+        return so_far, coming
+
+    def row_by_row(so_far, here, columns):
+        total, n, slope = so_far
         logits = [
             functools.reduce(lambda logit, wx: logit + wx[0] * wx[1], zip(w_k, columns, strict=True), b_k)
             for w_k, b_k in zip(weights, biases, strict=True)
@@ -67,7 +75,8 @@ def lanes(w: Any, b: Any, centre: Any, x: Any, value: Any, sums: Any, *, h: floa
 
     zero = jnp.zeros(rows, x.dtype)
     start = (jnp.zeros(rows, value.dtype), [zero] * K, [[zero] * D for _ in range(K)])
-    total, n, slope = jax.lax.fori_loop(0, launch.steps, step, start)
+    first = fetch(slab * launch.steps * stride)
+    (total, n, slope), _ = jax.lax.fori_loop(0, launch.steps, step, (start, first))
     value[slab, chain] = jnp.sum(total)
     for k in range(K):
         sums[slab, chain, k, D] = jnp.sum(n[k])
@@ -92,9 +101,10 @@ def tiles(
 
     def step(i, carry):
         total, n_here, slope_here = carry
-        here, tile = _load(x, (slab * launch.steps + i) * rows, rows, D)
+        first = (slab * launch.steps + i) * rows
+        here = _here(x, first, rows)
         # The padded columns hold 0, and so does the padded centre.
-        moved = tile - middle[None]
+        moved = _load(x, first, rows, D) - middle[None]
         logits = product(moved, weights, (((1,), (1,)), ((), ()))) + biases[None]
         top = jnp.max(logits, axis=1)
         powers = jnp.exp2(logits - top[:, None])
@@ -117,18 +127,25 @@ def tiles(
 
 def _row_value(top: Any, row_sum: Any, squares: Any, h: float, precision: Any) -> Any:
     # Each in the wider precision first: their sum would round away what the logits still know.
-    return top.astype(precision) + jnp.log2(row_sum).astype(precision) - h * squares.astype(precision)
+    # The logarithm is the natural one: to base 2 some releases of JAX divide, and others have no rule for a GPU.
+    log2 = jnp.log(row_sum) * LOG2E
+    return top.astype(precision) + log2.astype(precision) - h * squares.astype(precision)
 
 
-def _load(x: Any, first: Any, rows: int, width: int) -> tuple[Any, Any]:
-    """Which of the rows from ``first`` exist, and their (rows, width) tile, 0 outside x."""
-    N, D = x.shape
-    here = first + jnp.arange(rows) < N
-    inside = here[:, None] & (jnp.arange(width) < D)[None]
+def _here(x: Any, first: Any, rows: int) -> Any:
+    """Which of the rows from ``first`` exist: one difference, in 64 bits, not one a thread."""
+    left = jnp.minimum(x.shape[0] - first, rows).astype(jnp.int32)
+    return jnp.arange(rows, dtype=jnp.int32) < left
+
+
+def _load(x: Any, first: Any, rows: int, width: int) -> Any:
+    """The (rows, width) tile of x from row ``first``, 0 outside x."""
+    D = x.shape[1]
+    inside = _here(x, first, rows)[:, None] & (jnp.arange(width) < D)[None]
     # The mask keeps the load inside x. From JAX 0.12 a slice that is known to leave it is refused all the
     # same; of one that begins where the program says, nothing is known.
     begin = 0 if width == D else 0 * first
-    return here, triton.load(x.at[pl.ds(first, rows), pl.ds(begin, width)], mask=inside, other=0)
+    return triton.load(x.at[pl.ds(first, rows), pl.ds(begin, width)], mask=inside, other=0)
 
 
 def _columns(tile: Any) -> list[Any]:

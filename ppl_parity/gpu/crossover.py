@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +22,11 @@ WORDS = {
     **dict.fromkeys(("array", "xla", "torch"), "array"),
 }
 MOST_ROWS = 1 << 22
-REPEATS = 3
+REPEATS, CALLS = (
+    3,
+    10,
+)  # so many times so many calls, one wait for all: waiting takes longer than a small pass
+CLEARLY = 0.8  # of the kernel's time, below which the array program is the faster way: a draw is no reason to change
 
 _found: dict[Any, str] = {}
 
@@ -42,14 +47,19 @@ def choose(
     backend: str,
     device: str,
     size: tuple[int, int, int, int],
-    prepare: Callable[[int], dict[str, Callable[[], Any]]],
+    prepare: Callable[[int], dict[str, Callable[[int], Any]]],
 ) -> str:
     """``kernel`` or ``array``: the environment's word, else the faster of both on ``device``.
+
+    A way that cannot run there (no compiler for the kernel, no memory for the array program) is not the faster.
 
     Args:
         backend, device: whose kernel, and on which GPU.
         size: N, D, K and chains.
-        prepare: rows -> the two ways at so many rows, by name, each a call that waits for its own result.
+        prepare: rows -> the two ways at so many rows, by name, each taking how often to run before it waits.
+
+    Raises:
+        Exception: neither can run; it is the kernel's own.
     """
     word = asked()
     if word is not None:
@@ -67,15 +77,27 @@ def found() -> dict[Any, str]:
     return dict(_found)
 
 
-def _faster(ways: dict[str, Callable[[], Any]]) -> str:
-    return min(ways, key=lambda name: _best(ways[name]))
+def _faster(ways: dict[str, Callable[[int], Any]]) -> str:
+    try:
+        kernel = _best(ways["kernel"])
+    except Exception as error:  # whatever a compiler or a device has to say
+        try:
+            ways["array"](1)
+        except Exception:
+            raise error from None
+        warnings.warn(f"The GPU kernel cannot run here, so the array program does: {error}", stacklevel=3)
+        return "array"
+    try:
+        return "array" if _best(ways["array"]) < CLEARLY * kernel else "kernel"
+    except Exception:
+        return "kernel"
 
 
-def _best(run: Callable[[], Any]) -> float:
-    run()  # compiles
+def _best(run: Callable[[int], Any]) -> float:
+    run(1)  # compiles
     times = []
     for _ in range(REPEATS):
         began = time.perf_counter()
-        run()
+        run(CALLS)
         times.append(time.perf_counter() - began)
     return min(times)

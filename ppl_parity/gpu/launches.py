@@ -1,7 +1,8 @@
 """How one pass over x is cut into programs of a GPU: the same for Pallas and for Triton, and for every run.
 
 A program is one block of threads. It walks a slab of rows for one chain; programs of one slab run side by side,
-so that x comes from memory once and from the cache for every further chain.
+so that x comes from memory once and from the cache for every further chain. There are as many programs as the GPU's
+processors hold at once, all of them as long: a second wave, of the few that are left, would take as long as the first.
 """
 
 from __future__ import annotations
@@ -14,10 +15,9 @@ MOST = (
 LANES_MOST = (
     144  # sums a thread keeps in registers: 64 + 8 fill them without a spill, twice that spills a few
 )
+LANES_TWO = 104  # of those, and of the columns of two tiles and of the two that follow: 72 + 32 just fit
 LANES_COLUMNS = 32  # the columns of two rows are in registers besides
-FILL = 1056  # programs that keep a large GPU busy: 8 on each of 132 processors
-ENOUGH_STEPS = 32  # of a program, beside which adding up its threads is little
-MOST_PROGRAMS = 4096  # a chain: their sums are added up in one step, without atomics
+PROCESSORS = 132  # of an H100 or H200: what is not said to be another GPU
 
 
 @dataclass(frozen=True)
@@ -41,21 +41,25 @@ class Launch:
     warps: int
 
 
-def plan(N: int, D: int, K: int, chains: int = 1) -> Launch:
-    """The launch for a size; it depends on nothing else, so sums are added in one order.
+def plan(N: int, D: int, K: int, chains: int = 1, processors: int = PROCESSORS) -> Launch:
+    """The launch for a size and a GPU; it depends on nothing else, so sums are added in one order.
 
     Args:
         N: rows, at least 1. D, K: columns and components, 1 to ``MOST``. chains: evaluated at once.
+        processors: of the GPU.
     """
     lanes = K * (D + 1) <= LANES_MOST and D <= LANES_COLUMNS
+    # held: programs that a processor has registers for. A thread of lanes takes 240, of tiles 96 to 203.
     if lanes:
-        rows, tiles, warps = 32, 2, 1
+        rows, tiles, warps, held = 32, 2 if K * (D + 1) + 4 * D <= LANES_TWO else 1, 1, 8
     else:
         # What a thread holds of the (K, D) sums and of both factors must stay in its registers.
         area = padded(K) * padded(D)
-        rows, tiles, warps = (32, 1, 4) if area <= 2048 else (32, 1, 8) if area <= 4096 else (16, 1, 8)
+        rows, tiles, warps, held = (
+            (32, 1, 4, 5) if area <= 2048 else (32, 1, 8, 2) if area <= 4096 else (16, 1, 8, 1)
+        )
     steps_in_all = -(-N // (rows * tiles))
-    programs = min(steps_in_all, max(-(-FILL // chains), steps_in_all // ENOUGH_STEPS), MOST_PROGRAMS)
+    programs = min(steps_in_all, max(1, processors * held // chains))
     steps = -(-steps_in_all // programs)
     return Launch(lanes, rows, tiles, steps, -(-steps_in_all // steps), warps)
 

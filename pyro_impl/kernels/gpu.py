@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from ppl_parity.gpu import crossover
-from ppl_parity.gpu.launches import MOST, padded, plan, power
+from ppl_parity.gpu.launches import MOST, PROCESSORS, padded, plan, power
 from pyro_impl.kernels import cpu
 
 TILE = 1 << 24  # numbers of size rows x K that the array program keeps at a time
@@ -109,7 +109,7 @@ def _launch(w: Any, b: Any, centre: Any, x: Any, h: float) -> Sums:
 
     C, K, D = w.shape
     N = len(x)
-    launch = plan(N, D, K, C)
+    launch = plan(N, D, K, C, _processors(x.device))
     P = launch.programs
     empty = partial(torch.empty, dtype=x.dtype, device=x.device)
     value = torch.empty((P, C), dtype=torch.float64, device=x.device)
@@ -143,19 +143,27 @@ def _chosen(beta: Any, x: Any) -> str:
     return crossover.choose("pyro", name, (len(x), D, K, C), partial(_ways, x.device, beta.dtype, C, D, K))
 
 
-def _ways(device: Any, total: Any, C: int, D: int, K: int, rows: int) -> dict[str, Callable[[], Any]]:
+def _ways(device: Any, total: Any, C: int, D: int, K: int, rows: int) -> dict[str, Callable[[int], Any]]:
     """Both ways on zeros, which take as long as other numbers."""
     zeros = partial(torch.zeros, device=device)
     given = zeros((C, K), dtype=total), zeros((C, K, D), dtype=total), zeros((rows, D), dtype=torch.float32)
 
-    def waiting(function: Callable[..., Sums]) -> Callable[[], Any]:
-        def once():
-            function(*given, 1.0)
+    def waiting(function: Callable[..., Sums]) -> Callable[[int], Any]:
+        def several(count):
+            for _ in range(count):
+                function(*given, 1.0)
             torch.cuda.synchronize(device)
 
-        return once
+        return several
 
     return {"kernel": waiting(kernel_chains), "array": waiting(array_chains)}
+
+
+def _processors(device: Any) -> int:
+    """Of this GPU; the interpreter has none."""
+    if device.type != "cuda":
+        return PROCESSORS
+    return torch.cuda.get_device_properties(device).multi_processor_count
 
 
 def _triton_is_here() -> bool:

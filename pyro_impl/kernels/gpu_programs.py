@@ -39,8 +39,8 @@ def lanes(
 ):
     """w (C, K, D), b (C, K), centre (D,), x (N, D) -> value (P, C), sums (P, C, K, D + 1), n last.
 
-    2^LEVELS is the power of two at or above D. A step's TILES tiles of ROWS rows are loaded before the first of
-    them is used, so that their loads overlap.
+    2^LEVELS is the power of two at or above D. A step's TILES tiles of ROWS rows are on their way while those of
+    the step before are worked on: few programs fit on a processor, and memory is as far as a step takes.
     """
     chain, slab = tl.program_id(0), tl.program_id(1)
     weights, biases, middle = (), (), ()
@@ -57,13 +57,14 @@ def lanes(
         n += (zero,)
     for _ in tl.static_range(K * D):
         slope += (zero,)
-    for i in range(steps):
-        first = (slab * steps + i).to(tl.int64) * (TILES * ROWS)
-        loaded = ()
+    first = (slab * steps).to(tl.int64) * (TILES * ROWS)
+    coming = _tiles(x_ptr, first, N, D, 1 << LEVELS, ROWS, TILES)
+    for _i in range(steps):
+        loaded, left = coming, _left(first, N, TILES * ROWS)
+        first += TILES * ROWS
+        coming = _tiles(x_ptr, first, N, D, 1 << LEVELS, ROWS, TILES)
         for u in tl.static_range(TILES):
-            loaded += (_load(x_ptr, first + u * ROWS, N, D, 1 << LEVELS, ROWS),)
-        for u in tl.static_range(TILES):
-            here = first + u * ROWS + tl.arange(0, ROWS) < N
+            here = u * ROWS + tl.arange(0, ROWS) < left
             columns = _columns(loaded[u], LEVELS, ROWS)
             x = ()
             for d in tl.static_range(D):
@@ -132,7 +133,7 @@ def tiles(
     slope = tl.zeros((HIGH, WIDE), tl.float32)
     for i in range(steps):
         first = (slab * steps + i).to(tl.int64) * ROWS
-        here = first + tl.arange(0, ROWS) < N
+        here = tl.arange(0, ROWS) < _left(first, N, ROWS)
         # The padded columns hold 0, and so does the padded centre.
         x = _load(x_ptr, first, N, D, WIDE, ROWS) - middle[None, :]
         logits = tl.dot(x, tl.trans(weights), input_precision="ieee") + biases[None, :]
@@ -156,10 +157,25 @@ def _row_value(top, row_sum, squares, H: tl.constexpr):
 
 
 @triton.jit
+def _left(first, N, most: tl.constexpr):
+    """How many of ``most`` rows from ``first`` are rows of x: one 64-bit difference, not one a thread."""
+    return tl.minimum(tl.maximum(N - first, 0), most).to(tl.int32)
+
+
+@triton.jit
+def _tiles(x_ptr, first, N, D: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr, TILES: tl.constexpr):
+    """So many tiles of x, one below the other, from row ``first``."""
+    loaded = ()
+    for u in tl.static_range(TILES):
+        loaded += (_load(x_ptr, first + u * ROWS, N, D, WIDTH, ROWS),)
+    return loaded
+
+
+@triton.jit
 def _load(x_ptr, first, N, D: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr):
     """The (ROWS, WIDTH) tile of x from row ``first``, 0 outside x."""
     rows, d = tl.arange(0, ROWS), tl.arange(0, WIDTH)
-    inside = (first + rows < N)[:, None] & (d < D)[None, :]
+    inside = (rows < _left(first, N, ROWS))[:, None] & (d < D)[None, :]
     return tl.load(x_ptr + first * D + rows[:, None] * D + d[None, :], mask=inside, other=0.0)
 
 
