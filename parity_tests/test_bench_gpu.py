@@ -110,12 +110,12 @@ def test_only_a_librarys_sums_may_be_rough(
 ) -> None:
     def rough(self: Any, formulation: str, given: Any) -> Any:
         value, n, slope = self.judge(given, 0, len(given[2]))
-        return value, n, 1.01 * slope
+        return value, n, 1.008 * slope
 
     monkeypatch.setattr(Numbers, "evaluate", rough)
     result = Bench(Numbers("cpu")).measure({**SMALL, "formulation": formulation}, 0.01)
     assert result["status"] == status
-    assert result.get("note") == ("its float32 sums leave the slope off by 0.01" if status == "ok" else None)
+    assert result.get("note") == ("its float32 sums leave the slope off by 0.008" if status == "ok" else None)
 
 
 @pytest.mark.parametrize(

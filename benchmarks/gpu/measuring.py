@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.gpu.problem import problem
+from ppl_parity.tolerances import TOLERANCES
 
 REPEATS = 7
 LOOP_SHARE = 1 / 15  # of a case's seconds: long enough that the clock and one dispatch do not count
@@ -19,9 +20,9 @@ CHUNKS = (1 << 20, 1_000_000)  # rows that are judged at a time; what divides N 
 # Of value, n and slope, relative to the largest entry. A slope's terms are a hundred times larger than their sum;
 # a tile left out would show in value and n.
 ERRORS = (1e-5, 1e-4, 5e-3)
-# Of the slope where a library sums over rows in float32, which a skinny matrix product over a million of them does
-# with few digits left. That is timed, and its error is named.
-ROUGH = 0.2
+# Of the slope where a library sums over rows in float32: as for every gradient that is timed. A skinny matrix product
+# over millions of rows may keep fewer digits than that, and then has no time.
+ROUGH = TOLERANCES["timed gradient", "float32"].relative
 
 
 @dataclass(frozen=True)
