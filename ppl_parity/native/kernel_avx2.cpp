@@ -11,6 +11,7 @@
 #define VECTOR_BYTES 32
 #define VECTORS 3
 #define COLUMNS 3
+#define FEW 4
 
 namespace ppl::avx2 {
 #include "simd.h"

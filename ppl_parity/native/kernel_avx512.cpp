@@ -1,4 +1,4 @@
-// The tile loop for x86-64 with AVX-512: 4 x 4 and 4 x 5 sums in thirty-two registers.
+// The tile loop for x86-64 with AVX-512: 4 x 4, 8 x 2 and 4 x 5 sums in thirty-two registers.
 #include "chunk.h"
 
 #if defined(__x86_64__)
@@ -11,6 +11,7 @@
 #define VECTOR_BYTES 64
 #define VECTORS 4
 #define COLUMNS 5
+#define FEW 8
 
 namespace ppl::avx512 {
 #include "simd.h"

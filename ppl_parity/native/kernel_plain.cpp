@@ -4,6 +4,7 @@
 #define VECTOR_BYTES 16
 #define VECTORS 2
 #define COLUMNS 3
+#define FEW 4
 
 namespace ppl::plain {
 #include "simd.h"

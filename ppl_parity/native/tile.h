@@ -1,5 +1,6 @@
 // The tile loop: one pass over a chunk of rows, for every chain at once. Included inside a variant's
-// namespace after simd.h, with VECTORS (vectors of rows at once) and COLUMNS (of x at once, in the second product).
+// namespace after simd.h, with VECTORS (vectors of rows at once), COLUMNS (of x at once, in the second
+// product) and FEW (components whose logits stay in registers).
 //
 // A tile is a few hundred rows, few enough that its columns and its K logits a row stay in the cache. It is cut
 // into groups of VECTORS vectors; within a group, columns (or components) stand one after the other:
@@ -12,13 +13,38 @@ template <class T>
 struct Tile {
   static constexpr int W = Simd<T>::width, BLOCK = kBlock, R = VECTORS, G = W * R;
   typedef Vec<T> V;
-  static_assert(COLUMNS == 3 || COLUMNS == 5, "block_products knows these widths");
+  static_assert((COLUMNS == 3 || COLUMNS == 5) && (FEW == 4 || FEW == 8), "no others are written out");
 
-  // Rows of x as centred columns.
-  PPL_INLINE void columns(const Chunk<T>& call, const T* x, int64_t rows, T* out) {
+#if PPL_SIXTEENS
+  PPL_INLINE void columns_by_sixteens(const Chunk<T>& call, const T* x, T* out, V squares[4]) {
+    const int64_t D = call.D;
+    for (int64_t d = 0; d < D; d += 8) {
+      const int repeated = d + 8 > D ? int(d + 8 - D) : 0;  // of the last eight columns
+      d -= repeated;
+      const Octet centre = *reinterpret_cast<const LooseOctet*>(call.centre + d);
+      for (int v = 0; v < R; v++) {
+        V eight[8];
+        columns_of_sixteen(x + v * W * D + d, D, centre, eight);
+#pragma GCC unroll 8
+        for (int i = 0; i < 8; i++) {
+          store(out + (d + i) * G + v * W, eight[i]);
+          if (i >= repeated) squares[i % 4] += eight[i] * eight[i];
+        }
+      }
+    }
+    for (int v = 0; v < R; v++) store(out + D * G + v * W, splat(T(1)));
+  }
+#endif
+
+  // Rows of x as centred columns, and the sum of their squares.
+  PPL_INLINE void columns(const Chunk<T>& call, const T* x, int64_t rows, T* out, V squares[4]) {
     typedef typename Simd<T>::Quad Quad;
     typedef typename Simd<T>::LooseQuad Loose;
     const int64_t D = call.D;
+#if PPL_SIXTEENS
+    if constexpr (sizeof(T) == 4)
+      if (rows == G && D >= 8) return columns_by_sixteens(call, x, out, squares);
+#endif
     if (rows == G && D >= 4) {
       for (int64_t d = 0; d < D; d += 4) {
         if (d + 4 > D) d = D - 4;  // the last four columns, some of them a second time
@@ -43,6 +69,12 @@ struct Tile {
     }
     for (int v = 0; v < R; v++) store(out + D * G + v * W, splat(T(1)));
     for (int64_t r = rows; r < G; r++) out[D * G + r] = 0;
+    for (int64_t d = 0; d < D; d++)
+#pragma GCC unroll 8
+      for (int v = 0; v < R; v++) {
+        const V c = load(out + d * G + v * W);
+        squares[v % 4] += c * c;
+      }
   }
 
   // l_k = c_k + b_k . x for a block of B components, and the largest so far.
@@ -105,10 +137,9 @@ struct Tile {
     }
   }
 
-  // Logits of a group to responsibilities. Row sums lie in [1, K], so a product of many takes one logarithm.
-  PPL_INLINE void normalise(T* resp, int64_t K, const V top[R], bool partial, const T* ones,
-                            double* tops, double* product) {
-    V total[R] = {};
+  // Logits of a group to responsibilities.
+  PPL_INLINE void normalise(T* resp, int64_t K, const V top[R], V total[R]) {
+    for (int v = 0; v < R; v++) total[v] = V{};
     for (int64_t k = 0; k < K; k++) {
 #pragma GCC unroll 8
       for (int v = 0; v < R; v++) {
@@ -127,6 +158,58 @@ struct Tile {
         T* at = resp + k * G + v * W;
         store(at, load(at) * inverse[v]);
       }
+  }
+
+  // The same from the columns on, for few components: their logits stay in registers.
+  template <int K>
+  PPL_INLINE void few(const T* cols, int64_t D, const T* bias, const T* weights, T* out, V top[R], V total[R]) {
+    constexpr int H = R > 3 ? 2 : 1, B = K > kBlock ? K / 2 : K;
+    for (int h = 0; h < R; h += H, cols += H * W, out += H * W) {
+      V acc[K][H];
+#pragma GCC unroll 8
+      for (int k = 0; k < K; k++)
+#pragma GCC unroll 8
+        for (int v = 0; v < H; v++) acc[k][v] = splat(bias[k]);
+      const T* second = weights + B * D;
+      for (int64_t d = 0; d < D; d++) {
+        V x[H];
+#pragma GCC unroll 8
+        for (int v = 0; v < H; v++) x[v] = load(cols + d * G + v * W);
+#pragma GCC unroll 8
+        for (int k = 0; k < K; k++) {
+          const V w = splat(k < B ? weights[d * B + k] : second[d * (K - B) + k - B]);
+#pragma GCC unroll 8
+          for (int v = 0; v < H; v++) acc[k][v] += w * x[v];
+        }
+      }
+      V most[H], all[H];
+#pragma GCC unroll 8
+      for (int v = 0; v < H; v++) {
+        most[v] = acc[0][v];
+        all[v] = V{};
+#pragma GCC unroll 8
+        for (int k = 1; k < K; k++) most[v] = acc[k][v] > most[v] ? acc[k][v] : most[v];
+      }
+#pragma GCC unroll 8
+      for (int k = 0; k < K; k++)
+#pragma GCC unroll 8
+        for (int v = 0; v < H; v++) {
+          acc[k][v] = exp2_nonpositive(acc[k][v] - most[v]);
+          all[v] += acc[k][v];
+        }
+#pragma GCC unroll 8
+      for (int v = 0; v < H; v++) {
+        const V inverse = T(1) / all[v];
+#pragma GCC unroll 8
+        for (int k = 0; k < K; k++) store(out + k * G + v * W, acc[k][v] * inverse);
+        top[h + v] = most[v];
+        total[h + v] = all[v];
+      }
+    }
+  }
+
+  // Add up a group's tops, and multiply its row sums. They lie in [1, K], so a product of many takes one logarithm.
+  PPL_INLINE void add_up(const V top[R], const V total[R], bool partial, const T* ones, double* tops, double* product) {
 #pragma GCC unroll 8
     for (int v = 0; v < R; v++) {
       V t = top[v], s = total[v];
@@ -139,6 +222,25 @@ struct Tile {
         tops[i] += t[i];
         product[i] *= s[i];
       }
+    }
+  }
+
+  static void few_components(int64_t K, const T* cols, int64_t D, const Chain<T>& chain, T* out, V top[R],
+                             V total[R]) {
+    switch (K) {
+#define PPL_FEW(n) \
+  case n: return few<n>(cols, D, chain.bias, chain.weights, out, top, total)
+      PPL_FEW(1);
+      PPL_FEW(2);
+      PPL_FEW(3);
+      PPL_FEW(4);
+#if FEW >= 8
+      PPL_FEW(5);
+      PPL_FEW(6);
+      PPL_FEW(7);
+      PPL_FEW(8);
+#endif
+#undef PPL_FEW
     }
   }
 
@@ -174,16 +276,30 @@ struct Tile {
     for (int64_t g = 0; g < groups; g++) {
       const T* own = cols + g * (D + 1) * G;
       for (int64_t i = 0; i < ahead; i += 64) __builtin_prefetch(coming + g * ahead + i, 0, 2);
-      V top[R];
-      for (int v = 0; v < R; v++) top[v] = splat(-T(__builtin_inf()));
-      for (int64_t b = 0; b < blocks; b++) {
-        const int64_t k = block_start(b, K, blocks), size = block_start(b + 1, K, blocks) - k;
-        block_logits(int(size), own, D, chain.bias + k, chain.weights + k * D, resp + (g * K + k) * G, top);
+      V top[R], total[R];
+      if (K <= FEW) {
+        few_components(K, own, D, chain, resp + g * K * G, top, total);
+      } else {
+        for (int v = 0; v < R; v++) top[v] = splat(-T(__builtin_inf()));
+        for (int64_t b = 0; b < blocks; b++) {
+          const int64_t k = block_start(b, K, blocks), size = block_start(b + 1, K, blocks) - k;
+          block_logits(int(size), own, D, chain.bias + k, chain.weights + k * D, resp + (g * K + k) * G, top);
+        }
+        normalise(resp + g * K * G, K, top, total);
       }
-      normalise(resp + g * K * G, K, top, g == groups - 1, own + D * G, tops, product);
+      add_up(top, total, g == groups - 1, own + D * G, tops, product);
     }
-    double value = 0;
-    for (int i = 0; i < W; i++) value += tops[i] + __builtin_log2(product[i]);
+    // A logarithm takes as long as a row: lanes are multiplied for as long as they may be.
+    double value = 0, all = 1;
+    for (int i = 0; i < W; i++) {
+      value += tops[i];
+      if (all > 0x1p500 || product[i] > 0x1p500) {
+        value += __builtin_log2(all);
+        all = 1;
+      }
+      all *= product[i];
+    }
+    value += __builtin_log2(all);
     sums[0] += value;
     const int64_t column_blocks = num_blocks(D + 1, COLUMNS);
     for (int64_t b = 0; b < blocks; b++) {
@@ -212,19 +328,14 @@ struct Tile {
       const int64_t begin = tile * full * G;
       const int64_t rows = call.num_rows - begin < full * G ? call.num_rows - begin : full * G;
       const int64_t groups = (rows + G - 1) / G;
-      V squares[R] = {};  // so many sums at once, or each addition would wait for the last
+      V squares[4] = {};  // so many sums at once, or each addition would wait for the last
       for (int64_t g = 0; g < groups; g++) {
         const int64_t left = rows - g * G;
-        T* own = cols + g * (D + 1) * G;
-        columns(call, call.x + (begin + g * G) * D, left < G ? left : G, own);
-        for (int64_t d = 0; d < D; d++)
-#pragma GCC unroll 8
-          for (int v = 0; v < R; v++) {
-            const V x = load(own + d * G + v * W);
-            squares[v] += x * x;
-          }
+        columns(call, call.x + (begin + g * G) * D, left < G ? left : G, cols + g * (D + 1) * G, squares);
       }
-      for (int v = 0; v < R; v++) *call.squares += sum<T>(squares[v]);
+      T sums[4];
+      four_sums<T>(squares, sums);
+      for (int i = 0; i < 4; i++) *call.squares += sums[i];
       const int64_t ahead = tile + 1 < call.last ? G * D * int64_t(sizeof(T)) : 0;
       const char* coming = reinterpret_cast<const char*>(call.x + (begin + rows) * D);
       for (int64_t c = 0; c < call.num_chains; c++)
