@@ -78,6 +78,7 @@ def run(precision: str, num_data: int, num_warmup: int, num_draws: int, num_chai
     stats, beta = groups["sample_stats"], groups["posterior"]["beta"]
     middle = np.median([float(ess(beta[..., k, d], method="bulk")) for k in range(K) for d in range(D)])
     leapfrogs = float(stats["n_steps"].sum())
+    step_sizes = stats["step_size"][:, -1]
     return {
         "precision": precision,
         "N": num_data,
@@ -85,11 +86,24 @@ def run(precision: str, num_data: int, num_warmup: int, num_draws: int, num_chai
         "num_draws": num_draws,
         "num_chains": num_chains,
         "acceptance": float(stats["acceptance_rate"].mean()),
-        "step_size": float(stats["step_size"][:, -1].mean()),
+        "step_size": float(step_sizes.mean()),
+        "step_size_of_chains": [float(step_sizes.min()), float(step_sizes.max())],
         "leapfrogs_a_draw": leapfrogs / (num_draws * num_chains),
         "ess_a_leapfrog": float(middle) / leapfrogs,
         "seconds": time.perf_counter() - began,
     }
+
+
+def table(records: list[dict[str, Any]]) -> str:
+    """The same in Markdown, each precision beside the others of its size."""
+    head = ["rows", "precision", "acceptance", "step size (of chains)", "leapfrogs a draw", "ESS a leapfrog"]
+    lines = [" | ".join(head), " | ".join(["---"] * len(head))]
+    for r in records:
+        low, high = r["step_size_of_chains"]
+        numbers = [f"{r['acceptance']:.3f}", f"{r['step_size']:.3f} ({low:.3f} to {high:.3f})"]
+        numbers += [f"{r['leapfrogs_a_draw']:.2f}", f"{r['ess_a_leapfrog']:.3f}"]
+        lines.append(" | ".join([f"{r['N']:,}", NAMES[r["precision"]], *numbers]))
+    return "\n".join(f"| {line} |" for line in lines)
 
 
 def plot(records: list[dict[str, Any]], path: Path) -> None:
@@ -150,6 +164,7 @@ def main(
             typer.echo(json.dumps(records[-1]))
             with out.open("a") as file:
                 file.write(json.dumps(records[-1]) + "\n")
+    typer.echo(table(records))
     if picture is not None:
         plot(records, picture)
 

@@ -76,7 +76,7 @@ def sampler_rows(records: Sequence[Record]) -> Rows:
     for record in found:
         lead = [record["size"], _named(record)]
         if record["status"] != "ok":
-            rows.append([*lead, record["status"], *[NONE] * 7])
+            rows.append([*lead, record["status"], *[NONE] * 8])
             notes.append(f"{record['size']}, {record['system']}: {record['status']}: {record['why']}")
             continue
         rows.append(
@@ -88,6 +88,7 @@ def sampler_rows(records: Sequence[Record]) -> Rows:
                 seconds(record["seconds_per_leapfrog"]),
                 number(record["leapfrogs_per_draw"]),
                 number(record["ess_per_leapfrog"]),
+                _of_seeds(record.get("ess_per_leapfrog_of_seeds", [])),
                 str(record["divergences"]),
                 number(record["warm_ess"] / record["warm_seconds"]),
             ]
@@ -96,8 +97,12 @@ def sampler_rows(records: Sequence[Record]) -> Rows:
         note = f"{_named(record)}: {settings}"
         notes += [] if note in notes else [note]
     header = ["size", "sampler", "ESS/s", "cold, s", "second process, s", "a leapfrog", "leapfrogs a draw"]
-    more = ["ESS a leapfrog", "divergences", "ESS/s, warmup counted"]
+    more = ["ESS a leapfrog", "of all seeds", "divergences", "ESS/s, warmup counted"]
     return [*header, *more], rows, [*notes, *_busy(records, found)]
+
+
+def _of_seeds(values: Sequence[float]) -> str:
+    return NONE if len(values) < 2 else f"{number(min(values))} to {number(max(values))}"
 
 
 def command_rows(records: Sequence[Record]) -> Rows:
