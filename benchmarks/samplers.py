@@ -112,12 +112,12 @@ def _process(
         else:
             warm = sample(options["num_draws"])
             full, one = _resolved(sample, warm, options["num_draws"])
-        times = {"first": first["seconds"], "warm": warm["seconds"]}
-        times |= {"full": full["seconds"], "one": one["seconds"]}
         about |= {"warm_seconds": warm["seconds"], "warm_ess": smallest_ess(warm)[0]}
         seeds = SEEDS[1:] if full["seconds"] <= FEW_SEEDS else ()
-        others = [sample(_length(full), seed) for seed in seeds]
-        return cold, about | {"status": "ok", "raw": times} | rates([full, *others], times)
+        runs = [(full, one), *((sample(_length(full), seed), sample(1, seed)) for seed in seeds)]
+        times: dict[str, Any] = {"first": first["seconds"], "warm": warm["seconds"]}
+        times |= {name: [run[i]["seconds"] for run in runs] for i, name in enumerate(("full", "one"))}
+        return cold, about | {"status": "ok", "raw": times} | rates([run for run, _ in runs], times)
 
 
 def _resolved(
@@ -133,27 +133,28 @@ def _resolved(
     return full, one
 
 
-def rates(runs: Sequence[Mapping[str, Any]], times: Mapping[str, float]) -> dict[str, Any]:
-    """What explains the speed of a run.
+def rates(runs: Sequence[Mapping[str, Any]], times: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+    """What explains the speed of a run: means of ESS and leapfrogs, the median of the seconds a leapfrog.
 
     Args:
         runs: with one seed each and draws alike in number: theta (C, S, K), beta (C, S, K, D), n_steps (C, S),
-            diverging (C, S). ESS and leapfrogs are means over them.
-        times: seconds of the whole first run, ``full``, and of one like it with a single draw, ``one``.
+            diverging (C, S).
+        times: seconds of each run as a whole, ``full``, and of one like it with a single draw, ``one``.
     """
     found = [smallest_ess(run) for run in runs]
     flat, sizes = found[0][1:]
     num_chains, num_draws = flat.shape[:2]
     every = [int(np.sum(run["n_steps"])) for run in runs]
     smallest, steps = float(np.mean([one[0] for one in found])), float(np.mean(every))
-    seconds = (times["full"] - times["one"]) * num_draws / max(1, num_draws - 1)
-    # None where it is not resolved, however many draws.
-    each = None if seconds <= 0 else seconds * num_chains / every[0]
+    gaps = np.subtract(times["full"], times["one"]) * num_draws / max(1, num_draws - 1)
+    taken = gaps * num_chains / np.asarray(every)
+    each = float(np.median(taken)) if np.all(gaps > 0) else None  # not resolved, however many draws
     return {
         "num_seeds": len(runs),
         "num_draws": num_draws,
-        "draw_seconds": None if each is None else seconds,
+        "draw_seconds": None if each is None else float(np.median(gaps)),
         "seconds_per_leapfrog": each,
+        "seconds_per_leapfrog_of_seeds": taken.tolist(),
         "leapfrogs_per_draw": steps / (num_chains * num_draws),
         "ess": smallest,
         "ess_per_leapfrog": smallest / steps,

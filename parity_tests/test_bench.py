@@ -259,17 +259,17 @@ def test_rates_multiply_to_the_ess_a_second() -> None:
         "n_steps": np.full((1, 400), 7),
         "diverging": np.zeros((1, 400), bool),
     }
-    found = rates([draws], {"full": 5.0, "one": 1.0})
+    found = rates([draws], {"full": [5.0], "one": [1.0]})
     assert found["leapfrogs_per_draw"] == 7
     assert found["draw_seconds"] == pytest.approx(4.0 * 400 / 399)
     assert 200 < found["ess"] < 600
     explained = found["ess_per_leapfrog"] / found["seconds_per_leapfrog"]
     assert found["ess_per_second"] == pytest.approx(explained)
     one = {name: value[:, :1] for name, value in draws.items()}
-    assert rates([one], {"full": 1.0, "one": 1.0})["ess_per_second"] is None
+    assert rates([one], {"full": [1.0], "one": [1.0]})["ess_per_second"] is None
 
 
-def test_an_ess_is_a_mean_over_seeds_and_time_is_the_first_ones() -> None:
+def test_an_ess_is_a_mean_over_seeds_and_a_time_their_median() -> None:
     rng = np.random.default_rng(1)
     runs = [
         {
@@ -278,15 +278,17 @@ def test_an_ess_is_a_mean_over_seeds_and_time_is_the_first_ones() -> None:
             "n_steps": np.full((1, 400), steps),
             "diverging": np.zeros((1, 400), bool),
         }
-        for steps in (7, 15)
+        for steps in (7, 7, 13)
     ]
-    times = {"full": 5.0, "one": 1.0}
-    first, second, both = rates(runs[:1], times), rates(runs[1:], times), rates(runs, times)
-    assert both["num_seeds"] == 2
-    assert both["ess"] == pytest.approx((first["ess"] + second["ess"]) / 2)
-    assert both["leapfrogs_per_draw"] == 11
-    assert both["seconds_per_leapfrog"] == first["seconds_per_leapfrog"]
-    assert both["ess_per_leapfrog_of_seeds"] == [first["ess_per_leapfrog"], second["ess_per_leapfrog"]]
+    seconds = (5.0, 90.0, 6.0)  # the second was disturbed
+    each = [rates([run], {"full": [s], "one": [1.0]}) for run, s in zip(runs, seconds, strict=True)]
+    found = rates(runs, {"full": seconds, "one": [1.0] * 3})
+    assert found["num_seeds"] == 3
+    assert found["ess"] == pytest.approx(np.mean([one["ess"] for one in each]))
+    assert found["leapfrogs_per_draw"] == 9
+    assert found["ess_per_leapfrog_of_seeds"] == [one["ess_per_leapfrog"] for one in each]
+    assert found["seconds_per_leapfrog_of_seeds"] == [one["seconds_per_leapfrog"] for one in each]
+    assert found["seconds_per_leapfrog"] == each[0]["seconds_per_leapfrog"]
 
 
 def test_ratios_are_made_of_what_is_the_same_only() -> None:
