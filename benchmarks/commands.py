@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import problems
-from benchmarks.cases import Case, by_size
+from benchmarks.cases import Case
 from benchmarks.child import flags
 from benchmarks.session import Session
 from ppl_parity.errors import InputError
@@ -34,10 +34,7 @@ BAD_INPUT = 2
 
 def run_commands(session: Session, cases: Iterable[Case]) -> None:
     """Measure every case that is not in the results already, sizes in rising order."""
-    for case in by_size(cases):
-        if case.key not in session.recorder.done:
-            with session.recording_failures("command", case):
-                _measure(session, case)
+    session.each("command", cases, _measure)
 
 
 def _measure(session: Session, case: Case) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import problems
-from benchmarks.cases import Case, by_size
+from benchmarks.cases import Case
 from benchmarks.identity import same_values
 from benchmarks.session import Session
 from benchmarks.systems import PEERS
@@ -39,10 +39,7 @@ FEW_SEEDS = 40.0  # seconds of a run beyond which there is one seed
 
 def run_samplers(session: Session, cases: Iterable[Case]) -> None:
     """Measure every case that is not in the results already, sizes in rising order."""
-    for case in by_size(cases):
-        if case.key not in session.recorder.done:
-            with session.recording_failures("sampler", case):
-                _measure(session, case)
+    session.each("sampler", cases, _measure)
 
 
 def _measure(session: Session, case: Case) -> None:

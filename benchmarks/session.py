@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks import machine
-from benchmarks.cases import Case
+from benchmarks.cases import Case, by_size
 from benchmarks.child import Child
 from benchmarks.records import Record, Recorder
 from ppl_parity.errors import InputError
@@ -79,6 +79,13 @@ class Session:
         record = self.recorder.add({**about, "system": case.system, **load, **more})
         self.say(record)
         return record
+
+    def each(self, kind: str, cases: Iterable[Case], measure: Callable[[Session, Case], None]) -> None:
+        """``measure`` every case that is not in the results already, sizes in rising order."""
+        for case in by_size(cases):
+            if case.key not in self.recorder.done:
+                with self.recording_failures(kind, case):
+                    measure(self, case)
 
     @contextmanager
     def recording_failures(self, kind: str, case: Case) -> Iterator[None]:

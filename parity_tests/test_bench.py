@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from benchmarks import cases, problems, readme, tables, timer
@@ -23,6 +25,7 @@ from benchmarks.samplers import rates
 from benchmarks.targets import Target, target_rows
 from parity_tests.conftest import hear_sigint
 from ppl_parity.cli.app import app
+from ppl_parity.cli.bench import _teller
 from ppl_parity.errors import InputError
 
 # A backend whose noise scale is 1 % too large: NumPyro's own, given another mixture.
@@ -429,3 +432,18 @@ def test_records_of_another_schema_are_refused(tmp_path: Path) -> None:
     recorder.add({"kind": "run", "key": "r", "value": np.float64(np.nan), "array": np.arange(2)})
     assert read(tmp_path / "b.jsonl")[0]["array"] == [0, 1]
     assert read(tmp_path / "b.jsonl")[0]["value"] is None
+
+
+@pytest.mark.parametrize(
+    ("news", "said"),
+    [
+        ({"kind": "sampler", "cold_seconds": 3.21, "warm_seconds": 0.5}, "3.2 s cold, 0.50 s warm"),
+        ({"kind": "gradient", "summary": {"loop": {"median": 2e-3}}}, "2 ms a gradient"),
+        ({"kind": "command", "first_seconds": 2.31, "second_seconds": 1.37}, "2.3 s, then 1.4 s"),
+        ({"kind": "sampler", "status": "missing", "why": "no such package"}, "missing: no such package"),
+    ],
+)
+def test_each_record_is_told_in_a_line(news: dict[str, Any], said: str) -> None:
+    text = io.StringIO()
+    _teller(Console(file=text, width=100))({"status": "ok", **news})
+    assert text.getvalue() == said + "\n"

@@ -265,7 +265,7 @@ def _teller(screen: Console) -> Callable[[Any], None]:
         elif news["kind"] == "command":
             screen.print(f"{news['first_seconds']:.1f} s, then {news['second_seconds']:.1f} s")
         else:
-            screen.print(f"{news['cold_seconds']:.1f} s cold, {news['raw']['full']:.2f} s warm")
+            screen.print(f"{news['cold_seconds']:.1f} s cold, {news['warm_seconds']:.2f} s warm")
 
     return tell
 
