@@ -117,7 +117,7 @@ def plot(records: list[dict[str, Any]], path: Path) -> None:
         "acceptance": "mean acceptance",
         "step_size": "step size",
         "leapfrogs_a_draw": "leapfrogs a draw",
-        "ess_a_leapfrog": "ESS a leapfrog, of beta's median",
+        "ess_a_leapfrog": "median ESS a leapfrog",
     }
     figure, axes = plt.subplots(1, 4, figsize=(13, 3.6), layout="constrained")
     for axis, (quantity, label) in zip(axes, quantities.items(), strict=True):
@@ -125,10 +125,10 @@ def plot(records: list[dict[str, Any]], path: Path) -> None:
             found = sorted((r["N"], r[quantity]) for r in records if r["precision"] == precision)
             axis.plot([n for n, _ in found], [y for _, y in found], style, label=name)
         axis.set(xlabel="rows N", xscale="log", title=label)
-        if quantity == "acceptance":
-            axis.set_ylim(0, 1.02)
-        else:
+        if quantity == "leapfrogs_a_draw":
             axis.set_yscale("log")
+        else:
+            axis.set_ylim(0, 1.02 if quantity == "acceptance" else None)
     axes[2].axhline(2**MAX_TREE_DEPTH - 1, color="grey", linewidth=0.6)
     axes[2].annotate(
         "limit of plain float32",
