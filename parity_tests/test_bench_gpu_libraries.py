@@ -14,6 +14,7 @@ import pytest
 from benchmarks.gpu import doors
 from benchmarks.gpu.measuring import Bench
 from benchmarks.gpu.problem import problem
+from parity_tests.gpu_doors import lowered_for_cuda
 
 SMALL = {"N": 300, "D": 3, "K": 4, "chains": 2}
 
@@ -145,7 +146,7 @@ def test_programs_lower_for_a_gpu_with_x_as_an_argument(kind: str, monkeypatch: 
         else:
             program = nuts.programs(on, centres, {"N": 50_000, "num_warmup": 4, "num_draws": 4})[0]
             arguments = (jax.random.split(jax.random.key(1), 2), np.zeros((2, 72)), x)
-        text = program.trace(*arguments).lower(lowering_platforms=("cuda",)).as_text()
+        text = lowered_for_cuda(program.trace(*arguments)).as_text()
     assert "mixture_lanes" in text
     assert (
         "ppl_parity_mixture" not in text

@@ -16,7 +16,7 @@ from ppl_parity.arviz_compat import ess
 from ppl_parity.data import simulate
 from ppl_parity.spec import MixtureSpec, SamplerSettings
 
-NUM_DRAWS = {3: 4500, 4: 8500}  # of each of two chains, by data set
+NUM_DRAWS = {3: 5000, 4: 8500}  # of each of two chains, by data set
 MAX_Z = 4.0
 MAX_MCSE = 0.02  # of the posterior standard deviation
 

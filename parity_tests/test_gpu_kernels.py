@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from parity_tests.gpu_doors import Arrays, Pallas, Triton
+from parity_tests.gpu_doors import Arrays, Pallas, Triton, lowered_for_cuda
 from ppl_parity.errors import InputError
 from ppl_parity.gpu import crossover
 from ppl_parity.gpu.launches import MOST, PROCESSORS, plan
@@ -287,10 +287,7 @@ def lowered(monkeypatch: pytest.MonkeyPatch) -> Any:
                 shape((1000, D), jnp.float32),
             )
             traced = jax.jit(jax.vmap(one, in_axes=(0, 0, None))).trace(*given)
-            try:
-                return traced.lower(lowering_platforms=("cuda",))
-            except RuntimeError as error:
-                pytest.skip(f"This JAX lowers Pallas for a GPU only where there is one: {error}")
+            return lowered_for_cuda(traced)
 
     return lower
 
