@@ -13,16 +13,8 @@ import pytest
 
 from benchmarks.gpu import __main__ as command
 from benchmarks.gpu import child, children
+from parity_tests.test_bench_gpu import TASK
 from parity_tests.test_bench_gpu_tables import gradient
-
-TASK = {
-    "stage": "kernel",
-    "library": "jax",
-    "device": "cpu",
-    "seconds": 60.0,
-    "case_seconds": 0.01,
-    "scale": 1 / 65536,
-}
 
 
 def fake_child(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
