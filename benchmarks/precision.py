@@ -18,9 +18,9 @@ import numpy as np
 import typer
 
 from benchmarks import problems
-from ppl_parity.arviz_compat import ess
 from ppl_parity.spec import MixtureSpec, SamplerSettings
 from ppl_parity.starts import mode_start
+from ppl_parity.statistics.diagnostics import ess
 
 D = K = 8
 NAMES = {

@@ -167,7 +167,7 @@ def _length(draws: Mapping[str, Any]) -> int:
 
 def smallest_ess(draws: Mapping[str, Any]) -> tuple[float, np.ndarray, np.ndarray]:
     """The smallest bulk ESS of theta and beta, components relabelled; the draws (C, S, Q); every ESS (Q,)."""
-    from ppl_parity.arviz_compat import ess
+    from ppl_parity.statistics.diagnostics import ess
     from ppl_parity.statistics.labels import apply, relabel
 
     theta, beta = np.asarray(draws["theta"]), np.asarray(draws["beta"])

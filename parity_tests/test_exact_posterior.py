@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from ppl_parity import reference
-from ppl_parity.arviz_compat import ess
 from ppl_parity.data import simulate
 from ppl_parity.spec import MixtureSpec, SamplerSettings
+from ppl_parity.statistics.diagnostics import ess
 
 NUM_DRAWS = {3: 5000, 4: 8500}  # of each of two chains, by data set
 MAX_Z = 4.0

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from ppl_parity import orbits
-from ppl_parity.arviz_compat import ess
 from ppl_parity.spec import SamplerSettings
+from ppl_parity.statistics.diagnostics import ess
 
 DIM = 8
 # Of 8 chains x 1000 draws on standard normals at step 1.05.

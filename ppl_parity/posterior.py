@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ppl_parity import arviz_compat
 from ppl_parity.errors import InputError
 
 if TYPE_CHECKING:
@@ -196,6 +195,8 @@ def _dataset(
     coords: Mapping[str, Any],
 ) -> Any:
     sample_dims = SAMPLE_DIMS if group_name in SAMPLED_GROUPS else ()
+    from xarray import Dataset
+
     arrays = {name: _storable(np.asarray(array)) for name, array in variables.items()}
     names: dict[str, Sequence[str]] = {}
     for name, array in arrays.items():
@@ -214,13 +215,27 @@ def _dataset(
     _one_length_each(group_name, arrays, sample_dims, names)
     used = {axis for own in names.values() for axis in own}
     own_coords = {axis: labels for axis, labels in coords.items() if axis in used}
+    axes = {
+        name: (*sample_dims, *names.get(name, _numbered(name, array.ndim - len(sample_dims))))
+        for name, array in arrays.items()
+    }
+    lengths = {
+        axis: size
+        for name, array in arrays.items()
+        for axis, size in zip(axes[name], array.shape, strict=True)
+    }
+    indices = {axis: np.arange(size) for axis, size in lengths.items() if size <= LONGEST_INDEX}
     try:
-        dataset = arviz_compat.dataset(arrays, sample_dims, names, own_coords)
+        return Dataset(
+            {name: (axes[name], array) for name, array in arrays.items()}, coords=indices | own_coords
+        )
     except ValueError as error:
         raise InputError(f"The labels of group {group_name} must fit its axes: {error}") from None
-    dataset.attrs.clear()  # the time of creation among them
-    long = [axis for axis, size in dataset.sizes.items() if size > LONGEST_INDEX and axis not in coords]
-    return dataset.drop_vars(long, errors="ignore")
+
+
+def _numbered(name: str, count: int) -> tuple[str, ...]:
+    """ArviZ's names for the axes that nobody has named."""
+    return tuple(f"{name}_dim_{i}" for i in range(count))
 
 
 def _storable(array: np.ndarray) -> np.ndarray:

@@ -21,8 +21,7 @@ OTHERWISE = ("-h", "--help", "--pyro-python", "--numpyro-python")
 FOR_A_FIT = (
     "ppl_parity.fits",
     "scipy.optimize",
-    "arviz_base",
-    "arviz_stats.base",
+    "xarray",
     "netCDF4",
     "ppl_parity.cli.fitted",
 )

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ppl_parity import arviz_compat
 from ppl_parity.posterior import attribute, group, to_datatree
 from ppl_parity.statistics import invariants
+from ppl_parity.statistics.diagnostics import mcse_mean
 from ppl_parity.statistics.labels import Pivot
 from ppl_parity.statistics.summary import Summary, diagnose, summarize
 
@@ -82,7 +82,7 @@ def read_fit(tree: DataTree, pivot: Pivot | None = None) -> Fitted:
         # To first order the error of a log of means is that of the ratios' mean.
         ratio = invariants.predictive_ratio(values).sum(axis=-1)
         total = float(invariants.log_predictive(values).sum())
-        predictive = (total, float(arviz_compat.mcse_mean(ratio)))
+        predictive = (total, float(mcse_mean(ratio)))
     rows = summarize(to_datatree({"posterior": whole}, {}, dims=DIMS))
     rounding = attribute(tree, "rounding")
     troubles = [*([rounding] if rounding else []), *diagnose(tree, summary)]

@@ -16,7 +16,6 @@ from functools import partial
 
 import numpy as np
 
-from ppl_parity import arviz_compat
 from ppl_parity.contract import Arrays
 from ppl_parity.errors import InputError
 from ppl_parity.findings import Finding
@@ -27,6 +26,7 @@ from ppl_parity.ladder.sampling import stand_ins
 from ppl_parity.ladder.together import Refused, together
 from ppl_parity.sides import SideError
 from ppl_parity.spec import SamplerSettings
+from ppl_parity.statistics import diagnostics
 from ppl_parity.statistics.equivalence import FALSE_SAME, Comparison, Decision, decide
 from ppl_parity.statistics.selection import select
 from ppl_parity.statistics.splitting import holm, share_of_look
@@ -211,7 +211,7 @@ def _latent(context: Context, side: str) -> list[str]:
 
 def _thinned(columns: np.ndarray) -> np.ndarray:
     """Rows that are nearly independent, by the scalar that mixes worst."""
-    ess = arviz_compat.ess(columns[None])
+    ess = diagnostics.ess(columns[None])
     least = float(np.nanmin(ess, initial=len(columns)))
     return np.arange(0, len(columns), max(1, int(np.ceil(len(columns) / max(least, 5.0)))))
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ppl_parity import arviz_compat
 from ppl_parity.findings import Finding
+from ppl_parity.statistics import diagnostics
 
 MAX_RHAT = 1.01  # Vehtari et al. 2021, section 5
 MIN_ESS = 400.0
@@ -40,7 +40,8 @@ def converged(draws: np.ndarray) -> Convergence:
     finite = np.all(np.isfinite(draws), axis=(0, 1))
     draws = np.where(finite, draws, 0.0)
     constant = np.ptp(draws, axis=(0, 1)) == 0
-    r_hat, bulk, tail = arviz_compat.rhat(draws), arviz_compat.ess(draws), arviz_compat.ess(draws, "tail")
+    r_hat, bulk = diagnostics.rhat(draws), diagnostics.ess(draws)
+    tail = diagnostics.ess(draws, "tail")
     # A quantile that all draws share, as that of a bounded discrete scalar, has no ESS.
     ess = np.where(np.isnan(tail), bulk, np.minimum(bulk, tail))
     usable = finite & (constant | ((r_hat < MAX_RHAT) & (ess > MIN_ESS)))
@@ -94,4 +95,4 @@ def pooled_r_hat(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """
     length = min(a.shape[1], b.shape[1])
     thinned = [x[:, np.linspace(0, x.shape[1] - 1, length).astype(int)] for x in (a, b)]
-    return arviz_compat.rhat(np.concatenate(thinned))
+    return diagnostics.rhat(np.concatenate(thinned))

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from ppl_parity import arviz_compat
+from ppl_parity.statistics.diagnostics import mcse_mean
 from ppl_parity.statistics.scores import heavy_tailed, normal_scores
 
 # The probability of saying "same" of a difference that lies just outside the margin.
@@ -160,4 +160,4 @@ def _standard_error(draws: np.ndarray, independent: bool) -> np.ndarray:
     if independent:
         return draws.std(axis=(0, 1)) / np.sqrt(draws.shape[0] * draws.shape[1])
     # NaN, of a scalar that never moves in one set of chains, is no error at all.
-    return np.nan_to_num(arviz_compat.mcse_mean(draws), nan=0.0)
+    return np.nan_to_num(mcse_mean(draws), nan=0.0)

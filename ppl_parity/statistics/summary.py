@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ppl_parity import arviz_compat
 from ppl_parity.posterior import attribute, group
+from ppl_parity.statistics import diagnostics
 from ppl_parity.statistics.labels import Pivot, Relabelling, is_mixture, relabelled_posterior
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ MIN_ESS_PER_CHAIN = 100  # 400 with four chains; the same source
 MIN_DRAWS_PER_CHAIN = 100
 MODE_GAP_SD = 3.0  # chain means this many within-chain sd apart are no sampling error
 SATURATED_SHARE = 0.01
-# Each scalar costs some 5 ms of diagnostics; ten thousand latent scalars are not a table.
+# Ten thousand latent scalars are not a table.
 MAX_SCALARS = 1000
 NAMED = 3  # how many offenders a sentence names
 
@@ -144,16 +144,11 @@ def _rows(values: DataArray) -> list[Row]:
     draws = draws.reshape(*draws.shape[:2], -1)
     # False for NaN, which is no constant.
     constant = np.ptp(draws, axis=(0, 1)) <= rounding * np.abs(draws).max(axis=(0, 1))
-    # Of a constant, ArviZ returns an ESS of all draws and an R-hat of 0/0.
     ess_bulk, ess_tail, r_hat = (
         np.where(constant, np.nan, statistic)
-        for statistic in (
-            arviz_compat.ess(draws),
-            arviz_compat.ess(draws, "tail"),
-            arviz_compat.rhat(draws),
-        )
+        for statistic in (diagnostics.ess(draws), diagnostics.ess(draws, "tail"), diagnostics.rhat(draws))
     )
-    mcse = np.where(constant, 0.0, arviz_compat.mcse_mean(draws))
+    mcse = np.where(constant, 0.0, diagnostics.mcse_mean(draws))
     ddof = min(1, draws.shape[0] * draws.shape[1] - 1)
     sd = np.where(constant, 0.0, draws.std(axis=(0, 1), ddof=ddof))
     columns = (draws.mean(axis=(0, 1)), sd, mcse, ess_bulk, ess_tail, r_hat)
