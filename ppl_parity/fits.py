@@ -14,6 +14,7 @@ from ppl_parity import orbits
 from ppl_parity.chains import LARGEST_PER_ROW, by_chain
 from ppl_parity.contract import Groups, Values
 from ppl_parity.data import Dataset
+from ppl_parity.importing import import_ahead
 from ppl_parity.posterior import MIXTURE_DIMS, to_datatree
 from ppl_parity.references import MixtureReference
 from ppl_parity.rounding import RoundingWarning, rounding_warning
@@ -73,6 +74,7 @@ def fit_mixture(
         warnings.warn(warning, RoundingWarning, stacklevel=2)
     settings, start = _start(spec, data.x, settings, initial_values, short_warmup, long_steps)
     begun()
+    import_ahead(("xarray",))  # half a second, while the side is at work
     groups, attributes = side.sample_posterior(
         MixtureReference(spec, formulation),
         {"x": data.x},

@@ -1,17 +1,14 @@
-"""What is begun before anyone needs it: a backend's process, and imports, of which ArviZ alone takes a second.
+"""What is begun before anyone needs it: a backend's process, and which imports.
 
 Nothing slow is imported here, so that a process can start before the command line has been read.
 """
 
 from __future__ import annotations
 
-import importlib
 import subprocess
-import threading
 from collections.abc import Sequence
 from contextlib import suppress
 
-from ppl_parity.importing import importing
 from ppl_parity.spawning import SIDES, kill, spawn
 
 # Commands that need the one backend that --backend names, and what says that it is not to be started like that.
@@ -57,17 +54,3 @@ def end_unused() -> None:
     """End what was started and never asked for."""
     while _started:
         kill(_started.popitem()[1])
-
-
-def import_ahead(names: tuple[str, ...]) -> None:
-    """Import modules beside what goes on; what fails here is told where the module is used."""
-    if not names:
-        return
-
-    def run() -> None:
-        with importing():
-            for name in names:
-                with suppress(ImportError):
-                    importlib.import_module(name)
-
-    threading.Thread(target=run, daemon=True, name="imports").start()

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from ppl_parity.cli import ahead
 from ppl_parity.errors import InputError
+from ppl_parity.importing import import_ahead, importing
 from ppl_parity.sides import Side
 
 READY = "ready"
@@ -41,7 +42,7 @@ def backend_process(
         _check_python(name, python)
     with Side(name, python=python, process=None if python else ahead.started(name)) as side:
         try:
-            ahead.import_ahead(imports)
+            import_ahead(imports, importing())
             if device != "cpu" and device.partition(":")[0] not in (here := side.devices()):
                 raise InputError(f"{name}: device {device!r} is not here; there is {', '.join(here)}.")
             yield side
