@@ -21,7 +21,6 @@ from benchmarks import cases, problems, readme, tables, timer
 from benchmarks.identity import same_gradients, same_values
 from benchmarks.limits import Limits
 from benchmarks.records import SCHEMA, Recorder, read
-from benchmarks.samplers import rates
 from benchmarks.targets import Target, target_rows
 from parity_tests.conftest import hear_sigint
 from ppl_parity.cli.app import app
@@ -250,48 +249,6 @@ def test_a_gradient_that_cancels_is_held_to_its_standard_deviation() -> None:
     for gap, same in ((3e-7, True), (3e-5, True), (1e-4, False)):
         got = {"beta": expected["beta"] + np.array([[gap, 0.0], [0.0, 0.0]])}
         assert same_gradients((values, expected), (values, got), "float64", 350.0).same is same
-
-
-def test_rates_multiply_to_the_ess_a_second() -> None:
-    rng = np.random.default_rng(0)
-    theta = rng.dirichlet(np.full(3, 50.0), size=(1, 400))
-    beta = np.arange(6.0).reshape(3, 2) * 10 + rng.standard_normal((1, 400, 3, 2))
-    draws = {
-        "theta": theta,
-        "beta": beta,
-        "n_steps": np.full((1, 400), 7),
-        "diverging": np.zeros((1, 400), bool),
-    }
-    found = rates([draws], {"full": [5.0], "one": [1.0]})
-    assert found["leapfrogs_per_draw"] == 7
-    assert found["draw_seconds"] == pytest.approx(4.0 * 400 / 399)
-    assert 200 < found["ess"] < 600
-    explained = found["ess_per_leapfrog"] / found["seconds_per_leapfrog"]
-    assert found["ess_per_second"] == pytest.approx(explained)
-    one = {name: value[:, :1] for name, value in draws.items()}
-    assert rates([one], {"full": [1.0], "one": [1.0]})["ess_per_second"] is None
-
-
-def test_an_ess_is_a_mean_over_seeds_and_a_time_their_median() -> None:
-    rng = np.random.default_rng(1)
-    runs = [
-        {
-            "theta": rng.dirichlet(np.full(3, 50.0), size=(1, 400)),
-            "beta": np.arange(6.0).reshape(3, 2) * 10 + rng.standard_normal((1, 400, 3, 2)),
-            "n_steps": np.full((1, 400), steps),
-            "diverging": np.zeros((1, 400), bool),
-        }
-        for steps in (7, 7, 13)
-    ]
-    seconds = (5.0, 90.0, 6.0)  # the second was disturbed
-    each = [rates([run], {"full": [s], "one": [1.0]}) for run, s in zip(runs, seconds, strict=True)]
-    found = rates(runs, {"full": seconds, "one": [1.0] * 3})
-    assert found["num_seeds"] == 3
-    assert found["ess"] == pytest.approx(np.mean([one["ess"] for one in each]))
-    assert found["leapfrogs_per_draw"] == 9
-    assert found["ess_per_leapfrog_of_seeds"] == [one["ess_per_leapfrog"] for one in each]
-    assert found["seconds_per_leapfrog_of_seeds"] == [one["seconds_per_leapfrog"] for one in each]
-    assert found["seconds_per_leapfrog"] == each[0]["seconds_per_leapfrog"]
 
 
 def test_ratios_are_made_of_what_is_the_same_only() -> None:
