@@ -28,7 +28,7 @@ from ppl_parity.sides import SideError
 from ppl_parity.spawning import child_environment
 from ppl_parity.spec import MixtureSpec
 
-REPEATS = 5
+REPEATS = 9
 BAD_INPUT = 2
 
 
