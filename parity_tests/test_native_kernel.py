@@ -1,25 +1,18 @@
-"""The native kernel and the array programs beside it: one pass over x, held to the float64 reference."""
+"""The native kernel by itself: every variant of one pass over x, held to the float64 reference."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from ppl_parity import native, reference
+from parity_tests.native_cases import bound_of, close, needs_kernel, problem, run_python, truth
+from ppl_parity import native
 from ppl_parity.errors import InputError
-from ppl_parity.native import building
-from ppl_parity.reference.density import likelihood_pass
-from ppl_parity.spec import MixtureSpec
 
-pytestmark = pytest.mark.skipif(not native.available(), reason="there is no C++ compiler here")
+pytestmark = needs_kernel
 
-ROOT = Path(__file__).resolve().parent.parent
 VARIANTS = native.variants() if native.available() else []
 SHAPES = [  # N, D, K: odd, smaller and larger than every vector, block and tile
     (1, 1, 1),
@@ -35,44 +28,9 @@ SHAPES = [  # N, D, K: odd, smaller and larger than every vector, block and tile
     (193, 5, 128),
     (97, 128, 128),
 ]
-
-
-def problem(N: int, D: int, K: int, *, spread: float = 2.0, seed: int = 0) -> tuple[Any, ...]:
-    """log theta, beta, x and noise scale of a mixture with its data far from the origin."""
-    rng = np.random.default_rng([N, D, K, seed])
-    noise_scale = 0.7
-    beta = 20 + spread * rng.standard_normal((K, D))
-    x = beta[rng.integers(K, size=N)] + noise_scale * rng.standard_normal((N, D))
-    return np.log(rng.dirichlet(np.full(K, 2.0))), beta, x, noise_scale
-
-
-def truth(log_theta: np.ndarray, beta: np.ndarray, x: np.ndarray, noise_scale: float) -> tuple[Any, ...]:
-    """The float64 reference, on exactly these numbers."""
-    spec = MixtureSpec(*beta.shape, noise_scale=noise_scale)
-    return likelihood_pass(spec, log_theta, beta, x.astype(np.float64))
-
-
-def close(got: Any, expected: Any, bound: float, largest: float | None = None) -> None:
-    """Equal to ``bound``, relative to the largest entry, or to ``largest`` where sums cancel."""
-    for a, b in zip(got, expected, strict=True):
-        a, b = np.asarray(a), np.asarray(b)
-        assert a.shape == b.shape
-        scale = max(1.0, float(np.max(np.abs(b), initial=0.0)), largest or 0.0)
-        np.testing.assert_allclose(a, b, rtol=0, atol=bound * scale)
-
-
-def double_bound(x: np.ndarray) -> tuple[float, float]:
-    """1e-10 of the largest entry; gradients are sums over N rows that may cancel to any size."""
-    return 1e-10, float(np.abs(x - x.mean(axis=0)).sum(axis=0).max(initial=0.0)) if len(x) else 0.0
-
-
-def single_bound(x: np.ndarray) -> tuple[float, float]:
-    """2e-6: an error of 1e-7 in each responsibility, logits of up to some hundreds rounded to 24 bits."""
-    return 2e-6, double_bound(x)[1] * 4
-
-
-def bound_of(x: np.ndarray) -> tuple[float, float]:
-    return double_bound(x) if x.dtype == np.float64 else single_bound(x)
+FEW = [
+    (D, K) for D in (2, 4, 5, 8) for K in range(1, 10)
+]  # sizes that have code of their own, and their neighbours
 
 
 def test_close_can_fail() -> None:
@@ -91,6 +49,38 @@ def test_every_variant_at_odd_shapes(N: int, D: int, K: int, variant: str, dtype
     x = x.astype(dtype)
     got = native.value_and_gradient(log_theta, beta, x, s, variant=variant)
     close(got, truth(log_theta, beta, x, s), *bound_of(x))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_sizes_that_have_code_of_their_own(variant: str, dtype: Any) -> None:
+    for D, K in FEW:
+        log_theta, beta, x, s = problem(1100, D, K)
+        x = x.astype(dtype)
+        got = native.value_and_gradient(log_theta, beta, x, s, variant=variant)
+        close(got, truth(log_theta, beta, x, s), *bound_of(x))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_far_components_count_for_nothing(variant: str) -> None:
+    """A component 2^-125 to 2^-130 as likely as the nearest: about the least that float32 can write."""
+    noise_scale, log2 = 1.0, np.log(2.0)
+    for power in np.arange(124.0, 131.0, 0.25):
+        beta = np.array([[0.0], [np.sqrt(2 * log2 * power)]])
+        x = np.zeros((700, 1), np.float32)
+        _, n, slope = native.value_and_gradient(np.log([0.5, 0.5]), beta, x, noise_scale, variant=variant)
+        assert n[0] == 700
+        assert 0 <= n[1] < 1e-34
+        assert abs(slope[1, 0]) < 1e-32
+
+
+def test_the_caller_keeps_its_subnormal_numbers() -> None:
+    """The kernel takes them for 0 while it runs, and leaves the thread as it found it."""
+    tiny = np.full(3, 1e-40, np.float32)
+    assert np.all(tiny * np.float32(0.5) > 0)
+    for threads in (1, 2):
+        native.value_and_gradient(*problem(50_000, 4, 3), threads=threads)
+        assert np.all(tiny * np.float32(0.5) > 0)
 
 
 def test_an_instruction_set_that_is_not_here_is_refused() -> None:
@@ -167,7 +157,7 @@ def test_many_callers_at_once() -> None:
 def test_a_forked_child_has_threads_of_its_own() -> None:
     code = """
 import os, sys, numpy as np
-from parity_tests.test_native_kernel import native, problem
+from parity_tests.native_cases import native, problem
 given = problem(60_000, 4, 3)
 before = native.value_and_gradient(*given, threads=3)
 child = os.fork()
@@ -229,240 +219,3 @@ def test_energy_differences_hold_at_a_million_rows() -> None:
         )
     assert np.ptp(differences[1]) > 1
     np.testing.assert_allclose(differences[0], differences[1], rtol=0, atol=0.005)
-
-
-# Finding, building, falling back.
-
-
-def run_python(code: str, **environment: str) -> str:
-    """Standard output of a fresh interpreter that sees this checkout."""
-    result = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    return result.stdout.strip()
-
-
-DESCRIBE = "from ppl_parity import native; print(native.describe())"
-
-
-def test_the_switch_turns_it_off() -> None:
-    assert run_python(DESCRIBE, PPL_PARITY_NATIVE="0") == "array program: PPL_PARITY_NATIVE=0"
-
-
-def test_without_a_compiler_the_reason_is_said(tmp_path: Path) -> None:
-    said = run_python(DESCRIBE, PPL_PARITY_NATIVE="build", PATH="", CXX="", XDG_CACHE_HOME=str(tmp_path))
-    assert said.startswith("array program: no C++ compiler was found")
-
-
-def test_a_compiler_that_fails_and_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
-    said = run_python(DESCRIBE, PPL_PARITY_NATIVE="build", CXX="false", XDG_CACHE_HOME=str(tmp_path))
-    assert "the compiler" in said
-    in_the_way = tmp_path / "file"
-    in_the_way.write_text("")
-    said = run_python(DESCRIBE, PPL_PARITY_NATIVE="build", XDG_CACHE_HOME=str(in_the_way))
-    assert "could not be built in" in said
-
-
-def test_two_processes_build_at_once(tmp_path: Path) -> None:
-    environment = os.environ | {
-        "PYTHONPATH": str(ROOT),
-        "PPL_PARITY_NATIVE": "build",
-        "XDG_CACHE_HOME": str(tmp_path),
-    }
-    started = [
-        subprocess.Popen([sys.executable, "-c", DESCRIBE], env=environment, stdout=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    said = [process.communicate(timeout=300)[0] for process in started]
-    assert all(line.startswith("native") for line in said)
-    left = [path.name for path in tmp_path.rglob("*") if path.is_file()]
-    assert len(left) == 1
-
-
-def test_a_library_of_other_sources_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = building.cached("core")
-    if not path.exists():
-        path = building.installed("core")[0]
-    assert native.library._opened(path, building.build_key("core")) is not None
-    assert native.library._opened(path, "another key") is None
-    broken = tmp_path / "broken.so"
-    broken.write_bytes(b"not a library")
-    assert native.library._opened(broken, building.build_key("core")) is None
-
-
-# Both backends, and the array program of each.
-
-
-@pytest.fixture(params=["native_pass", "array_pass"])
-def one_pass(backend: Any, request: pytest.FixtureRequest) -> Any:
-    """A backend's pass as a function of NumPy arrays, in a session that holds float64 parameters."""
-    import importlib
-
-    cpu = importlib.import_module(f"{backend.__name__}.kernels.cpu")
-    runtime = importlib.import_module(f"{backend.__name__}.runtime")
-    function = getattr(cpu, request.param)
-
-    def run(log_theta: np.ndarray, beta: np.ndarray, x: np.ndarray, noise_scale: float) -> Any:
-        with runtime.session("float64"):
-            given = [runtime.to_framework(log_theta), runtime.to_framework(beta)]
-            rows = runtime.to_framework(x, str(x.dtype))
-            return runtime.to_numpy(list(function(*given, rows, noise_scale)))
-
-    return run
-
-
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize(("N", "D", "K"), [(1, 1, 1), (777, 7, 17), (10_001, 3, 2), (193, 5, 128)])
-def test_both_passes_of_both_backends(one_pass: Any, N: int, D: int, K: int, dtype: Any) -> None:
-    log_theta, beta, x, s = problem(N, D, K)
-    x = x.astype(dtype)
-    got = one_pass(log_theta, beta, x, s)
-    assert {part.dtype for part in got} == {np.dtype(np.float64)}
-    close(got, truth(log_theta, beta, x, s), *bound_of(x))
-
-
-def test_both_passes_without_rows_and_at_a_vertex(one_pass: Any) -> None:
-    log_theta, beta, x, s = problem(40, 3, 3)
-    assert not np.any(one_pass(log_theta, beta, x[:0], s)[0])
-    weights = np.array([0.0, -700.0, -np.inf])
-    close(one_pass(weights, beta, x, s), truth(weights, beta, x, s), *double_bound(x))
-
-
-def test_energy_differences_of_both_passes(one_pass: Any) -> None:
-    log_theta, beta, x, s = problem(100_000, 8, 8)
-    x = x.astype(np.float32)
-    near = beta + 0.001 * np.random.default_rng(0).standard_normal(beta.shape)
-    got = one_pass(log_theta, near, x, s)[0] - one_pass(log_theta, beta, x, s)[0]
-    exact = [native.value_and_gradient(log_theta, b, x.astype(float), s)[0] for b in (near, beta)]
-    assert abs(got - (exact[0] - exact[1])) < 0.002
-
-
-def test_the_potential_without_the_native_kernel(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    import importlib
-
-    kernels = importlib.import_module(f"{backend.__name__}.kernels")
-    spec = MixtureSpec(3, 2, [1.0, 2.0, 3.0], [0.5, -0.5], [[4.0, 1.0], [1.0, 3.0]], 0.7)
-    x = np.random.default_rng(0).standard_normal((30, 2))
-    u = {"theta": np.array([0.3, -1.2]), "beta": np.random.default_rng(1).standard_normal((3, 2))}
-    results = []
-    for usable in (True, False):
-        if not usable:
-            monkeypatch.setattr(kernels.cpu, "usable", lambda x: False)
-        program = backend.Program(backend.mixture(spec, "fused"), {"x": x})
-        results.append(program.potential_and_gradient(u))
-    expected = reference.potential_gradient(spec, u, x)
-    for value, gradient in results:
-        assert value == pytest.approx(reference.potential(spec, u, x), rel=1e-12)
-        for name, array in expected.items():
-            np.testing.assert_allclose(gradient[name], array, rtol=1e-12, atol=1e-12 * np.abs(array).max())
-
-
-# What each framework asks of it.
-
-
-def test_jax_batches_chains_and_keeps_the_data_single() -> None:
-    import jax
-
-    from numpyro_impl.formulations import value_and_gradient
-    from numpyro_impl.runtime import session
-
-    log_theta, beta, x, s = problem(600, 4, 3)
-    with session("float64"):
-        value = jax.value_and_grad(lambda a, b, x: value_and_gradient(a, b, x, s), argnums=(0, 1))
-        weights = np.stack([log_theta + 0.1 * c for c in range(4)])
-        means = np.stack([beta + 0.1 * c for c in range(4)])
-        rows = x.astype(np.float32)
-        alone = [value(a, b, rows) for a, b in zip(weights, means, strict=True)]
-        many = jax.jit(jax.vmap(value, (0, 0, None)))(weights, means, rows)
-        for c, one in enumerate(alone):
-            for a, b in zip(jax.tree.leaves(many), jax.tree.leaves(one), strict=True):
-                assert np.array_equal(a[c], b)
-        text = jax.jit(jax.vmap(value, (0, 0, None))).lower(weights, means, rows).as_text()
-        assert "tensor<600x4xf32>" in text
-        assert "tensor<4x600x4xf32>" not in text
-        # Nested, and with data of their own.
-        pairs = jax.vmap(jax.vmap(value, (0, 0, None)), (None, None, 0))(
-            weights, means, np.stack([rows, rows])
-        )
-        np.testing.assert_array_equal(pairs[0][1], many[0])
-        own = jax.vmap(value, (None, 0, 0))(log_theta, means, np.stack([rows] * 4))
-        np.testing.assert_array_equal(own[0][0], value(log_theta, means[0], rows)[0])
-
-
-def test_jax_differentiates_twice() -> None:
-    import jax
-    import jax.numpy as jnp
-
-    from numpyro_impl.formulations import logits, value_and_gradient
-    from numpyro_impl.runtime import session
-
-    log_theta, beta, x, s = problem(80, 2, 3)
-    with session("float64"):
-        direct = jax.hessian(
-            lambda b: jnp.sum(jax.nn.logsumexp(logits(jnp.exp(log_theta), b, x, s), axis=-1))
-        )
-        expected = jax.jit(direct)(beta)
-        for second in (jax.hessian, lambda f: jax.jacrev(jax.grad(f))):
-            got = jax.jit(second(lambda b: value_and_gradient(log_theta, b, x, s)))(beta)
-            np.testing.assert_allclose(got, expected, rtol=1e-8, atol=1e-8)
-        by_x = jax.grad(lambda x: value_and_gradient(log_theta, beta, x, s))(x)
-        assert np.shape(by_x) == x.shape
-
-
-def test_jax_over_devices_and_without_x64() -> None:
-    code = """
-import jax, numpy as np
-from jax.sharding import Mesh, PartitionSpec as P
-from numpyro_impl.formulations import value_and_gradient
-from parity_tests.test_native_kernel import native, problem
-log_theta, beta, x, s = problem(20_000, 4, 3)
-expected = native.value_and_gradient(log_theta, beta, x, s)[0]
-def total(a, b, rows):
-    return jax.lax.psum(value_and_gradient(a, b, rows, s), "rows")
-with jax.enable_x64(True):
-    mesh = Mesh(np.array(jax.devices()), ("rows",))
-    spread = jax.shard_map(total, mesh=mesh, in_specs=(P(), P(), P("rows")), out_specs=P(), check_vma=False)
-    value = jax.jit(spread)(log_theta, beta, x)
-    assert len(jax.devices()) == 4 and abs(value - expected) < 1e-10 * abs(expected), (value, expected)
-log_theta, beta, x = (a.astype("f4") for a in (log_theta, beta, x))
-value, slope = jax.value_and_grad(lambda b: value_and_gradient(log_theta, b, x, s))(beta)
-assert value.dtype == slope.dtype == np.float32 and abs(value - expected) < 1e-6 * abs(expected)
-"""
-    run_python(code, XLA_FLAGS="--xla_force_host_platform_device_count=4", JAX_PLATFORMS="cpu")
-
-
-@pytest.mark.pyro
-def test_torch_has_a_first_derivative_and_says_so() -> None:
-    import torch
-
-    from pyro_impl.formulations import value_and_gradient
-
-    log_theta, beta, x, s = problem(60, 2, 3)
-    means = torch.tensor(beta, requires_grad=True)
-    rows = torch.tensor(x, requires_grad=True)
-    weights = torch.tensor(log_theta)
-    assert torch.autograd.gradcheck(
-        lambda b, r: value_and_gradient.apply(weights, b, r, s), (means, rows), rtol=1e-5, atol=1e-6
-    )
-    value = value_and_gradient.apply(weights, means, rows.detach(), s)
-    (slope,) = torch.autograd.grad(value, means, create_graph=True)
-    with pytest.raises(InputError, match="first derivative only"):
-        torch.autograd.grad(slope.sum(), means)
-
-
-@pytest.mark.pyro
-def test_torch_rows_that_do_not_lie_side_by_side() -> None:
-    import torch
-
-    from pyro_impl.kernels import cpu
-
-    log_theta, beta, x, s = problem(200, 4, 3)
-    given = torch.tensor(log_theta), torch.tensor(beta)
-    expected = cpu.native_pass(*given, torch.tensor(x), s)
-    for rows in (torch.tensor(x.T.copy()).T, torch.tensor(np.repeat(x, 2, axis=0))[::2]):
-        assert all(torch.equal(a, b) for a, b in zip(cpu.native_pass(*given, rows, s), expected, strict=True))

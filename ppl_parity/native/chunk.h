@@ -22,6 +22,8 @@ struct Chunk {
   int64_t num_rows;         // N, of which the last tile may have fewer than the others
   int64_t groups_per_tile;  // a tile's rows are so many groups of Kernel::group rows
   const Chain<T>* chains;
+  const int64_t* starts;  // of the blocks of components: the first component of each, and K
+  int64_t blocks;
   double* sums;     // chain after chain: log2 of the density without its constants, then (K, D + 1):
                     // sum_i r_ik x_id and, last, sum_i r_ik
   double* squares;  // sum_i |x_i|^2, once for all chains

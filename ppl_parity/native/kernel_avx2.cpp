@@ -9,12 +9,12 @@
 #endif
 
 #define VECTOR_BYTES 32
+#define PPL_REGISTER "x"
 #define VECTORS 3
 #define COLUMNS 3
-#define FEW 4
+#define FEW 0
 
 namespace ppl::avx2 {
-#include "simd.h"
 #include "tile.h"
 }  // namespace ppl::avx2
 

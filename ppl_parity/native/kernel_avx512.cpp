@@ -9,12 +9,12 @@
 #endif
 
 #define VECTOR_BYTES 64
+#define PPL_REGISTER "v"
 #define VECTORS 4
 #define COLUMNS 5
 #define FEW 8
 
 namespace ppl::avx512 {
-#include "simd.h"
 #include "tile.h"
 }  // namespace ppl::avx512
 

@@ -4,9 +4,8 @@
 #define VECTOR_BYTES 16
 #define VECTORS 2
 #define COLUMNS 3
-#define FEW 4
+#define FEW 0
 
 namespace ppl::plain {
-#include "simd.h"
 #include "tile.h"
 }  // namespace ppl::plain

@@ -69,6 +69,7 @@ struct Parameters {
   std::vector<T> centre, bias, weights;
   std::vector<double> beta, lost_bias, lost_weights;  // beta is centred; what is lost is in base 2
   std::vector<Chain<T>> chains;
+  std::vector<int64_t> starts;  // of the blocks of components
   bool finite = true;
 
   explicit Parameters(const PplMixture& call) {
@@ -82,9 +83,10 @@ struct Parameters {
     find_centre(call);
     const double scale = kLog2E / (call.noise_scale * call.noise_scale);
     const int64_t blocks = num_blocks(K, kBlock);
+    for (int64_t b = 0; b <= blocks; b++) starts.push_back(block_start(b, K, blocks));
     for (int64_t c = 0; c < C; c++) {
       for (int64_t b = 0; b < blocks; b++) {
-        const int64_t first = block_start(b, K, blocks), size = block_start(b + 1, K, blocks) - first;
+        const int64_t first = starts[b], size = starts[b + 1] - first;
         T* packed = weights.data() + (c * K + first) * D;
         for (int64_t k = first; k < first + size; k++) {
           const int64_t row = (c * K + k) * D;
@@ -126,6 +128,16 @@ struct Parameters {
   }
 };
 
+// While it lives, this thread takes a subnormal number for 0. Responsibilities far from a row are such numbers, and
+// arithmetic with them can be many times slower; 2^-126 of a row is nothing.
+struct FlushSubnormals {
+#if defined(__SSE__)
+  const unsigned before = __builtin_ia32_stmxcsr();
+  FlushSubnormals() { __builtin_ia32_ldmxcsr(before | 0x8040); }
+  ~FlushSubnormals() { __builtin_ia32_ldmxcsr(before); }
+#endif
+};
+
 template <class T>
 struct Work {
   Chunk<T> chunk;
@@ -144,6 +156,7 @@ struct Work {
     chunk.squares = partial;
     chunk.sums = partial + 1;
     chunk.scratch = scratch(own, work.scratch_elements);
+    const FlushSubnormals flushed;
     work.kernel->run(chunk);
   }
 };
@@ -192,6 +205,8 @@ int evaluate(const PplMixture& call) {
   work.chunk.num_chains = C;
   work.chunk.num_rows = N;
   work.chunk.chains = parameters.chains.data();
+  work.chunk.starts = parameters.starts.data();
+  work.chunk.blocks = int64_t(parameters.starts.size()) - 1;
   cut(call, work);
   static thread_local std::vector<double> own;
   work.partial = scratch(own, work.chunks * work.stride);
