@@ -85,6 +85,7 @@ def expected(N: int, D: int, K: int, count: int) -> tuple[np.ndarray, Arrays]:
     return values, {name: np.stack([slope[name] for slope in slopes]) for name in slopes[0]}
 
 
+@lru_cache(maxsize=8)
 def start(N: int, D: int, K: int, num_chains: int) -> Arrays:
     """Starting values of theta (C, K) and beta (C, K, D), the same for every sampler."""
     spec, truth = data(N, D, K)

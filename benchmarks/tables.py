@@ -76,7 +76,7 @@ def sampler_rows(records: Sequence[Record]) -> Rows:
     for record in found:
         lead = [record["size"], _named(record)]
         if record["status"] != "ok":
-            rows.append([*lead, record["status"], *[NONE] * 8])
+            rows.append([*lead, record["status"], *[NONE] * 9])
             notes.append(f"{record['size']}, {record['system']}: {record['status']}: {record['why']}")
             continue
         rows.append(
@@ -91,13 +91,14 @@ def sampler_rows(records: Sequence[Record]) -> Rows:
                 _of_seeds(record.get("ess_per_leapfrog_of_seeds", [])),
                 str(record["divergences"]),
                 number(record["warm_ess"] / record["warm_seconds"]),
+                number(record.get("beside", {}).get("ratio")),
             ]
         )
         settings = "; ".join(f"{name}: {value}" for name, value in record["settings"].items())
         note = f"{_named(record)}: {settings}"
         notes += [] if note in notes else [note]
     header = ["size", "sampler", "ESS/s", "cold, s", "second process, s", "a leapfrog", "leapfrogs a draw"]
-    more = ["ESS a leapfrog", "of all seeds", "divergences", "ESS/s, warmup counted"]
+    more = ["ESS a leapfrog", "of all seeds", "divergences", "ESS/s, warmup counted", "fit in turn, x ESS/s"]
     return [*header, *more], rows, [*notes, *_busy(records, found)]
 
 

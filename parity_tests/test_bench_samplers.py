@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import cases, samplers
-from benchmarks.samplers import rates
+from benchmarks.explained import rates
 
 SAMPLED = {"status": "ok", "raw": {"full": [2.0]}, "ess": 100.0}
 
