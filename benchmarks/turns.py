@@ -30,7 +30,9 @@ def in_turn(
     with session.fresh(rival.backend, {}) as child:
         fit = Sampler(session, rival, child)
         identity = fit.identity()
-        full, one = resolved(fit.sample, fit.sample(fit.num_draws), fit.num_draws)
+        # As many draws as the peer's at least: a smallest ESS a leapfrog rises with them.
+        num_draws = length(own[0])
+        full, one = resolved(fit.sample, fit.sample(num_draws), num_draws)
         theirs, ours = [own], [(full, one)]
         for seed in SEEDS:  # of the fit all, for its ESS: it takes little time
             if seed != SEEDS[0] and seed in seeds:
