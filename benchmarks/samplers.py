@@ -18,7 +18,7 @@ from benchmarks.systems import PEERS
 from benchmarks.turns import in_turn, ratio
 
 SLOW = 120.0  # seconds of a run beyond which compiling is little of it: one process tells all, and no run is repeated
-FEW_SEEDS = 40.0  # seconds of a run beyond which there is one seed
+FEW_SEEDS = 90.0  # seconds of a run beyond which there is one seed
 COLD, FEW_COLD = 5, 20.0  # cold processes, and seconds of one beyond which there is one
 
 

@@ -198,6 +198,8 @@ def test_shapes_and_types_that_do_not_fit_are_refused() -> None:
         native.value_and_gradient(log_theta, beta, x[:, :3], s)
     with pytest.raises(InputError, match="float16"):
         native.value_and_gradient(log_theta, beta, x.astype(np.float16), s)
+    with pytest.raises(InputError, match="at least one component"):
+        native.value_and_gradient(log_theta[:0], beta[:0], x, s)
 
 
 def test_energy_differences_hold_at_a_million_rows() -> None:

@@ -104,6 +104,8 @@ def value_and_gradient(
     if x.dtype not in (np.float32, np.float64):
         raise InputError(f"x must be float32 or float64; got {x.dtype}.")
     C, K, D = shape
+    if K < 1:
+        raise InputError("A mixture must have at least one component; got none.")
     results = np.empty(C), np.empty((C, K)), np.empty((C, K, D))
     addresses = [array.ctypes.data for array in (x, log_theta, beta, *results)]
     bit = VARIANTS[variant] if variant is not None else 0

@@ -16,7 +16,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 FLAGS = ("-std=c++17", "-O3", "-fPIC", "-fvisibility=hidden", "-w")
-SECONDS = 300  # that a compiler may take; it needs about ten
+SECONDS = 300  # that a compiler may take; it needs about twenty
 
 
 class NoLibrary(Exception):

@@ -45,7 +45,7 @@ inline int64_t block_start(int64_t i, int64_t size, int64_t blocks) { return i *
 
 template <class T>
 int64_t scratch_size(int64_t D, int64_t K, int64_t rows) {
-  return (D + 1 + K + 2) * rows + 4 * kAlignment;
+  return (D + K) * rows + 4 * kAlignment;
 }
 
 namespace plain {

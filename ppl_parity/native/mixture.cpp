@@ -128,8 +128,9 @@ struct Parameters {
   }
 };
 
-// While it lives, this thread takes a subnormal number for 0. Responsibilities far from a row are such numbers, and
-// arithmetic with them can be many times slower; 2^-126 of a row is nothing.
+// While it lives, this thread takes a subnormal number for 0 (on x86). Responsibilities far from a row are such
+// numbers, and arithmetic with them can be many times slower; 2^-126 of a row is nothing. So are squares of float rows
+// that lie within 1e-19 of their centre.
 struct FlushSubnormals {
 #if defined(__SSE__)
   const unsigned before = __builtin_ia32_stmxcsr();
@@ -169,7 +170,7 @@ int64_t clamp(int64_t value, int64_t least, int64_t most) {
 template <class T>
 void cut(const PplMixture& call, Work<T>& work) {
   const int64_t D = call.D, K = call.K, group = work.kernel->group;
-  const int64_t row_bytes = int64_t(sizeof(T)) * (D + 1 + K);
+  const int64_t row_bytes = int64_t(sizeof(T)) * (D + K);
   int64_t rows = clamp(kTileBytes / row_bytes, kLeastRows, kMostRows);
   // A product of a tile's row sums, each at most K, must stay below 2^1023. A lane has a row of at least two.
   const int64_t most = int64_t(1000 / std::log2(double(K) + 1));
@@ -188,6 +189,7 @@ int evaluate(const PplMixture& call) {
   const Kernel<T>* chosen = kernel<T>(call.variant);
   if (chosen == nullptr) return -1;
   const int64_t D = call.D, K = call.K, C = call.C, N = call.N;
+  if (K < 1) return -1;
   const Parameters<T> parameters(call);
   if (!parameters.finite) {
     const double nan = std::numeric_limits<double>::quiet_NaN();

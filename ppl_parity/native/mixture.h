@@ -38,7 +38,7 @@ struct PplPotential {
   double constant;             // the normalising constants of both priors
 };
 
-// 0, or -1 where memory could not be had or the variant is not this CPU's.
+// 0, or -1 where memory could not be had, there is no component, or the variant is not this CPU's.
 typedef int (*ppl_mixture_fn)(const PplMixture*);
 }
 

@@ -166,6 +166,7 @@ struct Responsibilities {
 
   static void normalise_all(T* resp, int64_t K, const T* ones, const V top[R], V total[R]) {
     switch (K) {
+#if !FEW
       case 1: return normalise<1>(resp, K, ones, top, total);
       case 2: return normalise<2>(resp, K, ones, top, total);
       case 3: return normalise<3>(resp, K, ones, top, total);
@@ -174,6 +175,7 @@ struct Responsibilities {
       case 6: return normalise<6>(resp, K, ones, top, total);
       case 7: return normalise<7>(resp, K, ones, top, total);
       case 8: return normalise<8>(resp, K, ones, top, total);
+#endif
       default: return normalise<kAnySize>(resp, K, ones, top, total);
     }
   }

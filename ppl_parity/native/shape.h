@@ -4,6 +4,7 @@ template <class T>
 struct Shape {
   static constexpr int W = Simd<T>::width, R = VECTORS, G = W * R;  // rows of a vector, vectors, rows of a group
   static_assert((COLUMNS == 3 || COLUMNS == 5) && (FEW == 0 || FEW == 8), "no others are written out");
+  static_assert(FEW == 0 || R % 2 == 0, "few components are taken two vectors at a time");
 };
 
 // step(0) to step(count - 1): one after the other in the code where their number, FIXED, is known beforehand.
@@ -17,12 +18,12 @@ PPL_INLINE void each(int64_t count, Step step) {
   }
 }
 
-// Numbers of columns that have code of their own: it is shorter where strides and counts are known. ``call`` is a
+// Numbers of columns of floats that have code of their own: it is shorter where strides and counts are known. ``call`` is a
 // macro of that number, kAnySize for all others.
 constexpr int kAnySize = 0;
 #define PPL_BY_COLUMNS(T, D, call)                    \
   if constexpr (sizeof(T) > 4) return call(kAnySize); \
-  switch (D) {                                        \
+  else switch (D) {                                   \
     case 2: return call(2);                           \
     case 4: return call(4);                           \
     case 8: return call(8);                           \
