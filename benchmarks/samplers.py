@@ -12,10 +12,10 @@ from typing import Any
 from benchmarks import problems
 from benchmarks.cases import Case
 from benchmarks.explained import rates, smallest_ess
-from benchmarks.sampler import SEEDS, Sampler, length, resolved, seconds_of
+from benchmarks.sampler import SEEDS, Sampler, resolved, seconds_of
 from benchmarks.session import Session
 from benchmarks.systems import PEERS
-from benchmarks.turns import in_turn, ratio
+from benchmarks.turns import alone, in_turn, ratio
 
 SLOW = 120.0  # seconds of a run beyond which compiling is little of it: one process tells all, and no run is repeated
 FEW_SEEDS = 90.0  # seconds of a run beyond which there is one seed
@@ -77,7 +77,7 @@ def _process(
         if case.backend in PEERS:
             runs, beside = in_turn(session, case, sampler, (full, one), seeds)
         else:
-            runs, beside = [(full, one), *(sampler.pair(length(full), seed) for seed in seeds[1:])], None
+            runs, beside = alone(sampler, (full, one), seeds), None
         times: dict[str, Any] = {"first": first["seconds"], "warm": warm["seconds"], **seconds_of(runs)}
         found = rates([run for run, _ in runs], times)
         if beside is not None:

@@ -12,6 +12,7 @@ from benchmarks.cases import Case
 from benchmarks.explained import rates
 from benchmarks.sampler import SEEDS, Pair, Sampler, length, resolved, seconds_of
 from benchmarks.session import Session
+from ppl_parity.errors import InputError
 
 RIVAL: dict[str, Any] = {  # what a peer takes turns with
     "backend": "fit",
@@ -28,7 +29,10 @@ def in_turn(
     """A peer's runs, one a seed, and between them the fit's: a minute that is slow for one is slow for both."""
     rival = replace(case, **RIVAL)
     with session.fresh(rival.backend, {}) as child:
-        fit = Sampler(session, rival, child)
+        try:
+            fit = Sampler(session, rival, child)
+        except InputError as error:  # NumPyro is not installed: the peer is measured all the same
+            return alone(peer, own, seeds), {"case": rival.as_dict(), "why": str(error)}
         identity = fit.identity()
         # As many draws as the peer's at least: a smallest ESS a leapfrog rises with them.
         num_draws = length(own[0])
@@ -45,9 +49,14 @@ def in_turn(
     return theirs, {"case": rival.as_dict(), "identity": [identity.as_dict()], "raw": times, **found}
 
 
+def alone(sampler: Sampler, own: Pair, seeds: Sequence[int]) -> list[Pair]:
+    """Its runs, one a seed, of which the first, ``own``, has been."""
+    return [own, *(sampler.pair(length(own[0]), seed) for seed in seeds[1:])]
+
+
 def ratio(fit: Mapping[str, Any], peer: Mapping[str, Any]) -> float | None:
     """ESS/s of the fit over the peer's: of ESS a leapfrog the means, of times the median of what was in turn."""
-    if fit["seconds_per_leapfrog"] is None or peer["seconds_per_leapfrog"] is None:
+    if fit.get("seconds_per_leapfrog") is None or peer["seconds_per_leapfrog"] is None:
         return None
     if not all(one["same"] for one in fit["identity"]):
         return None

@@ -11,6 +11,7 @@ from benchmarks import cases, turns
 from benchmarks.sampler import SEEDS, Pair
 from benchmarks.targets import target_rows
 from benchmarks.turns import in_turn, ratio
+from ppl_parity.errors import InputError
 
 SAME = {"identity": [{"same": True}]}
 
@@ -44,8 +45,6 @@ def test_no_ratio_of_what_is_not_the_same_or_not_resolved() -> None:
 
 class Told:
     """A sampler of which only the order of its runs is kept."""
-
-    num_draws = 300
 
     def __init__(self, name: str, order: list[tuple[str, int, int]]) -> None:
         self.name, self.order = name, order
@@ -96,6 +95,21 @@ def test_runs_of_a_peer_and_of_the_fit_take_turns(monkeypatch: pytest.MonkeyPatc
     assert beside["case"]["formulation"] == "numpyro"
     runs, beside = in_turn(Session(), case, peer, own, SEEDS[:1])  # type: ignore[arg-type]
     assert (len(runs), beside["num_seeds"]) == (1, len(SEEDS))
+
+
+def test_where_the_fit_is_not_installed_the_peer_is_measured_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def missing(*_: Any) -> None:
+        raise InputError("'numpyro' is not installed.")
+
+    monkeypatch.setattr(turns, "Sampler", missing)
+    case = cases.Case("sampler", "nutpie", "tiled-jax", *cases.SIZES["S"], "float32")
+    peer = Told("nutpie", [])
+    runs, beside = in_turn(Session(), case, peer, peer.pair(400, SEEDS[0]), SEEDS)  # type: ignore[arg-type]
+    assert len(runs) == len(SEEDS)
+    assert "not installed" in beside["why"]
+    assert ratio(beside, rates_of([5.0], 0.2)) is None
 
 
 def test_the_target_is_what_was_measured_in_turn() -> None:
