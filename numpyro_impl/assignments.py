@@ -14,7 +14,8 @@ import numpy as np
 
 from numpyro_impl.compiled import compile_options_of, in_precision, shapes_of, store, stored
 from numpyro_impl.formulations import logits
-from numpyro_impl.runtime import seed_to_rng, session, to_numpy
+from numpyro_impl.randomness import fast_key
+from numpyro_impl.runtime import session, to_numpy
 from ppl_parity.chains import LARGEST_PER_ROW
 from ppl_parity.spec import MixtureSpec
 
@@ -47,7 +48,7 @@ def sample_assignments(
 ) -> np.ndarray:
     """See ``contract.Backend.sample_assignments``."""
     with session(precision, device):
-        blocks = _run(_assignments(spec, theta, beta, x, seed), device)
+        blocks = _run(_assignments(spec, theta, beta, x, seed, device), device)
         return _of_draws(blocks, len(theta)).astype(np.int64)
 
 
@@ -77,7 +78,7 @@ def compile_ahead(spec: MixtureSpec, num_draws: int, x: Any, *, precision: str, 
         )
         for task in (
             _log_likelihoods(spec, theta, beta, rows),
-            _assignments(spec, theta, beta, rows, 0),
+            _assignments(spec, theta, beta, rows, 0, device),
             _mean_responsibilities(spec, theta, beta, rows),
         ):
             store(task.identity, device, partial(_build, task, device))
@@ -114,11 +115,11 @@ def _mean_responsibilities(spec: MixtureSpec, theta: Any, beta: Any, x: Any) -> 
     return _Task("responsibilities", spec, mean, given, len(theta) * len(x) * spec.num_components)
 
 
-def _assignments(spec: MixtureSpec, theta: Any, beta: Any, x: Any, seed: int) -> _Task:
+def _assignments(spec: MixtureSpec, theta: Any, beta: Any, x: Any, seed: int, device: str) -> _Task:
     def draw(x, seed, number, theta, beta):
         # By inversion: a number below the first of the cumulative probabilities is component 0, and so on.
         r = jax.nn.softmax(logits(theta, beta, x, spec.noise_scale), axis=-1)
-        key = jax.random.fold_in(seed_to_rng(seed), number)
+        key = jax.random.fold_in(fast_key(seed, device), number)
         uniform = jax.random.uniform(key, (len(x), 1))
         return jnp.sum(uniform >= jnp.cumsum(r, axis=-1)[:, :-1], axis=-1)
 

@@ -28,6 +28,7 @@ from jax.experimental.serialize_executable import deserialize_and_load, serializ
 
 from numpyro_impl.kernels import cpu
 from numpyro_impl.runtime import versions
+from ppl_parity.importing import deferring
 
 if TYPE_CHECKING:
     from numpyro_impl.tracing import TracedModel
@@ -231,8 +232,14 @@ def _restored(path: Path, num_devices: int, build: Callable[[], tuple[Any, Any]]
 
 @cache
 def _find_lapack() -> None:
-    """Let JAX find LAPACK, which tracing what uses it would have done."""
-    jax.jit(jnp.linalg.cholesky).lower(np.eye(1))
+    """Let JAX find LAPACK, which tracing what uses it would have done: SciPy's, that is a file of ``scipy.linalg``."""
+    with deferring("scipy.linalg"):
+        try:
+            from jaxlib.lapack import prepare_lapack_call
+
+            prepare_lapack_call("potrf_ffi", np.dtype(np.float64))
+        except (ImportError, TypeError):  # another release's
+            jax.jit(jnp.linalg.cholesky).lower(np.eye(1))
 
 
 def _built_for(path: Path, build: Callable[[], tuple[Any, Any]]) -> tuple[Any, Any]:

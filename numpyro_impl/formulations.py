@@ -12,6 +12,7 @@ import numpyro.distributions as dist
 from numpyro.distributions import constraints
 
 from numpyro_impl import kernels
+from numpyro_impl.potential import direct_potential
 from numpyro_impl.runtime import to_framework
 from ppl_parity.contract import Model
 from ppl_parity.spec import MixtureSpec
@@ -42,6 +43,7 @@ def fused(spec: MixtureSpec) -> Model:
     model.float64_parameters = True
     model.sums_rows = True
     model.kernel = kernels.describe
+    model.direct_potential = partial(direct_potential, spec)
     return model
 
 

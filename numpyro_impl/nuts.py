@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from numpyro_impl.compiled import beside, in_precision, kept
 from numpyro_impl.program import Program
+from numpyro_impl.randomness import fast_key, from_words, to_words
 from numpyro_impl.runtime import NAME, seed_to_rng, synchronise, to_numpy, versions
 from ppl_parity.chains import (
     by_chain,
@@ -127,8 +128,8 @@ def run_chains(
         kernel=program.kernel,
         chain_method=method,
         chain_method_reason=reason,
-        potential="compiled",
-        potential_reason="JAX compiles the program together with the sampler",
+        potential=program.potential_kind,
+        potential_reason="JAX compiles it together with the sampler",
         sampling_seconds=seconds,
     )
     return {"posterior": posterior, "sample_stats": stats}, attributes
@@ -210,13 +211,16 @@ def _compile(
             adapt_mass_matrix=settings.adapt_mass,
         )
 
+    def key_of(seed):
+        return seed_to_rng(seed) if program.shards else fast_key(seed, settings.device)
+
     def begin(nuts, key, position):
-        return nuts.init(key, settings.num_warmup, position, (), {})
+        return _with_keys(to_words, nuts.init(key, settings.num_warmup, position, (), {}))
 
     def nothing_yet(inverse_mass, position):
         # Any potential would do: shapes follow from the position.
         nuts = kernel(lambda u: sum(jnp.sum(value) for value in u.values()), inverse_mass)
-        state = begin(nuts, seed_to_rng(0), jax.tree.map(lambda v: v[0], position))
+        state = begin(nuts, key_of(0), jax.tree.map(lambda v: v[0], position))
         rows = jax.tree.map(lambda v: jnp.zeros((settings.num_draws, *jnp.shape(v)), v.dtype), _record(state))
         return rows, state
 
@@ -235,7 +239,8 @@ def _compile(
                 state = _in_one_window(state)
             if settings.orbit != "any":
                 state = _settled(state, i == settings.num_warmup, settings.orbit)
-            state = nuts.sample(state, (), {})
+            state = nuts.sample(_with_keys(lambda words: from_words(words, key), state), (), {})
+            state = _with_keys(to_words, state)
             # Warmup writes to the first row, which the first draw overwrites.
             row = jnp.maximum(i - settings.num_warmup, 0)
             kept = jax.tree.map(lambda all_, new: all_.at[row].set(new), kept, _record(state))
@@ -244,7 +249,7 @@ def _compile(
         return jax.tree.leaves(jax.lax.fori_loop(first, last, iterate, (kept, state)))
 
     def run(arrays, inverse_mass, first, last, seed, position, carried):
-        keys = jax.random.split(seed_to_rng(seed), settings.num_chains)
+        keys = jax.random.split(key_of(seed), settings.num_chains)
         every = _over_chains(advance, method, settings.num_chains, num_shared=4)
         return every(arrays, inverse_mass, first, last, keys, position, carried)
 
@@ -263,6 +268,13 @@ def _compile(
     num_draws = settings.num_chains * settings.num_draws
     ahead = functools.partial(program.compile_ahead, num_draws, {n: v[0] for n, v in position.items()})
     return beside(lowered.compile, ahead), shapes
+
+
+def _with_keys(convert: Callable[[Any], Any], state: Any) -> Any:
+    """A state of NumPyro's with each of its keys converted."""
+    adapt = state.adapt_state
+    adapt = adapt._replace(rng_key=convert(adapt.rng_key))
+    return state._replace(rng_key=convert(state.rng_key), adapt_state=adapt)
 
 
 def _in_one_window(state: Any) -> Any:

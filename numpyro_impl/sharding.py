@@ -91,6 +91,11 @@ def use(shards: Shards | None) -> Iterator[None]:
         _CURRENT.reset(token)
 
 
+def are_spread() -> bool:
+    """Whether rows are spread over devices here."""
+    return _CURRENT.get() is not None
+
+
 def over_rows(one_pass: Callable[..., Any]) -> Callable[..., Any]:
     """A pass over x that sums over the shards of the moment, if there are any."""
 

@@ -95,6 +95,11 @@ class TracedModel:
         described = getattr(self.model, "kernel", None)
         return "the framework's own operations" if described is None else described(self.device)
 
+    @property
+    def potential_kind(self) -> str:
+        """``direct`` where the model brings a potential for its data, else ``compiled``, from the program itself."""
+        return "direct" if hasattr(self.model, "direct_potential") and self.observed else "compiled"
+
     # What the samplers compile: pure functions of (large arrays, unconstrained values).
 
     def potential_function(self, arrays: list[Any], unconstrained: dict[str, Any]) -> Any:
@@ -102,6 +107,8 @@ class TracedModel:
             return infer.potential_energy(
                 self._summed_out(), (), self.arguments(arrays), unconstrained, enum=True
             )
+        if self.potential_kind == "direct":
+            return self.model.direct_potential(**self.arguments(arrays))(unconstrained)
         return infer.potential_energy(self._seeded(), (), self.arguments(arrays), unconstrained)
 
     def constrain_function(self, arrays: list[Any], unconstrained: dict[str, Any]) -> dict[str, Any]:

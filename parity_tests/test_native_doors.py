@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from parity_tests.native_cases import bound_of, close, double_bound, needs_kernel, problem, run_python, truth
-from ppl_parity import native, reference
+from ppl_parity import native
 from ppl_parity.errors import InputError
-from ppl_parity.spec import MixtureSpec
 
 pytestmark = needs_kernel
 
@@ -57,26 +56,6 @@ def test_energy_differences_of_both_passes(one_pass: Any) -> None:
     got = one_pass(log_theta, near, x, s)[0] - one_pass(log_theta, beta, x, s)[0]
     exact = [native.value_and_gradient(log_theta, b, x.astype(float), s)[0] for b in (near, beta)]
     assert abs(got - (exact[0] - exact[1])) < 0.002
-
-
-def test_the_potential_without_the_native_kernel(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    import importlib
-
-    kernels = importlib.import_module(f"{backend.__name__}.kernels")
-    spec = MixtureSpec(3, 2, [1.0, 2.0, 3.0], [0.5, -0.5], [[4.0, 1.0], [1.0, 3.0]], 0.7)
-    x = np.random.default_rng(0).standard_normal((30, 2))
-    u = {"theta": np.array([0.3, -1.2]), "beta": np.random.default_rng(1).standard_normal((3, 2))}
-    results = []
-    for usable in (True, False):
-        if not usable:
-            monkeypatch.setattr(kernels.cpu, "usable", lambda x: False)
-        program = backend.Program(backend.mixture(spec, "fused"), {"x": x})
-        results.append(program.potential_and_gradient(u))
-    expected = reference.potential_gradient(spec, u, x)
-    for value, gradient in results:
-        assert value == pytest.approx(reference.potential(spec, u, x), rel=1e-12)
-        for name, array in expected.items():
-            np.testing.assert_allclose(gradient[name], array, rtol=1e-12, atol=1e-12 * np.abs(array).max())
 
 
 # What each framework asks of it.

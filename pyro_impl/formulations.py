@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 
@@ -11,13 +9,11 @@ import pyro
 import pyro.distributions as dist
 import torch
 from pyro.distributions import constraints
-from torch.distributions import biject_to
 
-from ppl_parity import native
 from ppl_parity.contract import Model
-from ppl_parity.errors import InputError
 from ppl_parity.spec import MixtureSpec
 from pyro_impl import kernels
+from pyro_impl.potential import FirstOnly, direct_potential
 from pyro_impl.runtime import to_framework
 
 
@@ -46,83 +42,8 @@ def fused(spec: MixtureSpec) -> Model:
     model.float64_parameters = True
     model.kernel = kernels.describe
     # Pyro runs the program again for each gradient, which costs more than the arithmetic; NumPyro compiles it.
-    model.direct_potential = partial(_direct_potential, spec)
+    model.direct_potential = partial(direct_potential, spec)
     return model
-
-
-Tensors = dict[str, torch.Tensor]
-
-
-def _direct_potential(spec: MixtureSpec, x: torch.Tensor) -> Callable[[Tensors], torch.Tensor]:
-    """u -> U(u) of the fused program on ``x``, without running the program."""
-    alpha, prior_mean = to_framework(spec.concentration), to_framework(spec.prior_mean)
-    scale_tril = torch.linalg.cholesky(to_framework(spec.prior_cov))
-    whiten = torch.linalg.inv(scale_tril).contiguous()
-    constant = float(
-        torch.lgamma(alpha.sum())
-        - torch.lgamma(alpha).sum()
-        - spec.num_components
-        * (torch.log(torch.diagonal(scale_tril)).sum() + 0.5 * spec.dim * math.log(2 * math.pi))
-    )
-    if kernels.cpu.usable(x):
-        x = x.contiguous()
-        mixture = kernels.cpu.mixture_call(x, spec.num_components, spec.noise_scale)
-        call = native.PotentialCall(
-            mixture, alpha.data_ptr(), prior_mean.data_ptr(), whiten.data_ptr(), constant
-        )
-        kept = (x, alpha, prior_mean, whiten)  # whose addresses the call holds
-
-        def native_potential(u: Tensors) -> torch.Tensor:
-            return _NativePotential.apply(u["theta"], u["beta"], call, kept)
-
-        def with_gradient(u: Tensors) -> tuple[Tensors, torch.Tensor]:
-            value, grad_y, grad_beta = _evaluated(u["theta"], u["beta"], call)
-            return {"theta": grad_y, "beta": grad_beta}, value
-
-        native_potential.with_gradient = with_gradient
-        return native_potential
-    to_simplex = biject_to(constraints.simplex)
-
-    def potential(u: Tensors) -> torch.Tensor:
-        theta = to_simplex(u["theta"])
-        log_theta = torch.log(torch.clamp(theta, min=torch.finfo(theta.dtype).tiny))
-        log_prior = torch.sum((alpha - 1) * log_theta) - 0.5 * torch.sum(
-            ((u["beta"] - prior_mean) @ whiten.T) ** 2
-        )
-        jacobian = to_simplex.log_abs_det_jacobian(u["theta"], theta)
-        likelihood = value_and_gradient.apply(log_theta, u["beta"], x, spec.noise_scale)
-        return -(constant + log_prior + jacobian + likelihood)
-
-    return potential
-
-
-def _evaluated(y: Any, beta: Any, call: Any) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    # At a few hundred rows each of torch's own calls counts: this asks before it converts.
-    if not (y.dtype is beta.dtype is torch.float64 and y.is_contiguous() and beta.is_contiguous()):
-        y, beta = y.to(torch.float64).contiguous(), beta.to(torch.float64).contiguous()
-    value, grad_y, grad_beta = y.new_empty(()), torch.empty_like(y), torch.empty_like(beta)
-    native.potential(
-        call, y.data_ptr(), beta.data_ptr(), value.data_ptr(), grad_y.data_ptr(), grad_beta.data_ptr()
-    )
-    return value, grad_y, grad_beta
-
-
-class _NativePotential(torch.autograd.Function):
-    """The whole potential and its gradient in one call: at a few hundred rows, torch's own calls are the cost."""
-
-    @staticmethod
-    def forward(ctx, y, beta, call, kept):
-        ctx.save_for_backward(y, beta)
-        value, *ctx.gradients = _evaluated(y, beta, call)
-        return value
-
-    @staticmethod
-    def backward(ctx, cotangent):  # type: ignore[override]
-        grad_y, grad_beta = ctx.gradients
-        if torch.is_grad_enabled():  # a second derivative is being prepared
-            y, beta = ctx.saved_tensors
-            grad_y, grad_beta = _FirstOnly.apply(grad_y, y), _FirstOnly.apply(grad_beta, beta)
-        return cotangent * grad_y, cotangent * grad_beta, None, None
 
 
 def sample_prior(spec: MixtureSpec):
@@ -188,8 +109,8 @@ class value_and_gradient(torch.autograd.Function):
     def backward(ctx, cotangent):  # type: ignore[override]
         grad_log_theta, grad_beta, log_theta, beta, x = ctx.saved_tensors
         if torch.is_grad_enabled():  # a second derivative is being prepared
-            grad_log_theta = _FirstOnly.apply(grad_log_theta, log_theta)
-            grad_beta = _FirstOnly.apply(grad_beta, beta)
+            grad_log_theta = FirstOnly.apply(grad_log_theta, log_theta)
+            grad_beta = FirstOnly.apply(grad_beta, beta)
         grad_x = None
         if ctx.needs_input_grad[2]:  # wanted only by a model whose x is computed
             variance = ctx.noise_scale**2
@@ -198,18 +119,3 @@ class value_and_gradient(torch.autograd.Function):
             grad_x = cotangent * (torch.softmax(terms, dim=-1) @ beta - wide) / variance
             grad_x = grad_x.to(x.dtype)
         return cotangent * grad_log_theta, cotangent * grad_beta, grad_x, None
-
-
-class _FirstOnly(torch.autograd.Function):
-    """A gradient as it is; torch would take its own derivative, which is not known here, to be 0."""
-
-    @staticmethod
-    def forward(ctx, gradient, parameter):
-        return gradient.view_as(gradient)
-
-    @staticmethod
-    def backward(ctx, cotangent):  # type: ignore[override]
-        raise InputError(
-            "pyro: the fused mixture has a first derivative only; take the enumerated or the marginal "
-            "formulation for a second one."
-        )

@@ -8,6 +8,7 @@ theta is not held to sum to one here: n_k is the derivative of the value in log 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -26,15 +27,19 @@ def one_pass(log_theta: Any, beta: Any, x: Any, noise_scale: float) -> tuple[Any
             on rows; sums over rows are in the precision of the parameters.
         noise_scale: s.
     """
-    ways = {}
+    ways: dict[str, Callable[..., Any]] = {}
     if cpu.usable(x):
         ways["cpu"] = partial(cpu.native_pass, noise_scale=noise_scale)
     if gpu.present():
         ways["cuda"] = partial(gpu.one_pass, noise_scale=noise_scale)
-    otherwise = partial(cpu.array_pass, noise_scale=noise_scale)
-    if not ways:
-        return otherwise(log_theta, beta, x)
-    return jax.lax.platform_dependent(log_theta, beta, x, **ways, default=otherwise)
+    return by_platform(ways, partial(cpu.array_pass, noise_scale=noise_scale))(log_theta, beta, x)
+
+
+def by_platform(ways: dict[str, Callable[..., Any]], otherwise: Callable[..., Any]) -> Callable[..., Any]:
+    """The function of the platform that is compiled for, by JAX's names, or else the other one."""
+    if set(ways) <= {"cpu"} and jax.default_backend() == "cpu":
+        return ways.get("cpu", otherwise)  # the other one need not be traced
+    return partial(jax.lax.platform_dependent, **ways, default=otherwise)
 
 
 def describe(device: str = "cpu") -> str:

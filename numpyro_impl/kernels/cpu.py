@@ -12,11 +12,13 @@ import jaxlib
 from jax.custom_batching import custom_vmap
 
 from ppl_parity import native
+from ppl_parity.priors import prior_terms
+from ppl_parity.spec import MixtureSpec
 
 TILE = 4096  # rows: their logits stay in the cache
 SAMPLE = 64  # rows at most, whose mean is the centre
 
-TARGET = "ppl_parity_mixture"
+MIXTURE, POTENTIAL = "ppl_parity_mixture", "ppl_parity_potential"
 
 
 def usable(x: Any) -> bool:
@@ -113,7 +115,16 @@ def _native_jvp(noise_scale, primals, tangents):
 def _native_chains(noise_scale, log_theta, beta, x):
     shapes = (log_theta.shape[:1], log_theta.shape, beta.shape)
     results = [jax.ShapeDtypeStruct(shape, log_theta.dtype) for shape in shapes]
-    return jax.ffi.ffi_call(TARGET, results)(log_theta, beta, x, noise_scale=noise_scale)
+    return jax.ffi.ffi_call(MIXTURE, results)(log_theta, beta, x, noise_scale=noise_scale)
+
+
+def native_potentials(spec: MixtureSpec, y: Any, beta: Any, x: Any) -> tuple[Any, ...]:
+    """U (C,) and its gradient in y (C, K - 1) and beta (C, K, D), all float64; see ``numpyro_impl.potential``."""
+    terms = prior_terms(spec)
+    results = [jax.ShapeDtypeStruct(shape, y.dtype) for shape in (y.shape[:1], y.shape, beta.shape)]
+    call = jax.ffi.ffi_call(POTENTIAL, results)
+    prior = (terms.alpha, terms.mean, terms.whiten)
+    return tuple(call(y, beta, x, *prior, noise_scale=spec.noise_scale, constant=terms.constant))
 
 
 def for_one_chain(evaluate: Any, log_theta: Any, beta: Any, x: Any) -> tuple[Any, Any, Any]:
@@ -146,8 +157,9 @@ def for_one_chain(evaluate: Any, log_theta: Any, beta: Any, x: Any) -> tuple[Any
 def _why_not() -> str | None:
     """Why there is no native kernel, or None where there is one, which is then known to XLA."""
     try:
-        handler = native.xla_handler(jaxlib.version.__version__, jax.ffi.include_dir())
+        handlers = native.xla_handlers(jaxlib.version.__version__, jax.ffi.include_dir())
     except native.NoLibrary as reason:
         return str(reason)
-    jax.ffi.register_ffi_target(TARGET, jax.ffi.pycapsule(handler), platform="cpu")
+    for target, handler in handlers.items():
+        jax.ffi.register_ffi_target(target, jax.ffi.pycapsule(handler), platform="cpu")
     return None

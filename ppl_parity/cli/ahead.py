@@ -17,7 +17,6 @@ OTHERWISE = ("-h", "--help", "--pyro-python", "--numpyro-python")
 
 FOR_A_FIT = (
     "ppl_parity.fits",
-    "scipy.optimize",
     "xarray",
     "netCDF4",
     "ppl_parity.cli.fitted",

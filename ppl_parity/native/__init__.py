@@ -9,7 +9,7 @@ rows is in the data's precision; parameters and sums over rows are in float64. W
 
     mixture.h   the C interface                 building.py  compiling, at installation or at need
     tile.h      the one pass, for any CPU       library.py   loading
-    pool.h      threads                         xla/         the handler
+    pool.h      threads                         xla/         its custom calls
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = [
     "set_threads",
     "value_and_gradient",
     "variants",
-    "xla_handler",
+    "xla_handlers",
 ]
 
 
@@ -124,15 +124,15 @@ def potential(call: PotentialCall, y: int, beta: int, value: int, grad_y: int, g
     _check(library.core().ppl_potential(ctypes.byref(call), y, beta, value, grad_y, grad_beta))
 
 
-def xla_handler(jaxlib: str, include: str) -> Any:
-    """The address of the custom call for ``jax.ffi.pycapsule``.
+def xla_handlers(jaxlib: str, include: str) -> dict[str, Any]:
+    """The custom calls by the names that XLA knows them by; ``jax.ffi.pycapsule`` takes each.
 
     Args:
-        jaxlib: its version; a handler belongs to one.
+        jaxlib: its version; handlers belong to one.
         include: the folder of its headers.
 
     Raises:
-        NoLibrary: there is none; the message completes "array program: ...".
+        NoLibrary: there are none; the message completes "array program: ...".
     """
     return library.xla(jaxlib, include)
 

@@ -16,6 +16,15 @@ SWITCH = "PPL_PARITY_NATIVE"  # 0: never the native kernel; build: not the one o
 
 VARIANTS = {"plain": 1, "AVX2": 2, "AVX-512": 4}
 
+# XLA's names for what the library of its custom calls has.
+HANDLERS = {
+    "ppl_parity_mixture": "ppl_mixture_xla",
+    "ppl_parity_potential": "ppl_potential_xla",
+    "ppl_parity_random_bits": "ppl_random_bits_xla",
+    "ppl_parity_random_split": "ppl_random_split_xla",
+    "ppl_parity_random_fold_in": "ppl_random_fold_in_xla",
+}
+
 _MISSING: dict[str, NoLibrary] = {}
 _loaded: list[ctypes.CDLL] = []
 _threads = 0
@@ -68,13 +77,15 @@ def set_threads(threads: int) -> None:
 
 
 @cache
-def xla(jaxlib: str, include: str) -> Any:
-    """See ``native.xla_handler``."""
+def xla(jaxlib: str, include: str) -> dict[str, Any]:
+    """See ``native.xla_handlers``."""
     kernel = core()
     library = _remembered("xla", jaxlib, include)
-    library.ppl_xla_use.argtypes = [ctypes.c_void_p]
-    library.ppl_xla_use(ctypes.cast(kernel.ppl_mixture, ctypes.c_void_p))
-    return library.ppl_mixture_xla
+    library.ppl_xla_use.argtypes = [ctypes.c_void_p] * 2
+    library.ppl_xla_use(
+        *(ctypes.cast(f, ctypes.c_void_p) for f in (kernel.ppl_mixture, kernel.ppl_potential))
+    )
+    return {target: library[symbol] for target, symbol in HANDLERS.items()}
 
 
 def _remembered(kind: str, jaxlib: str = "", include: str | None = None) -> ctypes.CDLL:

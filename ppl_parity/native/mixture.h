@@ -31,7 +31,7 @@ struct PplMixture {
 
 // The prior and the coordinates that turn the log likelihood into the potential of NUTS.
 struct PplPotential {
-  PplMixture mixture;          // log_theta, beta and the outputs are filled in here; C is 1
+  PplMixture mixture;          // log_theta, beta and the outputs are filled in here
   const double* alpha;         // (K,)
   const double* prior_mean;    // (D,)
   const double* prior_whiten;  // (D, D), the inverse of the prior covariance's Cholesky factor
@@ -40,10 +40,11 @@ struct PplPotential {
 
 // 0, or -1 where memory could not be had, there is no component, or the variant is not this CPU's.
 typedef int (*ppl_mixture_fn)(const PplMixture*);
+typedef int (*ppl_potential_fn)(const PplPotential*, const double*, const double*, double*, double*, double*);
 }
 
 PPL_EXPORT int ppl_mixture(const PplMixture* call);
-// y (K - 1,) and beta (K, D) to U and its gradient, in the same shapes.
+// y (C, K - 1) and beta (C, K, D) to U (C,) and its gradient, in the same shapes.
 PPL_EXPORT int ppl_potential(const PplPotential* call, const double* y, const double* beta, double* potential,
                              double* grad_y, double* grad_beta);
 PPL_EXPORT const char* ppl_build();  // what was compiled: a hash of these sources

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.linalg import solve_triangular
 from scipy.special import gammaln, logsumexp, xlogy
 
 from ppl_parity.reference.inputs import as_data, as_labels, as_means, as_simplex, as_weights
@@ -174,6 +173,8 @@ def blocks(
 def beta_log_prior(spec: MixtureSpec, beta: np.ndarray) -> np.ndarray:
     """``log Normal(beta_k; mu, Sigma)`` for each k, (K,), by the Cholesky factor of Sigma."""
     factor = np.linalg.cholesky(spec.prior_cov)
+    from scipy.linalg import solve_triangular  # slow to import, and a fit has no use for it
+
     whitened = solve_triangular(factor, (beta - spec.prior_mean).T, lower=True)
     log_scale = np.log(np.diag(factor)).sum()
     return -0.5 * np.sum(whitened**2, axis=0) - log_scale - 0.5 * spec.dim * math.log(2 * math.pi)

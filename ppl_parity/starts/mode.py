@@ -19,6 +19,7 @@ from ppl_parity.spec import MixtureSpec
 from ppl_parity.starts.information import observed_information, sticks
 from ppl_parity.starts.kmeans import too_few
 from ppl_parity.starts.search import MAX_ROWS, Pass, Point, em_step, one_pass, search
+from ppl_parity.statistics.assignment import assign
 
 SPREAD = 2.0  # posterior standard deviations between a chain's start and its mode
 MAX_DENSE = 256  # numbers in a chain up to which the mass matrix is dense
@@ -122,9 +123,7 @@ def _relabelled(spec: MixtureSpec, point: Point, pivot: Point) -> Point:
     apart = np.sum((pivot.beta[:, None] - point.beta) ** 2, axis=-1) / spec.noise_scale**2
     if len(np.unique(spec.concentration)) > 1:
         return point  # the prior tells the components apart: a permutation is another point
-    from scipy.optimize import linear_sum_assignment  # slow to import, and one chain does not need it
-
-    order = linear_sum_assignment(apart)[1]
+    order = assign(apart[None])[0]
     return Point(point.theta[order], point.beta[order])
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from ppl_parity.errors import InputError
 from ppl_parity.posterior import group
+from ppl_parity.statistics.assignment import assign
 
 if TYPE_CHECKING:
     from xarray import Dataset, DataTree
@@ -224,13 +225,4 @@ def _assign(theta: np.ndarray, beta: np.ndarray, pivot: Pivot) -> np.ndarray:
     )
     distance = np.sum(points**2, axis=-1)[:, None, :] + np.sum(anchors**2, axis=-1)[None, :, None]
     cost = distance - 2 * np.einsum("jd,skd->sjk", anchors, points, optimize=True)
-    # Where every component's nearest anchor is a different one, no assignment can cost less.
-    nearest = cost.argmin(axis=1)
-    permutations = np.argsort(nearest, axis=1, kind="stable")
-    clash = np.any(np.sort(nearest, axis=1) != np.arange(theta.shape[1]), axis=1)
-    if np.any(clash):
-        from scipy.optimize import linear_sum_assignment
-
-        for draw in np.flatnonzero(clash):
-            permutations[draw] = linear_sum_assignment(cost[draw])[1]
-    return permutations
+    return assign(cost)

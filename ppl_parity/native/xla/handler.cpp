@@ -1,4 +1,4 @@
-// The kernel as a custom call of XLA's CPU compiler. A library of its own, since it is compiled against jaxlib's
+// The kernel and the potential as custom calls of XLA's CPU compiler. A library of its own, since it is compiled against jaxlib's
 // headers, which are not there when this package is built; the kernel reaches it as a function pointer.
 #include "../mixture.h"
 
@@ -12,6 +12,7 @@ namespace ffi = xla::ffi;
 namespace {
 
 ppl_mixture_fn kernel = nullptr;
+ppl_potential_fn potential = nullptr;
 
 bool is(const ffi::AnyBuffer& buffer, ffi::DataType type) { return buffer.element_type() == type; }
 
@@ -69,6 +70,36 @@ ffi::Error run(ffi::AnyBuffer log_theta, ffi::AnyBuffer beta, ffi::AnyBuffer x, 
   return ffi::Error::Success();
 }
 
+using Array1 = ffi::Buffer<ffi::F64, 1>;
+using Array2 = ffi::Buffer<ffi::F64, 2>;
+using Array3 = ffi::Buffer<ffi::F64, 3>;
+
+ffi::Error run_potential(Array2 y, Array3 beta, ffi::AnyBuffer x, Array1 alpha, Array1 prior_mean, Array2 prior_whiten,
+                         double noise_scale, double constant, ffi::Result<Array1> value, ffi::Result<Array2> grad_y,
+                         ffi::Result<Array3> grad_beta) {
+  const auto shape = beta.dimensions();  // (C, K, D)
+  const auto rows = x.dimensions();      // (N, D)
+  if (potential == nullptr) return ffi::Error::Internal("the mixture's kernel is not loaded");
+  if (rows.size() != 2 || rows[1] != shape[2] || y.dimensions()[1] != shape[1] - 1)
+    return ffi::Error::InvalidArgument("the mixture's potential takes y (C, K - 1), beta (C, K, D) and x (N, D)");
+  PplPotential call{};
+  call.mixture.x = x.untyped_data();
+  call.mixture.N = rows[0];
+  call.mixture.D = rows[1];
+  call.mixture.C = shape[0];
+  call.mixture.K = shape[1];
+  call.mixture.noise_scale = noise_scale;
+  call.mixture.element_bytes = is(x, ffi::F32) ? 4 : 8;
+  call.alpha = alpha.typed_data();
+  call.prior_mean = prior_mean.typed_data();
+  call.prior_whiten = prior_whiten.typed_data();
+  call.constant = constant;
+  if (potential(&call, y.typed_data(), beta.typed_data(), value->typed_data(), grad_y->typed_data(),
+                grad_beta->typed_data()) != 0)
+    return ffi::Error::Internal("the mixture's kernel could not get its memory");
+  return ffi::Error::Success();
+}
+
 }  // namespace
 
 #pragma GCC visibility push(default)
@@ -81,7 +112,23 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(ppl_mixture_xla, run,
                                   .Ret<ffi::AnyBuffer>()
                                   .Ret<ffi::AnyBuffer>()
                                   .Ret<ffi::AnyBuffer>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(ppl_potential_xla, run_potential,
+                              ffi::Ffi::Bind()
+                                  .Arg<Array2>()
+                                  .Arg<Array3>()
+                                  .Arg<ffi::AnyBuffer>()
+                                  .Arg<Array1>()
+                                  .Arg<Array1>()
+                                  .Arg<Array2>()
+                                  .Attr<double>("noise_scale")
+                                  .Attr<double>("constant")
+                                  .Ret<Array1>()
+                                  .Ret<Array2>()
+                                  .Ret<Array3>());
 #pragma GCC visibility pop
 
-PPL_EXPORT void ppl_xla_use(ppl_mixture_fn function) { kernel = function; }
+PPL_EXPORT void ppl_xla_use(ppl_mixture_fn mixture_function, ppl_potential_fn potential_function) {
+  kernel = mixture_function;
+  potential = potential_function;
+}
 PPL_EXPORT const char* ppl_build() { return PPL_BUILD; }
