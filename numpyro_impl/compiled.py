@@ -27,8 +27,10 @@ import numpy as np
 from jax.experimental.serialize_executable import deserialize_and_load, serialize
 
 from numpyro_impl.kernels import cpu
+from numpyro_impl.randomness import is_partitionable
 from numpyro_impl.runtime import versions
-from ppl_parity.importing import deferring
+from ppl_parity.deferring import deferring
+from ppl_parity.native.building import build_key
 
 if TYPE_CHECKING:
     from numpyro_impl.tracing import TracedModel
@@ -183,6 +185,8 @@ def _surroundings() -> tuple[Any, ...]:
         client.platform_version,
         _processor(),
         cpu.describe(),
+        build_key("xla"),
+        is_partitionable(),
         sorted(flags.items()),
     )
 
@@ -233,7 +237,7 @@ def _restored(path: Path, num_devices: int, build: Callable[[], tuple[Any, Any]]
 @cache
 def _find_lapack() -> None:
     """Let JAX find LAPACK, which tracing what uses it would have done: SciPy's, that is a file of ``scipy.linalg``."""
-    with deferring("scipy.linalg"):
+    with deferring("scipy.linalg", entered=True):
         try:
             from jaxlib.lapack import prepare_lapack_call
 

@@ -137,7 +137,7 @@ def run_chains(
 
 def chain_method(settings: SamplerSettings) -> tuple[str, str]:
     """How the chains are run here, and why."""
-    wanted, here = settings.chain_method, len(jax.local_devices())
+    wanted, here = settings.chain_method, len(_devices(settings))
     if settings.num_shards > 1:
         if wanted == "parallel":
             raise InputError(
@@ -168,8 +168,8 @@ def _sample(
 ) -> tuple[Arrays, Arrays]:
     """One compiled program, which starts the chains and takes them from one iteration to another."""
     given = (program.arrays, inverse_mass)
-    key = ("nuts", method, len(jax.local_devices()), np.ndim(inverse_mass), replace(settings, seed=0))
-    num_devices = _mesh(settings.num_chains).size if method == "parallel" else 1
+    key = ("nuts", method, len(_devices(settings)), np.ndim(inverse_mass), replace(settings, seed=0))
+    num_devices = _mesh(settings).size if method == "parallel" else 1
     compiled, shapes = kept(
         program,
         key,
@@ -250,13 +250,13 @@ def _compile(
 
     def run(arrays, inverse_mass, first, last, seed, position, carried):
         keys = jax.random.split(key_of(seed), settings.num_chains)
-        every = _over_chains(advance, method, settings.num_chains, num_shared=4)
+        every = _over_chains(advance, method, settings, num_shared=4)
         return every(arrays, inverse_mass, first, last, keys, position, carried)
 
     shapes = [((settings.num_chains, *leaf.shape), str(leaf.dtype)) for leaf in leaves]
     shardings = {}
     if method == "parallel":
-        mesh = _mesh(settings.num_chains)
+        mesh = _mesh(settings)
         same, split = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in ((), ("chains",)))
         shardings = {"in_shardings": (*(same,) * 5, split, split), "out_shardings": split}
     carried = [jax.ShapeDtypeStruct(*one) for one in shapes]
@@ -309,7 +309,9 @@ def _record(state: Any) -> tuple[list[Any], list[Any]]:
     ]
 
 
-def _over_chains(function: Callable[..., Any], method: str, num_chains: int, *, num_shared: int) -> Any:
+def _over_chains(
+    function: Callable[..., Any], method: str, settings: SamplerSettings, *, num_shared: int
+) -> Any:
     """One chain's function for all chains; its first ``num_shared`` arguments are the same for each."""
 
     def mapped(*arguments: Any) -> Any:
@@ -322,7 +324,7 @@ def _over_chains(function: Callable[..., Any], method: str, num_chains: int, *, 
         chains = PartitionSpec("chains")
         over_devices = jax.shard_map(
             lambda shared, own: jax.lax.map(lambda one: function(*shared, *one), own),
-            mesh=_mesh(num_chains),
+            mesh=_mesh(settings),
             in_specs=(PartitionSpec(), chains),
             out_specs=chains,
             check_vma=False,
@@ -332,9 +334,14 @@ def _over_chains(function: Callable[..., Any], method: str, num_chains: int, *, 
     return mapped
 
 
-def _mesh(num_chains: int) -> Mesh:
+def _mesh(settings: SamplerSettings) -> Mesh:
     """As many of the devices as the chains can be shared out among equally."""
-    devices = jax.local_devices()
-    while num_chains % len(devices):
+    devices = _devices(settings)
+    while settings.num_chains % len(devices):
         devices.pop()
     return Mesh(np.array(devices), ("chains",))
+
+
+def _devices(settings: SamplerSettings) -> list[Any]:
+    """What chains can be spread over: the CPU's devices also where JAX would take another's by itself."""
+    return jax.local_devices(backend="cpu" if settings.device == "cpu" else None)

@@ -22,8 +22,8 @@ from ppl_parity.priors import prior_terms
 from ppl_parity.spec import MixtureSpec
 
 
-def direct_potential(spec: MixtureSpec, x: Any) -> Callable[[dict[str, Any]], Any]:
-    """u -> U(u) of the fused program on ``x``."""
+def direct_potential(spec: MixtureSpec, x: Any, num_data: Any = None) -> Callable[[dict[str, Any]], Any]:
+    """u -> U(u) of the fused program, whose arguments these are, on ``x``."""
     return lambda u: _potential(spec, u["theta"], u["beta"], x)
 
 

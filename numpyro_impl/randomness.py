@@ -22,9 +22,16 @@ BITS, SPLIT, FOLD_IN = (f"ppl_parity_random_{what}" for what in ("bits", "split"
 
 def fast_key(seed: Any, device: str) -> Any:
     """``seed_to_rng`` with the library's bits, where it can give them: the same numbers come of it."""
-    if device == "cpu" and cpu.is_native() and getattr(jax.config, "jax_threefry_partitionable", True):
-        return jax.random.wrap_key_data(seed_to_rng(seed), impl=_native_threefry())
-    return seed_to_rng(seed)
+    key = seed_to_rng(seed)
+    is_threefry = not _is_typed(key) and key.shape == threefry_prng_impl.key_shape
+    if not (is_threefry and device == "cpu" and cpu.is_native() and is_partitionable()):
+        return key
+    return jax.random.wrap_key_data(key, impl=_native_threefry())
+
+
+def is_partitionable() -> bool:
+    """Whether JAX's bits are those of a counter, as its releases make them now unless they are told otherwise."""
+    return getattr(jax.config, "jax_threefry_partitionable", True)
 
 
 def to_words(key: Any) -> Any:

@@ -54,10 +54,10 @@ class Gradients:
     """See ``ppl_parity.timed.Timed``; several chains are one vectorised program."""
 
     compiled_loop = True
-    potential = "compiled"
 
     def __init__(self, program: Program, num_chains: int):
         self._program, self._num_chains = program, num_chains
+        self.potential = program.potential_kind
         one = jax.value_and_grad(program.potential_function, argnums=1)
         each = one if num_chains == 1 else jax.vmap(one, in_axes=(None, 0))
 

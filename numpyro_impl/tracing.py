@@ -98,17 +98,18 @@ class TracedModel:
     @property
     def potential_kind(self) -> str:
         """``direct`` where the model brings a potential for its data, else ``compiled``, from the program itself."""
-        return "direct" if hasattr(self.model, "direct_potential") and self.observed else "compiled"
+        own = hasattr(self.model, "direct_potential") and self.observed and not self.enumerated
+        return "direct" if own else "compiled"
 
     # What the samplers compile: pure functions of (large arrays, unconstrained values).
 
     def potential_function(self, arrays: list[Any], unconstrained: dict[str, Any]) -> Any:
+        if self.potential_kind == "direct":
+            return self.model.direct_potential(**self.arguments(arrays))(unconstrained)
         if self.enumerated:
             return infer.potential_energy(
                 self._summed_out(), (), self.arguments(arrays), unconstrained, enum=True
             )
-        if self.potential_kind == "direct":
-            return self.model.direct_potential(**self.arguments(arrays))(unconstrained)
         return infer.potential_energy(self._seeded(), (), self.arguments(arrays), unconstrained)
 
     def constrain_function(self, arrays: list[Any], unconstrained: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from ppl_parity.reference.density import likelihood_pass
 from ppl_parity.spec import MixtureSpec
 
 ROOT = Path(__file__).resolve().parent.parent
-needs_kernel = pytest.mark.skipif(not native.available(), reason="there is no C++ compiler here")
+needs_kernel = pytest.mark.skipif(not native.available(), reason=native.describe())
 
 
 def problem(N: int, D: int, K: int, *, spread: float = 2.0, seed: int = 0) -> tuple[Any, ...]:

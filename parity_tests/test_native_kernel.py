@@ -180,6 +180,17 @@ def test_several_points_at_once_are_the_same_as_one_by_one() -> None:
         assert all(np.array_equal(a[c], b) for a, b in zip(together, alone, strict=True))
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_point_that_is_not_finite_leaves_the_others(bad: float) -> None:
+    log_theta, beta, x, s = problem(3_000, 5, 6)
+    weights, means = np.stack([log_theta] * 3), np.stack([beta, beta + bad, beta + 0.1])
+    together = native.value_and_gradient(weights, means, x, s)
+    assert all(np.all(np.isnan(part[1])) for part in together)
+    for c in (0, 2):
+        alone = native.value_and_gradient(weights[c], means[c], x, s)
+        assert all(np.array_equal(a[c], b) for a, b in zip(together, alone, strict=True))
+
+
 def test_rows_that_are_read_only_or_not_side_by_side() -> None:
     log_theta, beta, x, s = problem(900, 4, 3)
     expected = native.value_and_gradient(log_theta, beta, x, s)

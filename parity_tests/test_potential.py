@@ -59,37 +59,43 @@ def test_the_reference_s_value_and_gradient(
             np.testing.assert_allclose(gradient[name], expected, rtol=1e-12, atol=1e-12 * largest)
 
 
-def test_the_program_that_it_stands_for(backend: Any) -> None:
+@pytest.mark.parametrize("num_data", [{}, {"num_data": 30}])
+def test_the_program_that_it_stands_for(backend: Any, num_data: dict[str, int]) -> None:
     """Without it the framework makes the potential of the model itself."""
-    model, x = backend.mixture(SPEC, "fused"), data(SPEC)
-    direct = backend.Program(model, {"x": x})
-    u = at(points(SPEC, 1), 0)
-    got = direct.potential_and_gradient(u)
-    del model.direct_potential
-    value, gradient = backend.Program(model, {"x": x}).potential_and_gradient(u)
-    assert got[0] == pytest.approx(value, rel=1e-12)
+    given, u = {"x": data(SPEC), **num_data}, at(points(SPEC, 1), 0)
+    results = []
+    for direct in (True, False):
+        model = backend.mixture(SPEC, "fused")
+        if not direct:
+            del model.direct_potential
+        results.append(backend.Program(model, given).potential_and_gradient(u))
+    (got, got_gradient), (value, gradient) = results
+    assert got == pytest.approx(value, rel=1e-12)
     for name in gradient:
-        np.testing.assert_allclose(got[1][name], gradient[name], rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(got_gradient[name], gradient[name], rtol=1e-9, atol=1e-9)
 
 
-def numpyro_value_and_gradient(x: np.ndarray) -> Any:
-    import jax
+def test_where_it_is_used(backend: Any) -> None:
+    def is_direct(formulation: str, given: dict[str, Any]) -> bool:
+        return backend.Program(backend.mixture(SPEC, formulation), given).potential_kind == "direct"
 
-    from numpyro_impl.potential import direct_potential
-
-    return jax.value_and_grad(direct_potential(SPEC, x))
+    assert is_direct("fused", {"x": data(SPEC)})
+    assert not is_direct("fused", {"num_data": 3})  # x is one more site
+    assert not is_direct("marginal", {"x": data(SPEC)})
 
 
 @needs_kernel
+@pytest.mark.parametrize("spec", [SPEC, ONE], ids=["K=3", "K=1"])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_jax_has_chains_in_one_call(dtype: str) -> None:
+def test_jax_has_chains_in_one_call(spec: MixtureSpec, dtype: str) -> None:
     import jax
 
+    from numpyro_impl.potential import direct_potential
     from numpyro_impl.runtime import session
 
-    u = points(SPEC, 5)
+    u = points(spec, 5)
     with session("float64"):
-        both = numpyro_value_and_gradient(jax.numpy.asarray(data(SPEC, 600), dtype=dtype))
+        both = jax.value_and_grad(direct_potential(spec, jax.numpy.asarray(data(spec, 600), dtype=dtype)))
         together = jax.jit(jax.vmap(both))
         many = together(u)
         for chain in range(5):
@@ -97,8 +103,13 @@ def test_jax_has_chains_in_one_call(dtype: str) -> None:
                 assert a.dtype == np.float64
                 assert np.array_equal(a[chain], b)
         text = together.lower(u).as_text()
-    assert text.count("@ppl_parity_potential(") == 1
-    assert "while" not in text  # one call for all of them, not one after the other
+        assert text.count("@ppl_parity_potential(") == 1
+        assert "while" not in text  # one call for all of them, not one after the other
+        # A chain that has left the numbers takes no other with it.
+        u["beta"][2, 0, 0] = np.nan
+        for a, b in zip(jax.tree.leaves(together(u)), jax.tree.leaves(many), strict=True):
+            assert np.array_equal(np.delete(a, 2, axis=0), np.delete(b, 2, axis=0))
+            assert np.all(np.isnan(a[2]))
 
 
 @needs_kernel
@@ -121,12 +132,14 @@ def test_jax_differentiates_it_twice() -> None:
 def test_jax_without_x64_has_it_in_float32() -> None:
     import jax
 
+    from numpyro_impl.potential import direct_potential
     from numpyro_impl.runtime import session
 
     x, u = data(SPEC), at(points(SPEC, 1), 0)
     with session("float32"):
         single = {name: jax.numpy.asarray(value, dtype="float32") for name, value in u.items()}
-        value, gradient = numpyro_value_and_gradient(jax.numpy.asarray(x, dtype="float32"))(single)
+        both = jax.value_and_grad(direct_potential(SPEC, jax.numpy.asarray(x, dtype="float32")))
+        value, gradient = both(single)
     assert value.dtype == gradient["beta"].dtype == np.float32
     assert float(value) == pytest.approx(reference.potential(SPEC, u, x), rel=1e-5)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -72,7 +73,9 @@ def by_chain(flat: Values, settings: SamplerSettings) -> Arrays:
 
 def flattened(draws: Values) -> Arrays:
     """(chains, draws, ...) as (chains x draws, ...)."""
-    return {name: value.reshape(-1, *value.shape[2:]) for name, value in draws.items()}
+    return {
+        name: value.reshape(math.prod(value.shape[:2]), *value.shape[2:]) for name, value in draws.items()
+    }
 
 
 def run_attributes(

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 
 from ppl_parity import wire
 from ppl_parity.checks import explain
+from ppl_parity.deferring import OF_A_BACKEND, deferring
 from ppl_parity.errors import InputError
 from ppl_parity.importing import importing
 from ppl_parity.leaving import leave
@@ -57,7 +58,7 @@ class Server:
 
     def warm_up(self) -> None:
         """Import the backend before the first call, while others do the same; a failure waits for that call."""
-        with warnings.catch_warnings(), suppress(Exception), importing():
+        with warnings.catch_warnings(), suppress(Exception), importing(), deferring(*OF_A_BACKEND):
             warnings.simplefilter("ignore")
             self._backend()
 

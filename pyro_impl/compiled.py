@@ -89,7 +89,7 @@ def sampling_potential(program: Program, starts: Arrays, num_iterations: int) ->
 
     ``PPL_PARITY_RECORD=0`` in the environment leaves every program as it is, which is for benchmarks.
     """
-    if hasattr(program.model, "direct_potential"):
+    if program.potential_kind == "direct":
         return SamplingPotential("direct", "the model brings a potential of its own")
     if os.environ.get("PPL_PARITY_RECORD") == "0":
         return SamplingPotential("eager", "PPL_PARITY_RECORD is 0")

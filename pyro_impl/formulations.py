@@ -41,7 +41,7 @@ def fused(spec: MixtureSpec) -> Model:
 
     model.float64_parameters = True
     model.kernel = kernels.describe
-    # Pyro runs the program again for each gradient, which costs more than the arithmetic; NumPyro compiles it.
+    # Pyro runs the program again for each gradient, which costs more than the arithmetic.
     model.direct_potential = partial(direct_potential, spec)
     return model
 

@@ -292,7 +292,7 @@ def _run_chain(
             disable_progbar=not progress,
         )
         mcmc.run()
-        draws = to_numpy(mcmc.get_samples())
+        draws = to_numpy({n: v[0] for n, v in mcmc.get_samples(group_by_chain=True).items()})
         holds = np.array(potential.holds(program, draws))
     stats = {name: np.array([record[name] for record in records]) for name in records[0]}
     return draws, {**stats, "holds": holds}

@@ -8,9 +8,9 @@ The gradient comes with it: ``ppl_parity/native/potential.cpp`` says how theta i
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 
 from ppl_parity import native
@@ -24,9 +24,14 @@ Tensors = dict[str, torch.Tensor]
 Evaluated = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
-def direct_potential(spec: MixtureSpec, x: torch.Tensor) -> Callable[[Tensors], torch.Tensor]:
-    """u -> U(u) of the fused program on ``x``, differentiable once; its ``with_gradient`` gives both at once."""
-    evaluate = _native(spec, x) if kernels.cpu.usable(x) else partial(_written_out, spec, x)
+def direct_potential(
+    spec: MixtureSpec, x: torch.Tensor, num_data: Any = None
+) -> Callable[[Tensors], torch.Tensor]:
+    """u -> U(u) of the fused program, whose arguments these are, differentiable once.
+
+    Its ``with_gradient`` gives both at once.
+    """
+    evaluate = _native(spec, x) if kernels.cpu.usable(x) else _written_out(spec, x)
 
     def potential(u: Tensors) -> torch.Tensor:
         return _Potential.apply(u["theta"], u["beta"], evaluate)
@@ -60,22 +65,27 @@ def _native(spec: MixtureSpec, x: torch.Tensor) -> Callable[[Any, Any], Evaluate
     return evaluate
 
 
-@torch.no_grad()
-def _written_out(spec: MixtureSpec, x: torch.Tensor, y: Any, beta: Any) -> Evaluated:
+def _written_out(spec: MixtureSpec, x: torch.Tensor) -> Callable[[Any, Any], Evaluated]:
     """The same by tensor operations around the one pass."""
     terms = prior_terms(spec)
     alpha, mean, whiten = (to_framework(array) for array in (terms.alpha, terms.mean, terms.whiten))
-    w = y - torch.log(torch.arange(len(y), 0, -1, dtype=y.dtype, device=y.device))
-    taken, left = torch.nn.functional.logsigmoid(w), torch.nn.functional.logsigmoid(-w)
-    before = torch.cumsum(torch.cat([left.new_zeros(1), left]), dim=0)
-    log_theta = before + torch.cat([taken, taken.new_zeros(1)])
-    likelihood, counts, slope = kernels.one_pass(log_theta, beta, x, spec.noise_scale)
-    white = (beta - mean) @ whiten.T
-    value = terms.constant + torch.sum(alpha * log_theta) - 0.5 * torch.sum(white**2) + likelihood
-    weights = alpha + counts
-    later = torch.flip(torch.cumsum(torch.flip(weights, [0]), dim=0), [0])[1:]
-    grad_y = torch.exp(taken) * later - torch.exp(left) * weights[:-1]
-    return -value, grad_y, white @ whiten - slope
+    offset = to_framework(np.log(np.arange(spec.num_components - 1, 0, -1.0)))
+
+    @torch.no_grad()
+    def evaluate(y: Any, beta: Any) -> Evaluated:
+        w = y - offset
+        taken, left = torch.nn.functional.logsigmoid(w), torch.nn.functional.logsigmoid(-w)
+        before = torch.cumsum(torch.cat([left.new_zeros(1), left]), dim=0)
+        log_theta = before + torch.cat([taken, taken.new_zeros(1)])
+        likelihood, counts, slope = kernels.one_pass(log_theta, beta, x, spec.noise_scale)
+        white = (beta - mean) @ whiten.T
+        value = terms.constant + torch.sum(alpha * log_theta) - 0.5 * torch.sum(white**2) + likelihood
+        weights = alpha + counts
+        later = torch.flip(torch.cumsum(torch.flip(weights, [0]), dim=0), [0])[1:]
+        grad_y = torch.exp(taken) * later - torch.exp(left) * weights[:-1]
+        return -value, grad_y, white @ whiten - slope
+
+    return evaluate
 
 
 class _Potential(torch.autograd.Function):

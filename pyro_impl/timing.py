@@ -66,7 +66,7 @@ class Gradients:
         with program.session():
             # As NUTS asks for it here; see ``compiled.known_gradients``.
             self._gradient = gradient_of(_traced(program) if jit else program.potential_function)
-        self.potential = "traced by torch.jit" if jit else "eager"
+        self.potential = "traced by torch.jit" if jit else program.potential_kind
         self._starts: list[dict[str, torch.Tensor]] = []
         self._near: list[list[dict[str, torch.Tensor]]] = []
 

@@ -114,6 +114,12 @@ class TracedModel:
         described = getattr(self.model, "kernel", None)
         return "the framework's own operations" if described is None else described(self.device)
 
+    @property
+    def potential_kind(self) -> str:
+        """``direct`` where the model brings a potential for its data, else ``eager``: the program, run each time."""
+        own = hasattr(self.model, "direct_potential") and self.observed and not self.enumerated
+        return "direct" if own else "eager"
+
     @cached_property
     def _initialized(self) -> tuple[Callable[[Tensors], torch.Tensor], dict[str, Any]]:
         left = sorted(set(self.discrete) - self.enumerated)
@@ -128,8 +134,9 @@ class TracedModel:
                 init_strategy=init_to_value(values=self.prototype),
                 initial_params={},
             )
-        direct = getattr(self.model, "direct_potential", None)
-        return (potential if direct is None else direct(**self.data)), transforms
+        if self.potential_kind == "direct":
+            potential = self.model.direct_potential(**self.data)
+        return potential, transforms
 
     @property
     def potential_function(self) -> Callable[[Tensors], torch.Tensor]:

@@ -37,7 +37,7 @@ def one_pass(log_theta: Any, beta: Any, x: Any, noise_scale: float) -> tuple[Any
 
 def by_platform(ways: dict[str, Callable[..., Any]], otherwise: Callable[..., Any]) -> Callable[..., Any]:
     """The function of the platform that is compiled for, by JAX's names, or else the other one."""
-    if set(ways) <= {"cpu"} and jax.default_backend() == "cpu":
+    if jax.default_backend() == "cpu" and not gpu.present():
         return ways.get("cpu", otherwise)  # the other one need not be traced
     return partial(jax.lax.platform_dependent, **ways, default=otherwise)
 

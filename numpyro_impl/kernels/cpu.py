@@ -146,8 +146,9 @@ def for_one_chain(evaluate: Any, log_theta: Any, beta: Any, x: Any) -> tuple[Any
             a if mapped else jnp.broadcast_to(a, (size, *a.shape))
             for a, mapped in zip((log_theta, beta), batched[:2], strict=True)
         ]
-        results = call(*(a.reshape(-1, *a.shape[2:]) for a in chains), x)
-        return tuple(result.reshape(size, -1, *result.shape[1:]) for result in results), (True,) * 3
+        each = chains[0].shape[1]
+        results = call(*(a.reshape(size * each, *a.shape[2:]) for a in chains), x)
+        return tuple(result.reshape(size, each, *result.shape[1:]) for result in results), (True,) * 3
 
     value, n, slope = call(log_theta[None], beta[None], x)
     return value[0], n[0], slope[0]

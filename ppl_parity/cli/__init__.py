@@ -9,6 +9,7 @@ import sys
 def main() -> None:
     """The console script."""
     from ppl_parity.cli import ahead
+    from ppl_parity.deferring import OF_NUMPY, defer
     from ppl_parity.importing import importing
     from ppl_parity.leaving import INTERRUPTED, end_on_signals, leave
 
@@ -16,6 +17,7 @@ def main() -> None:
     end_on_signals()
     try:
         ahead.start_backend(sys.argv[1:])
+        defer(*OF_NUMPY)
         with importing():
             from ppl_parity.cli.app import app
 

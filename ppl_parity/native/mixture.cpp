@@ -1,6 +1,7 @@
 // One call: choose a variant, bring the parameters into its arithmetic, cut the rows into chunks, add up.
 #include "mixture.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
@@ -70,7 +71,7 @@ struct Parameters {
   std::vector<double> beta, lost_bias, lost_weights;  // beta is centred; what is lost is in base 2
   std::vector<Chain<T>> chains;
   std::vector<int64_t> starts;  // of the blocks of components
-  bool finite = true;
+  std::vector<char> finite;     // of each chain; one that is not has zeros here, and no result
 
   explicit Parameters(const PplMixture& call) {
     const int64_t D = call.D, K = call.K, C = call.C;
@@ -80,6 +81,7 @@ struct Parameters {
     weights.resize(C * K * D);
     lost_weights.resize(C * K * D);
     beta.resize(C * K * D);
+    finite.assign(C, true);
     find_centre(call);
     const double scale = kLog2E / (call.noise_scale * call.noise_scale);
     const int64_t blocks = num_blocks(K, kBlock);
@@ -103,9 +105,13 @@ struct Parameters {
           bias[c * K + k] = T(value);
           lost_bias[c * K + k] = lost(value, T(value));
           // log theta = -inf is theta = 0, and has a density.
-          finite = finite && std::isfinite(square) && !std::isnan(log_theta) &&
-                   log_theta < std::numeric_limits<double>::infinity();
+          finite[c] = finite[c] && std::isfinite(square) && !std::isnan(log_theta) &&
+                      log_theta < std::numeric_limits<double>::infinity();
         }
+      }
+      if (!finite[c]) {
+        std::fill_n(bias.begin() + c * K, K, T(0));
+        std::fill_n(weights.begin() + c * K * D, K * D, T(0));
       }
       chains.push_back({bias.data() + c * K, weights.data() + c * K * D});
     }
@@ -184,6 +190,13 @@ void cut(const PplMixture& call, Work<T>& work) {
   work.scratch_elements = scratch_size<T>(D, K, groups * group);
 }
 
+void give_no_number(const PplMixture& call, int64_t chain) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  call.value[chain] = nan;
+  std::fill_n(call.grad_log_theta + chain * call.K, call.K, nan);
+  std::fill_n(call.grad_beta + chain * call.K * call.D, call.K * call.D, nan);
+}
+
 template <class T>
 int evaluate(const PplMixture& call) {
   const Kernel<T>* chosen = kernel<T>(call.variant);
@@ -191,13 +204,9 @@ int evaluate(const PplMixture& call) {
   const int64_t D = call.D, K = call.K, C = call.C, N = call.N;
   if (K < 1) return -1;
   const Parameters<T> parameters(call);
-  if (!parameters.finite) {
-    const double nan = std::numeric_limits<double>::quiet_NaN();
-    for (int64_t i = 0; i < C; i++) call.value[i] = nan;
-    for (int64_t i = 0; i < C * K; i++) call.grad_log_theta[i] = nan;
-    for (int64_t i = 0; i < C * K * D; i++) call.grad_beta[i] = nan;
-    return 0;
-  }
+  for (int64_t c = 0; c < C; c++)
+    if (!parameters.finite[c]) give_no_number(call, c);
+  if (std::none_of(parameters.finite.begin(), parameters.finite.end(), [](char is) { return is; })) return 0;
   Work<T> work{};
   work.kernel = chosen;
   work.chunk.x = static_cast<const T*>(call.x);
@@ -222,6 +231,7 @@ int evaluate(const PplMixture& call) {
   const double variance = call.noise_scale * call.noise_scale;
   const double constant = -0.5 * total[0] / variance - 0.5 * double(N) * double(D) * std::log(2 * kPi * variance);
   for (int64_t c = 0; c < C; c++) {
+    if (!parameters.finite[c]) continue;
     const double* sums = total + 1 + c * (1 + K * (D + 1));
     double value = sums[0];
     for (int64_t k = 0; k < K; k++) {
