@@ -96,6 +96,22 @@ def test_elsewhere_they_are_made_by_jax(monkeypatch: pytest.MonkeyPatch) -> None
     assert not is_typed()
 
 
+def test_a_long_run_has_the_draws_of_a_short_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    import numpyro_impl
+    from numpyro_impl import nuts
+    from ppl_parity.spec import MixtureSpec, SamplerSettings
+
+    spec, x = MixtureSpec(2, 2), np.random.default_rng(0).standard_normal((20, 2))
+    settings = SamplerSettings(num_draws=20, num_warmup=20, num_chains=2, seed=3, init="prior")
+    betas = []
+    for long in (nuts.LONG, 39):
+        monkeypatch.setattr(nuts, "LONG", long)
+        model = numpyro_impl.mixture(spec, "fused")  # a new one: nothing compiled is found again
+        groups, _ = numpyro_impl.sample_posterior(model, {"x": x}, settings)
+        betas.append(groups["posterior"]["beta"])
+    np.testing.assert_allclose(betas[0], betas[1], rtol=1e-6)
+
+
 def test_a_key_crosses_as_words() -> None:
     import jax
 
