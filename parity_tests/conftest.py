@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -12,6 +13,9 @@ from typing import Any
 import pytest
 
 from ppl_parity.sides import Side
+
+# Triton reads it when it is first imported, which in one process for all tests another test may do.
+os.environ.setdefault("TRITON_INTERPRET", "1")
 
 BACKENDS = ["numpyro", pytest.param("pyro", marks=pytest.mark.pyro)]
 
