@@ -39,6 +39,7 @@ class MixtureCall(ctypes.Structure):
         *((name, ctypes.c_int64) for name in ("N", "D", "K", "C")),
         ("noise_scale", ctypes.c_double),
         *((name, ctypes.c_int32) for name in ("element_bytes", "threads", "variant")),
+        ("lender", ctypes.c_void_p),
     )
 
 

@@ -223,7 +223,7 @@ int evaluate(const PplMixture& call) {
   work.partial = scratch(own, work.chunks * work.stride);
   int threads = call.threads > 0 ? call.threads : threads_allowed();
   if (double(N) * double(C) * double(K * (2 * D + 10) + 4 * D) / 8 < kWorthThreads) threads = 1;
-  parallel_for(work.chunks, threads, Work<T>::run, &work);
+  parallel_for(work.chunks, threads, Work<T>::run, &work, call.lender);
   double* total = work.partial;
   for (int64_t i = 1; i < work.chunks; i++)
     for (int64_t j = 0; j < work.stride; j++) total[j] += work.partial[i * work.stride + j];

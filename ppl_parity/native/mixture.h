@@ -14,6 +14,14 @@
 
 extern "C" {
 
+// Threads of the caller's own surroundings that may help with a call. `start` is asked, while the call runs, to have
+// task(data) run on one of them; that may be late, after the call has ended, for nothing waits until it has begun.
+struct PplLender {
+  void* context;
+  void (*start)(void* context, void (*task)(void*), void* data);
+  int32_t threads;  // that there are, the calling one perhaps among them
+};
+
 // One call: the same rows x for C points (chains) of the parameter space.
 struct PplMixture {
   const void* x;            // (N, D), rows side by side; float if element_bytes is 4, double if 8
@@ -27,6 +35,7 @@ struct PplMixture {
   int32_t element_bytes;
   int32_t threads;  // at most so many; 0: as many as ppl_set_threads allows
   int32_t variant;  // 0: the best of this CPU; else one of ppl_variants' bits
+  const PplLender* lender;  // null: the library's own threads help
 };
 
 // The prior and the coordinates that turn the log likelihood into the potential of NUTS.

@@ -25,6 +25,18 @@ struct Job {
   std::atomic<int64_t> next{0};
 };
 
+// A job with lent threads. One of them may come when it is over: it lives until the last of them has been there.
+struct LentJob {
+  Job job;
+  std::atomic<bool> open{true};
+  std::atomic<int> inside{0}, holders{1};
+
+  LentJob(void (*work)(void*, int64_t), void* context, int64_t count) : job{work, context, count} {}
+  void release() {
+    if (holders.fetch_sub(1) == 1) delete this;
+  }
+};
+
 inline void pause() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
@@ -49,10 +61,7 @@ class Pool {
       }
       take(job, false);
       gate_.fetch_and(~kOpen);
-      // A helper that the system has put aside holds a chunk: give it a core to finish on.
-      for (int i = 1; gate_.load() & kInside; i++)
-        if (i % 256) pause();
-        else std::this_thread::yield();
+      wait_until([this] { return (gate_.load() & kInside) == 0; });
       busy_.unlock();
     } else {
       take(job, false);
@@ -60,7 +69,35 @@ class Pool {
     callers_.fetch_sub(1);
   }
 
+  void run_with(const PplLender& lender, LentJob& lent, int threads) {
+    const bool alone = callers_.fetch_add(1) > 0;
+    for (int i = 1; i < threads && !alone; i++) {
+      // Where all of the lender's threads are at work, tasks wait: no more of them than can be of use.
+      if (awaited_.fetch_add(1) >= threads - 1) {
+        awaited_.fetch_sub(1);
+        break;
+      }
+      lent.holders.fetch_add(1);
+      lender.start(lender.context, help_with, &lent);
+    }
+    take(lent.job, false);
+    lent.open.store(false);
+    wait_until([&lent] { return lent.inside.load() == 0; });
+    lent.release();
+    callers_.fetch_sub(1);
+  }
+
  private:
+  static void help_with(void* data);
+
+  // A helper that the system has put aside holds a chunk: give it a core to finish on.
+  template <class Condition>
+  void wait_until(Condition condition) {
+    for (int i = 1; !condition(); i++)
+      if (i % 256) pause();
+      else std::this_thread::yield();
+  }
+
   void take(Job& job, bool helper) {
     for (;;) {
       if (helper && callers_.load(std::memory_order_relaxed) > 1) return;
@@ -123,6 +160,7 @@ class Pool {
   std::condition_variable wake_;
   std::atomic<uint64_t> gate_{0};
   std::atomic<int> callers_{0}, asleep_{0}, wanted_{0};
+  std::atomic<int> awaited_{0};  // lent threads that have been asked for and have not been there
   std::atomic<Job*> job_{nullptr};
   int helpers_ = 0;
 };
@@ -145,6 +183,16 @@ Pool& pool() {
   return *the_pool.load();
 }
 
+void Pool::help_with(void* data) {
+  LentJob& lent = *static_cast<LentJob*>(data);
+  Pool& own = pool();
+  own.awaited_.fetch_sub(1);
+  lent.inside.fetch_add(1);
+  if (lent.open.load()) own.take(lent.job, true);
+  lent.inside.fetch_sub(1);
+  lent.release();
+}
+
 }  // namespace
 
 int threads_allowed() {
@@ -156,9 +204,11 @@ int threads_allowed() {
 
 void allow_threads(int threads) { allowed.store(threads > 0 ? threads : 0); }
 
-void parallel_for(int64_t count, int threads, void (*work)(void*, int64_t), void* context) {
-  Job job{work, context, count};
+void parallel_for(int64_t count, int threads, void (*work)(void*, int64_t), void* context, const PplLender* lender) {
   if (threads > count) threads = int(count);
+  if (lender != nullptr && threads > 1 && lender->threads >= threads)
+    return pool().run_with(*lender, *new LentJob(work, context, count), threads);
+  Job job{work, context, count};
   pool().run(job, threads);
 }
 

@@ -1,5 +1,5 @@
-// The kernel and the potential as custom calls of XLA's CPU compiler. A library of its own, since it is compiled against jaxlib's
-// headers, which are not there when this package is built; the kernel reaches it as a function pointer.
+// The kernel and the potential as custom calls of XLA's CPU compiler. A library of its own, since it is compiled
+// against jaxlib's headers, which are not there when this package is built; the core's functions reach it as pointers.
 #include "../mixture.h"
 
 #include <algorithm>
@@ -40,8 +40,21 @@ class Doubles {
   float* given_ = nullptr;
 };
 
-ffi::Error run(ffi::AnyBuffer log_theta, ffi::AnyBuffer beta, ffi::AnyBuffer x, double noise_scale,
-               ffi::Result<ffi::AnyBuffer> value, ffi::Result<ffi::AnyBuffer> grad_log_theta,
+// XLA's own threads help: they wait in a loop for what may come, and would have the cores that other threads need.
+class Lender {
+ public:
+  explicit Lender(ffi::ThreadPool& pool) : own_{&pool, start, int32_t(pool.num_threads())} {}
+  const PplLender* get() const { return &own_; }
+
+ private:
+  static void start(void* context, void (*task)(void*), void* data) {
+    static_cast<ffi::ThreadPool*>(context)->Schedule([task, data] { task(data); });
+  }
+  PplLender own_;
+};
+
+ffi::Error run(ffi::ThreadPool threads, ffi::AnyBuffer log_theta, ffi::AnyBuffer beta, ffi::AnyBuffer x,
+               double noise_scale, ffi::Result<ffi::AnyBuffer> value, ffi::Result<ffi::AnyBuffer> grad_log_theta,
                ffi::Result<ffi::AnyBuffer> grad_beta) {
   const auto shape = beta.dimensions();  // (C, K, D)
   const auto rows = x.dimensions();      // (N, D)
@@ -63,6 +76,8 @@ ffi::Error run(ffi::AnyBuffer log_theta, ffi::AnyBuffer beta, ffi::AnyBuffer x, 
   call.K = shape[1];
   call.noise_scale = noise_scale;
   call.element_bytes = is(x, ffi::F32) ? 4 : 8;
+  const Lender lender(threads);
+  call.lender = lender.get();
   if (kernel(&call) != 0) return ffi::Error::Internal("the mixture's kernel could not get its memory");
   to_value.give_back();
   to_grad_log_theta.give_back();
@@ -74,9 +89,9 @@ using Array1 = ffi::Buffer<ffi::F64, 1>;
 using Array2 = ffi::Buffer<ffi::F64, 2>;
 using Array3 = ffi::Buffer<ffi::F64, 3>;
 
-ffi::Error run_potential(Array2 y, Array3 beta, ffi::AnyBuffer x, Array1 alpha, Array1 prior_mean, Array2 prior_whiten,
-                         double noise_scale, double constant, ffi::Result<Array1> value, ffi::Result<Array2> grad_y,
-                         ffi::Result<Array3> grad_beta) {
+ffi::Error run_potential(ffi::ThreadPool threads, Array2 y, Array3 beta, ffi::AnyBuffer x, Array1 alpha,
+                         Array1 prior_mean, Array2 prior_whiten, double noise_scale, double constant,
+                         ffi::Result<Array1> value, ffi::Result<Array2> grad_y, ffi::Result<Array3> grad_beta) {
   const auto shape = beta.dimensions();  // (C, K, D)
   const auto rows = x.dimensions();      // (N, D)
   if (potential == nullptr) return ffi::Error::Internal("the mixture's kernel is not loaded");
@@ -90,6 +105,8 @@ ffi::Error run_potential(Array2 y, Array3 beta, ffi::AnyBuffer x, Array1 alpha, 
   call.mixture.K = shape[1];
   call.mixture.noise_scale = noise_scale;
   call.mixture.element_bytes = is(x, ffi::F32) ? 4 : 8;
+  const Lender lender(threads);
+  call.mixture.lender = lender.get();
   call.alpha = alpha.typed_data();
   call.prior_mean = prior_mean.typed_data();
   call.prior_whiten = prior_whiten.typed_data();
@@ -105,6 +122,7 @@ ffi::Error run_potential(Array2 y, Array3 beta, ffi::AnyBuffer x, Array1 alpha, 
 #pragma GCC visibility push(default)
 XLA_FFI_DEFINE_HANDLER_SYMBOL(ppl_mixture_xla, run,
                               ffi::Ffi::Bind()
+                                  .Ctx<ffi::ThreadPool>()
                                   .Arg<ffi::AnyBuffer>()
                                   .Arg<ffi::AnyBuffer>()
                                   .Arg<ffi::AnyBuffer>()
@@ -114,6 +132,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(ppl_mixture_xla, run,
                                   .Ret<ffi::AnyBuffer>());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(ppl_potential_xla, run_potential,
                               ffi::Ffi::Bind()
+                                  .Ctx<ffi::ThreadPool>()
                                   .Arg<Array2>()
                                   .Arg<Array3>()
                                   .Arg<ffi::AnyBuffer>()
