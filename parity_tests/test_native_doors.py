@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -162,3 +164,32 @@ def test_torch_rows_that_do_not_lie_side_by_side() -> None:
     expected = cpu.native_pass(*given, torch.tensor(x), s)
     for rows in (torch.tensor(x.T.copy()).T, torch.tensor(np.repeat(x, 2, axis=0))[::2]):
         assert all(torch.equal(a, b) for a, b in zip(cpu.native_pass(*given, rows, s), expected, strict=True))
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted by Linux")
+@pytest.mark.skipif(not 1 < (os.cpu_count() or 1) <= 8, reason="one core, or so many that no thread is lent")
+def test_within_jax_it_is_xla_s_threads_that_help() -> None:
+    """Others would share their cores with XLA's, which wait in a loop for what may come."""
+    run_python("""
+import os
+import numpy as np
+from numpyro_impl.kernels import cpu
+from numpyro_impl.runtime import session, to_framework
+from parity_tests.native_cases import problem
+from ppl_parity import native
+
+def num_threads():
+    return len(os.listdir("/proc/self/task"))
+
+log_theta, beta, x, s = problem(50_000, 4, 4)
+native.value_and_gradient(log_theta, beta, x, s, threads=1)
+with session("float64"):
+    given = [to_framework(a) for a in (log_theta, beta, x)]
+    cpu.native_pass(*given, s)[0].block_until_ready()
+    before = num_threads()
+    for _ in range(5):
+        cpu.native_pass(*given, s)[0].block_until_ready()
+    assert num_threads() == before
+native.value_and_gradient(log_theta, beta, x, s)  # from here no thread is lent
+assert num_threads() > before
+""")

@@ -16,6 +16,7 @@ namespace {
 // A gradient of NUTS follows the last one within tens of microseconds: waking a sleeping thread costs as much.
 constexpr auto kSpin = std::chrono::microseconds(100);
 constexpr int kMostThreads = 256;
+constexpr int kMostLent = 8;  // threads of a call: each of a lender's takes about a microsecond to ask for
 constexpr uint64_t kOpen = 1u << 16, kInside = kOpen - 1, kJob = kOpen << 1;
 
 struct Job {
@@ -206,7 +207,7 @@ void allow_threads(int threads) { allowed.store(threads > 0 ? threads : 0); }
 
 void parallel_for(int64_t count, int threads, void (*work)(void*, int64_t), void* context, const PplLender* lender) {
   if (threads > count) threads = int(count);
-  if (lender != nullptr && threads > 1 && lender->threads >= threads)
+  if (lender != nullptr && threads > 1 && threads <= kMostLent && threads <= lender->threads)
     return pool().run_with(*lender, *new LentJob(work, context, count), threads);
   Job job{work, context, count};
   pool().run(job, threads);

@@ -14,7 +14,7 @@
 namespace ppl {
 
 // Calls work(context, i) once for each i in [0, count), on at most `threads` threads, this one included. A lender that
-// has as many lends the others.
+// has as many lends the others, where they are few.
 void parallel_for(int64_t count, int threads, void (*work)(void*, int64_t), void* context, const PplLender* lender);
 
 int threads_allowed();
