@@ -75,7 +75,8 @@ struct Columns {
   typedef Vec<T> V;
 
 #if PPL_AT_ONCE
-  // Rows of x as centred columns, PPL_AT_ONCE of them at once, and the sum of their squares. FIXED is D, or 0 for any other.
+  // Rows of x as centred columns, PPL_AT_ONCE of them at once, and the sum of their squares. FIXED is D, or 0 for
+  // any other.
   template <int FIXED>
   PPL_INLINE void shuffled_columns(const Chunk<T>& call, const T* x, T* out, V squares[4]) {
     const int64_t D = FIXED ? FIXED : call.D;
@@ -134,7 +135,9 @@ struct Columns {
   static void fixed(const Chunk<T>& call, const T* x, int64_t rows, T* cols, V squares[4]) {
     const int64_t D = FIXED ? FIXED : call.D;
     V own[4] = {};  // so many sums at once, or each addition would wait for the last
-    for (int64_t r = 0; r < rows; r += G) of_group<FIXED>(call, x + r * D, rows - r < G ? rows - r : G, cols + r * D, own);
+    for (int64_t r = 0; r < rows; r += G) {
+      of_group<FIXED>(call, x + r * D, rows - r < G ? rows - r : G, cols + r * D, own);
+    }
     for (int i = 0; i < 4; i++) squares[i] = own[i];
   }
 

@@ -15,7 +15,8 @@ namespace ppl {
 namespace {
 
 constexpr double kLog2E = 1.4426950408889634, kLn2 = 0.6931471805599453, kPi = 3.141592653589793;
-constexpr int64_t kTileBytes = 36 << 10;  // of columns and logits: about a first-level cache, for larger tiles add up their sums less often
+// Of columns and logits: about a first-level cache, for larger tiles add up their sums less often.
+constexpr int64_t kTileBytes = 36 << 10;
 constexpr int64_t kLeastRows = 192, kMostRows = 512;
 constexpr int64_t kMostChunks = 128, kPartialBytes = 1 << 20;
 constexpr double kWorthThreads = 30e3;  // in rows x (K (2 D + 10) + 4 D) / 8: about 20 microseconds of work

@@ -18,8 +18,8 @@ PPL_INLINE void each(int64_t count, Step step) {
   }
 }
 
-// Numbers of columns of floats that have code of their own: it is shorter where strides and counts are known. ``call`` is a
-// macro of that number, kAnySize for all others.
+// Numbers of columns of floats that have code of their own: it is shorter where strides and counts are known.
+// ``call`` is a macro of that number, kAnySize for all others.
 constexpr int kAnySize = 0;
 #define PPL_BY_COLUMNS(T, D, call)                    \
   if constexpr (sizeof(T) > 4) return call(kAnySize); \
