@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rich.console import Console
 from typer.testing import CliRunner
 
 from benchmarks import cases, problems, readme, tables, timer
@@ -23,6 +22,7 @@ from benchmarks.limits import Limits
 from benchmarks.records import SCHEMA, Recorder, read
 from benchmarks.targets import Target, target_rows
 from parity_tests.conftest import hear_sigint
+from ppl_parity.cli import console
 from ppl_parity.cli.app import app
 from ppl_parity.cli.bench import _teller
 from ppl_parity.errors import InputError
@@ -187,7 +187,9 @@ def test_a_missing_peer_and_a_missing_backend_are_named(folder: Path) -> None:
         ("bench kernels --cases none.toml", "one of"),
         ("bench kernels --sizes Q", "leave none"),
         ("bench kernels --resume", "--out"),
+        ("bench kernels --plots cases.toml", "folder"),
         ("bench show cases.toml", "JSON lines"),
+        ("bench show cases.toml --plots cases.toml", "folder"),
         ("bench readme none.md --results cases.toml", "readable"),
     ],
 )
@@ -397,10 +399,15 @@ def test_records_of_another_schema_are_refused(tmp_path: Path) -> None:
         ({"kind": "sampler", "cold_seconds": 3.21, "warm_seconds": 0.5}, "3.2 s cold, 0.50 s warm"),
         ({"kind": "gradient", "summary": {"loop": {"median": 2e-3}}}, "2 ms a gradient"),
         ({"kind": "command", "first_seconds": 2.31, "second_seconds": 1.37}, "2.3 s, then 1.4 s"),
-        ({"kind": "sampler", "status": "missing", "why": "no such package"}, "missing: no such package"),
+        ({"kind": "sampler", "status": "missing", "why": "install a[b]"}, "missing: install a[b]"),
     ],
 )
 def test_each_record_is_told_in_a_line(news: dict[str, Any], said: str) -> None:
-    text = io.StringIO()
-    _teller(Console(file=text, width=100))({"status": "ok", **news})
+    screen, text = console.screen(), io.StringIO()
+    screen.file = text
+    _teller(screen)({"status": "ok", **news})
     assert text.getvalue() == said + "\n"
+
+
+def test_help_keeps_the_name_of_an_extra() -> None:
+    assert "'ppl-parity[peers]'" in run("bench peers --help").stdout

@@ -79,6 +79,15 @@ Resume = Annotated[
         "--resume", panel=options.OUTPUT, help="Go on with --out where it stopped; what is there is kept."
     ),
 ]
+Plots = Annotated[
+    Path | None,
+    _option(
+        "--plots",
+        panel=options.OUTPUT,
+        metavar="DIR",
+        help="Draw times and samplers there: scaling.png, samplers.png.",
+    ),
+]
 Machine = Annotated[
     str | None, _option("--machine", panel=options.OUTPUT, metavar="NAME", help="What to call this machine.")
 ]
@@ -88,7 +97,7 @@ PeersPython = Annotated[
         "--peers-python",
         panel=options.PLACE,
         metavar="PATH",
-        help="The Python that has the peers: 'ppl-parity[peers]' in an environment of its own.",
+        help="The Python that has the peers: 'ppl-parity\\[peers]' in an environment of its own.",
     ),
 ]
 
@@ -142,7 +151,7 @@ def _command(name: str) -> Callable[..., None]:
         out: Out = None,
         resume: Resume = False,
         force: options.Force = False,
-        plots: options.Plots = None,
+        plots: Plots = None,
         machine: Machine = None,
         device: Device = None,
         peers_python: PeersPython = None,
@@ -153,11 +162,13 @@ def _command(name: str) -> Callable[..., None]:
         from benchmarks import cases as catalogue
         from benchmarks.records import Recorder
         from benchmarks.session import Session
-        from ppl_parity.cli import console
+        from ppl_parity.cli import console, outputs
         from ppl_parity.spec import SamplerSettings
 
         if resume and out is None:
             raise InputError("--resume needs --out, the file to go on with; got none.")
+        if plots is not None:
+            outputs.check_folder(plots, "--plots")
         chosen = catalogue.load(cases or name) if name != "limits" else []
         if device is not None:
             SamplerSettings(device=device)  # its rule for a device's name
@@ -210,13 +221,15 @@ def gpu(context: typer.Context) -> None:
 def show(
     results: Annotated[list[Path], typer.Argument(metavar="JSONL..", help="Files that bench wrote.")],
     *,
-    plots: options.Plots = None,
+    plots: Plots = None,
     debug: options.Debug = False,
 ) -> None:
     """Print the tables of recorded results again, and draw them."""
     from benchmarks.records import read
-    from ppl_parity.cli import console
+    from ppl_parity.cli import console, outputs
 
+    if plots is not None:
+        outputs.check_folder(plots, "--plots")
     screen = console.screen()
     records = [record for path in results for record in read(path)]
     _show(screen, records)

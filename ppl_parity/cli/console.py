@@ -21,10 +21,13 @@ WIDTH = 100  # into a file or a pipe, which have no width of their own
 
 
 def screen(json: str | None = None) -> Console:
-    """The console for everything but JSON; standard error if JSON goes to standard output."""
+    """The console for everything but JSON; standard error if JSON goes to standard output.
+
+    No text is markup: 'ppl-parity[numpyro]' would lose its extra.
+    """
     stream = sys.stderr if json == "-" else sys.stdout
     width = None if stream.isatty() or "COLUMNS" in os.environ else WIDTH
-    return Console(file=stream, width=width, highlight=False)
+    return Console(file=stream, width=width, highlight=False, markup=False)
 
 
 def facts(out: Console, rows: Mapping[str, str]) -> None:
