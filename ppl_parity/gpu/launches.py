@@ -9,13 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-MOST = (
-    128  # columns, or components, of a kernel; beyond, the array program's matrix products are the faster way
-)
-LANES_MOST = (
-    144  # sums a thread keeps in registers: 64 + 8 fill them without a spill, twice that spills a few
-)
-LANES_TWO = 104  # of those, and of the columns of two tiles and of the two that follow: 72 + 32 just fit
+MOST = 128  # columns, or components, of a kernel; beyond, the array program's products are the faster way
+LANES_MOST = 144  # sums in a thread's registers: 64 + 8 fill them without a spill, twice that spills a few
+LANES_ROOM = 104  # for sums and for the columns of a step and of the next: 72 + 32 just fit
+LANES_TILES = 4  # of a step at most: what is left after whole steps goes tile by tile
 LANES_COLUMNS = 32  # the columns of two rows are in registers besides
 PROCESSORS = 132  # of an H100 or H200: what is not said to be another GPU
 
@@ -49,19 +46,31 @@ def plan(N: int, D: int, K: int, chains: int = 1, processors: int = PROCESSORS) 
         processors: of the GPU.
     """
     lanes = K * (D + 1) <= LANES_MOST and D <= LANES_COLUMNS
-    # held: programs that a processor has registers for. A thread of lanes takes 240, of tiles 96 to 203.
+    # held: programs that a processor has registers for, 65,536 of them.
     if lanes:
-        rows, tiles, warps, held = 32, 2 if K * (D + 1) + 4 * D <= LANES_TWO else 1, 1, 8
-    else:
-        # What a thread holds of the (K, D) sums and of both factors must stay in its registers.
+        room = (LANES_ROOM - K * (D + 1)) // (2 * D)
+        rows, tiles, warps = 32, min(LANES_TILES, power(room + 1) // 2 if room > 0 else 1), 1
+        registers = 40 + 2 * K * (D + 1) + 2 * tiles * D  # a thread: 216 here are 232, 96 are 72, 48 are 55
+        held = min(32, max(8, 1792 // registers))
+    else:  # 64 to 128 a thread, by the share that it holds of the (K, D) sums and of both factors
         area = padded(K) * padded(D)
-        rows, tiles, warps, held = (
-            (32, 1, 4, 5) if area <= 2048 else (32, 1, 8, 2) if area <= 4096 else (16, 1, 8, 1)
-        )
+        rows, tiles = (32 if area <= 4096 else 16), 1
+        warps = 4 if area <= 2048 else 8
+        held = 8 if area <= 512 else 5 if area <= 1024 else 4 if area <= 2048 else 2
     steps_in_all = -(-N // (rows * tiles))
     programs = min(steps_in_all, max(1, processors * held // chains))
     steps = -(-steps_in_all // programs)
     return Launch(lanes, rows, tiles, steps, -(-steps_in_all // steps), warps)
+
+
+def width(D: int) -> int:
+    """Columns that a thread loads at once: at most 16 bytes, and a divisor of D, so that it can."""
+    return min(4, D & -D)
+
+
+def block(programs: int, D: int) -> int:
+    """Programs whose sums are added up at a time: few blocks, for each waits for memory once."""
+    return min(power(programs), max(1, 4096 // power(D)))
 
 
 def padded(count: int) -> int:

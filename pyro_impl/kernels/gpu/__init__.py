@@ -1,9 +1,24 @@
-"""The one pass on a GPU: a Triton kernel, or the array program where that is the faster way."""
+"""The one pass on a GPU: a Triton kernel, or the array program where that is the faster way.
+
+    l_k = b_k + w_k . (x - c)         value += max_k l_k + log2 sum_k 2^(l_k - max) - h |x - c|^2
+    r_k = softmax of l_k, base 2      n_k += r_k           slope_k += r_k (x - c)
+
+w = beta / s^2 and b = log theta - |beta|^2 / (2 s^2), beta measured from the centre c, both times log2 e: a GPU
+raises 2 to a power in hardware. A program of the pass walks a slab of rows for one chain, and rows stay on the chip
+from the load to the sums. It writes sums of its own, which are added up afterwards, so the order is fixed and no two
+programs write to one place. Sums of n and slope are in float32 within a program; the value, which NUTS takes
+differences of, is in float64.
+
+    lanes.py    the pass for few numbers a component: each thread has rows of its own, everything is in registers
+    tiles.py    the pass for many: two matrix products a tile of rows, in full float32
+    rows.py     what both do with a row
+    ends.py     what stands before and after the pass: parameters, and the programs' sums added up
+    launch.py   the three programs, one after the other
+"""
 
 from __future__ import annotations
 
 import importlib.util
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
@@ -12,11 +27,10 @@ from typing import Any
 import torch
 
 from ppl_parity.gpu import crossover
-from ppl_parity.gpu.launches import MOST, PROCESSORS, padded, plan, power
+from ppl_parity.gpu.launches import MOST, PROCESSORS
 from pyro_impl.kernels import cpu
 
 TILE = 1 << 24  # numbers of size rows x K that the array program keeps at a time
-LOG2E = math.log2(math.e)
 
 Sums = tuple[Any, Any, Any]
 """Value, n and slope."""
@@ -65,22 +79,13 @@ def array_pass(log_theta: Any, beta: Any, x: Any, noise_scale: float) -> Sums:
 
 def kernel_chains(log_theta: Any, beta: Any, x: Any, noise_scale: float) -> Sums:
     """The kernel for C chains at once: log_theta (C, K), beta (C, K, D) -> (C,), (C, K), (C, K, D)."""
-    N, D = x.shape
-    total = log_theta.dtype
-    x = x.detach().contiguous()
-    centre = cpu.centre_of(x)
-    beta = beta.detach() - centre.to(beta.dtype)
-    variance = noise_scale**2
-    weights = LOG2E * beta / variance
-    bias = LOG2E * (log_theta.detach() - 0.5 * torch.sum(beta * beta, dim=-1) / variance)
-    rounded, rounded_bias = weights.to(x.dtype), bias.to(x.dtype)
-    h = 0.5 * LOG2E / variance
-    value, n, slope = (sums.to(total) for sums in _launch(rounded, rounded_bias, centre, x, h))
-    # To first order the value at the parameters themselves, as in the array program.
-    value = value + torch.sum(n * cpu.lost(bias, rounded_bias), dim=-1)
-    value = value + torch.sum(slope * cpu.lost(weights, rounded), dim=(-2, -1))
-    value = value / LOG2E - 0.5 * N * D * math.log(2 * math.pi * variance)
-    return value, n, (slope - n[..., None] * beta) / variance
+    from pyro_impl.kernels.gpu import launch  # which imports Triton
+
+    given = log_theta.detach().contiguous(), beta.detach().contiguous(), x.detach().contiguous()
+    with torch.cuda.device_of(x):
+        results = launch.evaluate(*given, noise_scale, _processors(x.device))
+    value, n, slope = (result.to(log_theta.dtype) for result in results)
+    return value, n, slope
 
 
 def array_chains(log_theta: Any, beta: Any, x: Any, noise_scale: float) -> Sums:
@@ -101,38 +106,6 @@ def full_float32() -> Iterator[None]:
         yield
     finally:
         setattr(products, name, before)
-
-
-def _launch(w: Any, b: Any, centre: Any, x: Any, h: float) -> Sums:
-    """The kernel's sums over all programs; value in units of log 2, slope around the centre."""
-    from pyro_impl.kernels import gpu_programs  # which imports Triton
-
-    C, K, D = w.shape
-    N = len(x)
-    launch = plan(N, D, K, C, _processors(x.device))
-    P = launch.programs
-    empty = partial(torch.empty, dtype=x.dtype, device=x.device)
-    value = torch.empty((P, C), dtype=torch.float64, device=x.device)
-    options = {"ROWS": launch.rows, "H": h, "num_warps": launch.warps, "num_stages": 2}
-    with torch.cuda.device_of(x):
-        if launch.lanes:
-            both = empty((P, C, K, D + 1))
-            options |= {"K": K, "D": D, "LEVELS": power(D).bit_length() - 1, "TILES": launch.tiles}
-            gpu_programs.lanes[C, P](
-                w.contiguous(), b.contiguous(), centre, x, value, both, N, launch.steps, **options
-            )
-            n, slope = both[..., D], both[..., :D]
-        else:
-            wide = padded(K) - K, padded(D) - D
-            w = torch.nn.functional.pad(w, (0, wide[1], 0, wide[0]))
-            b = torch.nn.functional.pad(b, (0, wide[0]), value=-math.inf)
-            centre = torch.nn.functional.pad(centre, (0, wide[1]))
-            n, slope = empty((P, *b.shape)), empty((P, *w.shape))
-            options |= {"D": D, "HIGH": padded(K), "WIDE": padded(D)}
-            gpu_programs.tiles[C, P](w, b, centre, x, value, n, slope, N, launch.steps, **options)
-            n, slope = n[..., :K], slope[..., :K, :D]
-    # torch adds up along one axis without atomics, in an order that the shape decides.
-    return value.sum(0), n.sum(0, dtype=torch.float64), slope.sum(0, dtype=torch.float64)
 
 
 def _chosen(beta: Any, x: Any) -> str:

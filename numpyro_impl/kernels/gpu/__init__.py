@@ -1,8 +1,23 @@
-"""The one pass on a GPU: a Pallas kernel, or the array program where that is the faster way."""
+"""The one pass on a GPU: a Pallas kernel, or the array program where that is the faster way.
+
+    l_k = b_k + w_k . (x - c)         value += max_k l_k + log2 sum_k 2^(l_k - max) - h |x - c|^2
+    r_k = softmax of l_k, base 2      n_k += r_k           slope_k += r_k (x - c)
+
+w = beta / s^2 and b = log theta - |beta|^2 / (2 s^2), beta measured from the centre c, both times log2 e: a GPU
+raises 2 to a power in hardware. A program of the pass walks a slab of rows for one chain, and rows stay on the chip
+from the load to the sums. It writes sums of its own, which are added up afterwards, so the order is fixed and no two
+programs write to one place. Sums of n and slope are in float32 within a program; the value, which NUTS takes
+differences of, is in the precision of the parameters.
+
+    lanes.py    the pass for few numbers a component: each thread has rows of its own, everything is in registers
+    tiles.py    the pass for many: two matrix products a tile of rows, in full float32
+    rows.py     what both do with a row
+    ends.py     what stands before and after the pass: parameters, and the programs' sums added up
+    launch.py   the three programs, one after the other
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
@@ -13,10 +28,10 @@ import jax.numpy as jnp
 
 from numpyro_impl.kernels import cpu
 from ppl_parity.gpu import crossover
-from ppl_parity.gpu.launches import MOST, PROCESSORS, padded, plan
+from ppl_parity.gpu.launches import MOST, PROCESSORS
 
+COUNTED = (1 << 31) - (1 << 12)  # rows at most: their numbers, and those of a step further, have 32 bits
 TILE = 1 << 24  # numbers of size rows x K that the array program keeps at a time
-LOG2E = math.log2(math.e)
 
 Sums = tuple[Any, Any, Any]
 """Value, n and slope."""
@@ -30,7 +45,7 @@ def present() -> bool:
 
 def usable(x: Any, K: int) -> bool:
     """Whether the kernel can take this x: float32, with at least one row and not too many columns or components."""
-    return x.dtype == jnp.float32 and len(x) > 0 and max(x.shape[1], K) <= MOST
+    return x.dtype == jnp.float32 and 0 < len(x) <= COUNTED and max(x.shape[1], K) <= MOST
 
 
 def describe() -> str:
@@ -59,61 +74,14 @@ def array_pass(log_theta: Any, beta: Any, x: Any, noise_scale: float) -> Sums:
 
 def kernel_chains(log_theta: Any, beta: Any, x: Any, noise_scale: float, *, interpret: bool = False) -> Sums:
     """The kernel for C chains at once: log_theta (C, K), beta (C, K, D) -> (C,), (C, K), (C, K, D)."""
-    N, D = x.shape
-    total = log_theta.dtype
-    centre = cpu.centre_of(x)
-    beta = beta - centre.astype(beta.dtype)
-    variance = noise_scale**2
-    weights = LOG2E * beta / variance
-    bias = LOG2E * (log_theta - 0.5 * jnp.sum(beta * beta, axis=-1) / variance)
-    rounded, rounded_bias = weights.astype(x.dtype), bias.astype(x.dtype)
-    h = 0.5 * LOG2E / variance
-    value, n, slope = _launch(rounded, rounded_bias, centre, x, h, total, interpret)
-    # To first order the value at the parameters themselves, as in the array program.
-    value += jnp.sum(n * cpu.lost(bias, rounded_bias), axis=-1)
-    value += jnp.sum(slope * cpu.lost(weights, rounded), axis=(-2, -1))
-    value = value / LOG2E - 0.5 * N * D * math.log(2 * math.pi * variance)
-    return value, n, (slope - n[..., None] * beta) / variance
+    from numpyro_impl.kernels.gpu import launch  # only where there is, or shall be, a GPU
+
+    return launch.evaluate(log_theta, beta, x, noise_scale, _processors(), interpret)
 
 
 def array_chains(log_theta: Any, beta: Any, x: Any, noise_scale: float) -> Sums:
     """The array program for C chains at once."""
     return jax.vmap(lambda a, b: array_pass(a, b, x, noise_scale))(log_theta, beta)
-
-
-def _launch(w: Any, b: Any, centre: Any, x: Any, h: float, total: Any, interpret: bool) -> Sums:
-    """The kernel's sums over all programs; value in units of log 2, slope around the centre."""
-    from jax.experimental import pallas as pl  # only where there is, or shall be, a GPU
-    from jax.experimental.pallas import triton
-
-    from numpyro_impl.kernels import gpu_programs
-
-    C, K, D = w.shape
-    launch = plan(len(x), D, K, C, _processors())
-    P = launch.programs
-    shape, dtype = jax.ShapeDtypeStruct, x.dtype
-    if launch.lanes:
-        program, outputs = gpu_programs.lanes, [shape((P, C, K, D + 1), dtype)]
-    else:
-        wide = padded(K) - K, padded(D) - D
-        w = jnp.pad(w, ((0, 0), (0, wide[0]), (0, wide[1])))
-        b = jnp.pad(b, ((0, 0), (0, wide[0])), constant_values=-jnp.inf)
-        centre = jnp.pad(centre, (0, wide[1]))
-        program = gpu_programs.tiles
-        outputs = [shape((P, *b.shape), dtype), shape((P, *w.shape), dtype)]
-    results = pl.pallas_call(
-        partial(program, h=h, launch=launch),
-        grid=(C, P),
-        out_shape=[shape((P, C), total), *outputs],
-        compiler_params=triton.CompilerParams(num_warps=launch.warps, num_stages=2),
-        interpret=interpret,
-        name=f"mixture_{program.__name__}",
-    )(w, b, centre, x)
-    # So few terms that XLA adds them up without atomics, in an order that the shape decides.
-    value, *sums = (jnp.sum(result, axis=0, dtype=total) for result in results)
-    if launch.lanes:
-        return value, sums[0][..., D], sums[0][..., :D]
-    return value, sums[0][:, :K], sums[1][:, :K, :D]
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(3, 4, 5))
