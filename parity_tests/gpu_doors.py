@@ -62,14 +62,14 @@ def _jitted(which: str, s: float) -> Any:
     return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})
 
 
-def lowered_for_cuda(traced: Any) -> Any:
-    """A traced JAX program as a GPU would get it, here a described one."""
+def lowered_for_cuda(program: Any, *given: Any) -> Any:
+    """A jitted JAX program as a GPU would get it, here a described one."""
     with _described_gpu():
-        return traced.lower(lowering_platforms=("cuda",))
+        return program.trace(*given).lower(lowering_platforms=("cuda",))
 
 
 def _described_gpu() -> AbstractContextManager[Any]:
-    """From JAX 0.12 Pallas asks what GPU it is for; before that it did not, and nothing describes one."""
+    """From JAX 0.11 Pallas asks what GPU it is for; before that it did not, and nothing describes one."""
     import jax
 
     describe = getattr(jax.sharding, "AbstractDevice", None)
@@ -93,8 +93,7 @@ def pallas_programs(chains: int, D: int, K: int) -> dict[str, tuple[str, int]]:
             shape((chains, K, D), jnp.float64),
             shape((10**6, D), jnp.float32),
         )
-        traced = jax.jit(partial(gpu.kernel_chains, noise_scale=1.3)).trace(*given)
-        return triton_of(lowered_for_cuda(traced))
+        return triton_of(lowered_for_cuda(jax.jit(partial(gpu.kernel_chains, noise_scale=1.3)), *given))
 
 
 def triton_of(program: Any) -> dict[str, tuple[str, int]]:

@@ -146,7 +146,7 @@ def test_programs_lower_for_a_gpu_with_x_as_an_argument(kind: str, monkeypatch: 
         else:
             program = nuts.programs(on, centres, {"N": 50_000, "num_warmup": 4, "num_draws": 4})[0]
             arguments = (jax.random.split(jax.random.key(1), 2), np.zeros((2, 72)), x)
-        text = lowered_for_cuda(program.trace(*arguments)).as_text()
+        text = lowered_for_cuda(program, *arguments).as_text()
     assert "mixture_lanes" in text
     assert (
         "ppl_parity_mixture" not in text

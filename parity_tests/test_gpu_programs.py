@@ -38,8 +38,7 @@ def lowered(monkeypatch: pytest.MonkeyPatch) -> Any:
                 shape((chains, K, D), jnp.float64),
                 shape((1000, D), jnp.float32),
             )
-            traced = jax.jit(jax.vmap(one, in_axes=(0, 0, None))).trace(*given)
-            return lowered_for_cuda(traced)
+            return lowered_for_cuda(jax.jit(jax.vmap(one, in_axes=(0, 0, None))), *given)
 
     return lower
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from benchmarks.gpu.measuring import seconds_of
 from benchmarks.gpu.problem import problem
+from ppl_parity.statistics import diagnostics
 
 MAX_TREE_DEPTH = 6
 LEAPFROGS = 15  # an iteration: vectorised chains wait for the longest of their trees
@@ -31,8 +32,6 @@ def measure(library: Any, sizes: dict[str, int], seconds: float) -> dict[str, An
     Raises:
         ImportError: numpyro is not installed.
     """
-    from numpyro.diagnostics import effective_sample_size, gelman_rubin
-
     N, D, K, C = (sizes[name] for name in ("N", "D", "K", "chains"))
     centres, _ = problem(D, K, 1)
     x = library.rows(centres, N)
@@ -49,15 +48,15 @@ def measure(library: Any, sizes: dict[str, int], seconds: float) -> dict[str, An
     draws, steps, accepted, diverging = (np.asarray(a) for a in compiled(state, x))
     warm = time.perf_counter() - began
     draws = draws.swapaxes(0, 1)  # chains first, as the diagnostics want them
-    ess = np.min([effective_sample_size(draws[..., i]) for i in range(draws.shape[-1])])
+    ess = float(np.min(diagnostics.ess(draws)))
     return {
         **sizes,
         "status": "ok",
         "cold_seconds": cold,
         "seconds": warm,
-        "ess": float(ess),
-        "ess_per_second": float(ess) / warm,
-        "rhat": float(np.max([gelman_rubin(draws[..., i]) for i in range(draws.shape[-1])])),
+        "ess": ess,
+        "ess_per_second": ess / warm,
+        "rhat": float(np.max(diagnostics.rhat(draws))),
         "leapfrogs_per_draw": float(np.mean(steps)),
         "acceptance": float(np.mean(accepted)),
         "divergences": int(np.sum(diverging)),
