@@ -117,12 +117,9 @@ def _samplers(records: Sequence[Record], path: Path) -> Path | None:
     sizes = sorted({r["size"] for r in found}, key=[*SIZES].index)
     if not sizes:
         return None
+    most = max(sum(r["size"] == size for r in found) for size in sizes)
     figure, places = plt.subplots(
-        1,
-        len(sizes),
-        figsize=(5.2 * len(sizes), 1.2 + 0.34 * len(found) / len(sizes)),
-        squeeze=False,
-        layout="constrained",
+        1, len(sizes), figsize=(5.2 * len(sizes), 1.2 + 0.26 * most), squeeze=False, layout="constrained"
     )
     for place, size in zip(places[0], sizes, strict=True):
         rows = sorted((r for r in found if r["size"] == size), key=lambda r: r["ess_per_second"])
@@ -136,6 +133,7 @@ def _samplers(records: Sequence[Record], path: Path) -> Path | None:
         place.bar_label(bars, [number(r["ess_per_second"]) for r in rows], padding=3, fontsize=8)
         place.set(xscale="log", xlabel="smallest bulk ESS a second of sampling", title=f"size {size}")
         place.set_xlim(right=5 * max(r["ess_per_second"] for r in rows))  # room for the numbers
+        place.set_ylim(len(rows) - most - 0.6, len(rows) - 0.4)  # bars of one height in all panels, from the top
         place.tick_params(axis="y", labelsize=8)
     figure.savefig(path, dpi=140)
     plt.close(figure)
