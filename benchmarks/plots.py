@@ -133,7 +133,9 @@ def _samplers(records: Sequence[Record], path: Path) -> Path | None:
         place.bar_label(bars, [number(r["ess_per_second"]) for r in rows], padding=3, fontsize=8)
         place.set(xscale="log", xlabel="smallest bulk ESS a second of sampling", title=f"size {size}")
         place.set_xlim(right=5 * max(r["ess_per_second"] for r in rows))  # room for the numbers
-        place.set_ylim(len(rows) - most - 0.6, len(rows) - 0.4)  # bars of one height in all panels, from the top
+        place.set_ylim(
+            len(rows) - most - 0.6, len(rows) - 0.4
+        )  # bars of one height in all panels, from the top
         place.tick_params(axis="y", labelsize=8)
     figure.savefig(path, dpi=140)
     plt.close(figure)

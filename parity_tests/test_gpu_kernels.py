@@ -226,11 +226,15 @@ def test_torch_products_are_in_full_float32_whatever_is_set(monkeypatch: pytest.
     monkeypatch.setattr(
         cpu, "array_pass", lambda *_, **__: seen.append(torch.backends.cuda.matmul.fp32_precision)
     )
-    before = torch.get_float32_matmul_precision()
+    products = torch.backends.cuda.matmul
+    before = torch.get_float32_matmul_precision(), products.fp32_precision
     try:
-        torch.set_float32_matmul_precision("medium")
-        gpu.array_pass(torch.zeros(5), torch.zeros(5, 3), torch.zeros(7, 3), S)
-        assert torch.backends.cuda.matmul.fp32_precision == "tf32"
+        for by in ("the old name", "the new name"):
+            torch.set_float32_matmul_precision("medium" if by == "the old name" else "highest")
+            products.fp32_precision = "tf32"
+            gpu.array_pass(torch.zeros(5), torch.zeros(5, 3), torch.zeros(7, 3), S)
+            assert products.fp32_precision == "tf32"
     finally:
-        torch.set_float32_matmul_precision(before)
-    assert seen == ["ieee"]
+        torch.set_float32_matmul_precision(before[0])
+        products.fp32_precision = before[1]
+    assert seen == ["ieee", "ieee"]

@@ -8,7 +8,7 @@ import pytest
 
 from ppl_parity.errors import InputError
 from ppl_parity.gpu import crossover
-from ppl_parity.gpu.launches import MOST, PROCESSORS, block, plan, width
+from ppl_parity.gpu.launches import MOST, PROCESSORS, TERMS, block, plan, width
 
 
 def test_a_launch_covers_all_rows_once() -> None:
@@ -17,16 +17,24 @@ def test_a_launch_covers_all_rows_once() -> None:
             launch = plan(N, D, K, chains)
             slab = launch.rows * launch.tiles * launch.steps
             assert slab * (launch.programs - 1) < N <= slab * launch.programs
-            assert launch.programs * chains <= max(chains, 32 * PROCESSORS)
+            # Within one step more than was asked for: steps are whole.
+            terms = launch.tiles * (1 if launch.lanes else launch.rows)
+            assert (launch.steps - 1) * terms < TERMS
             assert launch.rows & (launch.rows - 1) == 0
 
 
 @pytest.mark.parametrize("processors", [108, PROCESSORS, 148])
 def test_a_launch_fills_every_processor_once(processors: int) -> None:
-    for chains in (1, 3, 64):
-        programs = chains * plan(10**7, 8, 8, chains, processors).programs
+    for N, chains in ((10**7, 1), (10**7, 3), (10**6, 64)):
+        programs = chains * plan(N, 8, 8, chains, processors).programs
         assert 0.95 * 8 * processors < programs <= 8 * processors
     assert 0.95 * 4 * processors < plan(10**6, 64, 32, 1, processors).programs <= 4 * processors
+
+
+def test_more_rows_than_a_sum_may_take_are_whole_waves_more() -> None:
+    for N, waves in ((10**8, 1), (2 * 10**8, 2), (10**9, 8)):
+        programs = plan(N, 8, 8).programs
+        assert 0.95 * waves * 8 * PROCESSORS < programs <= waves * 8 * PROCESSORS
 
 
 # Which way is taken
@@ -44,17 +52,17 @@ def test_the_faster_way_is_found_once_and_remembered(monkeypatch: pytest.MonkeyP
         return {"kernel": lambda count: time.sleep(2e-3 * count), "array": lambda count: None}
 
     for N in (1000, 1024, 600):
-        assert crossover.choose("numpyro", "a device", (N, 8, 8, 1), prepare) == "array"
+        assert crossover.choose("numpyro", "a device", (N, 8, 8), prepare) == "array"
     assert calls == [1024]
-    assert crossover.found() == {("numpyro", "a device", 1024, 8, 8, 1): "array"}
-    crossover.choose("numpyro", "a device", (10**9, 8, 8, 1), prepare)
+    assert crossover.found() == {("numpyro", "a device", 1024, 8, 8): "array"}
+    crossover.choose("numpyro", "a device", (10**9, 8, 8), prepare)
     assert calls == [1024, crossover.MOST_ROWS]
 
 
 def choose(monkeypatch: pytest.MonkeyPatch, **ways: Any) -> str:
     monkeypatch.delenv(crossover.VARIABLE, raising=False)
     monkeypatch.setattr(crossover, "_found", {})
-    return crossover.choose("numpyro", "a device", (10, 8, 8, 1), lambda rows: ways)
+    return crossover.choose("numpyro", "a device", (10, 8, 8), lambda rows: ways)
 
 
 def broken(count: int) -> None:
@@ -83,7 +91,7 @@ def test_a_way_that_cannot_run_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(("word", "way"), [("pallas", "kernel"), ("triton", "kernel"), ("xla", "array")])
 def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch, word: str, way: str) -> None:
     monkeypatch.setenv(crossover.VARIABLE, word)
-    assert crossover.choose("numpyro", "a device", (10, 8, 8, 1), lambda rows: {}) == way
+    assert crossover.choose("numpyro", "a device", (10, 8, 8), lambda rows: {}) == way
 
 
 def test_another_word_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,11 +12,11 @@ LIBRARIES = ("jax", "torch")
 # What is asked, of which library, on which device, for how many seconds: the most wanted first, because the last
 # ones are what a slow machine leaves out. Imports and compilation count.
 CHILDREN = (
-    ("limits", "jax", "gpu", 40.0),
-    ("limits", "torch", "gpu", 40.0),
-    ("kernel", "jax", "gpu", 120.0),
-    ("kernel", "torch", "gpu", 70.0),
-    ("samplers", "jax", "gpu", 80.0),
+    ("limits", "jax", "gpu", 30.0),
+    ("limits", "torch", "gpu", 30.0),
+    ("kernel", "jax", "gpu", 140.0),
+    ("kernel", "torch", "gpu", 60.0),
+    ("samplers", "jax", "gpu", 110.0),
     ("samplers", "jax", "cpu", 70.0),
     ("kernel", "jax", "cpu", 50.0),
     ("others", "jax", "gpu", 80.0),

@@ -1,7 +1,8 @@
 """Which of two ways is faster on this GPU for a size: timed on first use, then remembered by the process.
 
 A kernel is not the faster way at every size, and where it stops being so differs between GPUs. Rows are rounded
-up to a power of two, and beyond ``MOST_ROWS`` the ratio no longer changes; so a process times few sizes.
+up to a power of two, and beyond ``MOST_ROWS`` the ratio no longer changes; so a process times few sizes. It times one
+chain: with many the kernel gains, which reads x once for all of them, and JAX traces one chain before the others.
 """
 
 from __future__ import annotations
@@ -22,10 +23,8 @@ WORDS = {
     **dict.fromkeys(("array", "xla", "torch"), "array"),
 }
 MOST_ROWS = 1 << 22
-REPEATS, CALLS = (
-    3,
-    10,
-)  # so many times so many calls, one wait for all: waiting takes longer than a small pass
+# So many times so many calls, one wait for all: waiting takes longer than a small pass.
+REPEATS, CALLS = 3, 10
 CLEARLY = 0.8  # of the kernel's time, below which the array program is the faster way: a draw is no reason to change
 
 _found: dict[Any, str] = {}
@@ -46,7 +45,7 @@ def asked() -> str | None:
 def choose(
     backend: str,
     device: str,
-    size: tuple[int, int, int, int],
+    size: tuple[int, int, int],
     prepare: Callable[[int], dict[str, Callable[[int], Any]]],
 ) -> str:
     """``kernel`` or ``array``: the environment's word, else the faster of both on ``device``.
@@ -55,7 +54,7 @@ def choose(
 
     Args:
         backend, device: whose kernel, and on which GPU.
-        size: N, D, K and chains.
+        size: N, D and K.
         prepare: rows -> the two ways at so many rows, by name, each taking how often to run before it waits.
 
     Raises:
@@ -64,16 +63,16 @@ def choose(
     word = asked()
     if word is not None:
         return word
-    N, D, K, chains = size
+    N, D, K = size
     rows = min(power(N), MOST_ROWS)
-    key = (backend, device, rows, D, K, chains)
+    key = (backend, device, rows, D, K)
     if key not in _found:
         _found[key] = _faster(prepare(rows))
     return _found[key]
 
 
 def found() -> dict[Any, str]:
-    """(backend, device, rows, D, K, chains) -> what was faster, for every size that this process has timed."""
+    """(backend, device, rows, D, K) -> what was faster, for every size that this process has timed."""
     return dict(_found)
 
 

@@ -2,7 +2,8 @@
 
 A program is one block of threads. It walks a slab of rows for one chain; programs of one slab run side by side,
 so that x comes from memory once and from the cache for every further chain. There are as many programs as the GPU's
-processors hold at once, all of them as long: a second wave, of the few that are left, would take as long as the first.
+processors hold at once, or whole multiples of that, all of them as long: a last wave of a few that are left would take
+as long as the first.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ LANES_MOST = 144  # sums in a thread's registers: 64 + 8 fill them without a spi
 LANES_ROOM = 104  # for sums and for the columns of a step and of the next: 72 + 32 just fit
 LANES_TILES = 4  # of a step at most: what is left after whole steps goes tile by tile
 LANES_COLUMNS = 32  # the columns of two rows are in registers besides
+TERMS = 4096  # of a float32 sum within a program: rows of a lane, or of tiles. More would lose what they add
 PROCESSORS = 132  # of an H100 or H200: what is not said to be another GPU
 
 
@@ -52,13 +54,15 @@ def plan(N: int, D: int, K: int, chains: int = 1, processors: int = PROCESSORS) 
         rows, tiles, warps = 32, min(LANES_TILES, power(room + 1) // 2 if room > 0 else 1), 1
         registers = 40 + 2 * K * (D + 1) + 2 * tiles * D  # a thread: 216 here are 232, 96 are 72, 48 are 55
         held = min(32, max(8, 1792 // registers))
-    else:  # 64 to 128 a thread, by the share that it holds of the (K, D) sums and of both factors
+    else:  # of 64 to 200 a thread, by the share that it holds of the (K, D) sums and of both factors
         area = padded(K) * padded(D)
         rows, tiles = (32 if area <= 4096 else 16), 1
         warps = 4 if area <= 2048 else 8
-        held = 8 if area <= 512 else 5 if area <= 1024 else 4 if area <= 2048 else 2
+        held = 5 if area <= 512 else 4 if area <= 2048 else 2
     steps_in_all = -(-N // (rows * tiles))
-    programs = min(steps_in_all, max(1, processors * held // chains))
+    programs = max(1, processors * held // chains)
+    terms = steps_in_all * tiles * (1 if lanes else rows)
+    programs = min(steps_in_all, programs * -(-terms // (programs * TERMS)))
     steps = -(-steps_in_all // programs)
     return Launch(lanes, rows, tiles, steps, -(-steps_in_all // steps), warps)
 

@@ -101,19 +101,18 @@ def _one_pass_jvp(noise_scale, always, interpret, primals, tangents):
 
 
 def _chosen(log_theta: Any, beta: Any, x: Any) -> str:
-    C, K, D = beta.shape
+    _, K, D = beta.shape
     if not usable(x, K):
         return "array"
     if jax.process_count() > 1 and crossover.asked() is None:
-        return (
-            "kernel"  # a program of several processes is one program: no two may find another way the faster
-        )
+        # A program of several processes is one program: no two may find another way the faster.
+        return "kernel"
     device = _device()
     name = "none" if device is None else device.device_kind
-    return crossover.choose("numpyro", name, (len(x), D, K, C), partial(_ways, log_theta.dtype, C, D, K))
+    return crossover.choose("numpyro", name, (len(x), D, K), partial(_ways, log_theta.dtype, D, K))
 
 
-def _ways(total: Any, C: int, D: int, K: int, rows: int) -> dict[str, Callable[[int], Any]]:
+def _ways(total: Any, D: int, K: int, rows: int) -> dict[str, Callable[[int], Any]]:
     """Both ways on zeros, which take as long as other numbers. Run beside the trace that asks for it."""
     given: list[Any] = []
 
@@ -123,7 +122,7 @@ def _ways(total: Any, C: int, D: int, K: int, rows: int) -> dict[str, Callable[[
         def several(count):
             with jax.enable_x64(total == jnp.float64), jax.default_device(_device()):
                 if not given:
-                    shapes = ((C, K), total), ((C, K, D), total), ((rows, D), jnp.float32)
+                    shapes = ((1, K), total), ((1, K, D), total), ((rows, D), jnp.float32)
                     given.extend(jnp.zeros(*shape) for shape in shapes)
                 return jax.block_until_ready([run(*given) for _ in range(count)])
 

@@ -59,7 +59,7 @@ def describe() -> str:
 
 def one_pass(log_theta: Any, beta: Any, x: Any, noise_scale: float) -> Sums:
     """See ``kernels.one_pass``, for tensors on a GPU."""
-    if _chosen(beta[None], x) == "kernel":
+    if _chosen(beta, x) == "kernel":
         return kernel_pass(log_theta, beta, x, noise_scale)
     return array_pass(log_theta, beta, x, noise_scale)
 
@@ -97,29 +97,41 @@ def array_chains(log_theta: Any, beta: Any, x: Any, noise_scale: float) -> Sums:
 
 @contextmanager
 def full_float32() -> Iterator[None]:
-    """Matrix products in float32 as it is, not in the ten bits of TF32, whatever the process has set."""
+    """Matrix products in float32 as it is, not in the ten bits of TF32, whatever the process has set.
+
+    torch has an old name for that and a new one. Where they contradict each other it refuses to read the old one;
+    so the old one, which sets both, is taken wherever it can be.
+    """
     products = torch.backends.cuda.matmul
-    name = "fp32_precision" if hasattr(products, "fp32_precision") else "allow_tf32"
-    before = getattr(products, name)
-    setattr(products, name, "ieee" if name == "fp32_precision" else False)
+    new = getattr(products, "fp32_precision", None)
+    try:
+        old = torch.get_float32_matmul_precision()
+    except RuntimeError:
+        old = None
+        products.fp32_precision = "ieee"
+    else:
+        torch.set_float32_matmul_precision("highest")
     try:
         yield
     finally:
-        setattr(products, name, before)
+        if old is not None:
+            torch.set_float32_matmul_precision(old)
+        if new is not None:
+            products.fp32_precision = new
 
 
 def _chosen(beta: Any, x: Any) -> str:
-    C, K, D = beta.shape
+    K, D = beta.shape
     if not present() or not usable(x, K):
         return "array"
     name = torch.cuda.get_device_name(x.device)
-    return crossover.choose("pyro", name, (len(x), D, K, C), partial(_ways, x.device, beta.dtype, C, D, K))
+    return crossover.choose("pyro", name, (len(x), D, K), partial(_ways, x.device, beta.dtype, D, K))
 
 
-def _ways(device: Any, total: Any, C: int, D: int, K: int, rows: int) -> dict[str, Callable[[int], Any]]:
+def _ways(device: Any, total: Any, D: int, K: int, rows: int) -> dict[str, Callable[[int], Any]]:
     """Both ways on zeros, which take as long as other numbers."""
     zeros = partial(torch.zeros, device=device)
-    given = zeros((C, K), dtype=total), zeros((C, K, D), dtype=total), zeros((rows, D), dtype=torch.float32)
+    given = zeros(K, dtype=total), zeros((K, D), dtype=total), zeros((rows, D), dtype=torch.float32)
 
     def waiting(function: Callable[..., Sums]) -> Callable[[int], Any]:
         def several(count):
@@ -129,7 +141,7 @@ def _ways(device: Any, total: Any, C: int, D: int, K: int, rows: int) -> dict[st
 
         return several
 
-    return {"kernel": waiting(kernel_chains), "array": waiting(array_chains)}
+    return {"kernel": waiting(kernel_pass), "array": waiting(array_pass)}
 
 
 def _processors(device: Any) -> int:
