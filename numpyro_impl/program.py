@@ -40,6 +40,20 @@ class Program(TracedModel):
         with self.session(), explain(NAME, "the model cannot be traced"):
             return foreign_statements("pyro", self._skeleton)
 
+    def params(self) -> tuple[str, ...]:
+        found: list[str] = []
+
+        def run(arrays):
+            found[:] = [n for n, node in self._trace(arrays, {}).items() if node["type"] == "param"]
+            return 0
+
+        with self.session(), explain(NAME, "the model cannot be traced"):
+            try:
+                jax.eval_shape(run, self.arrays)
+            except jax.errors.ConcretizationTypeError:
+                run(self.arrays)
+        return tuple(found)
+
     def site_log_probs(self, values: Values) -> Arrays:
         return self._call("site_log_probs", self._site_log_probs, values, required=self.shapes)
 

@@ -134,7 +134,8 @@ class TracedModel:
 
     def _trace(self, arrays: list[Any], values: dict[str, Any], key: Any = None) -> dict[str, Any]:
         seeded = handlers.seed(self.model, seed_to_rng(0) if key is None else key)
-        return handlers.trace(handlers.substitute(seeded, data=values)).get_trace(**self.arguments(arrays))
+        given = handlers.substitute(handlers.substitute(seeded, data=values), substitute_fn=_of_improper)
+        return handlers.trace(given).get_trace(**self.arguments(arrays))
 
     def _skeleton(self) -> dict[str, dict[str, Any]]:
         """Names, kinds and shapes: traced without arithmetic, or with it where the model needs numbers."""
@@ -257,6 +258,16 @@ class TracedModel:
             return {name: log_probs[name] for name in self.observed}
 
         return jax.lax.map(one, draws, batch_size=1000)
+
+
+def _of_improper(site: dict[str, Any]) -> Any:
+    """A value for a site that nothing can be drawn from, so that a model can be traced."""
+    if site["type"] != "sample" or site["is_observed"] or site["value"] is not None:
+        return None
+    base = site["fn"]
+    while hasattr(base, "base_dist"):
+        base = base.base_dist
+    return init_to_uniform(site) if isinstance(base, dist.ImproperUniform) else None
 
 
 def _is_argument(leaf: Any) -> bool:

@@ -21,6 +21,7 @@ from ppl_parity.ladder import choose, climb, pair_verdict, split_false_alarm
 from ppl_parity.ladder.context import SIDES, CheckSettings, Context, Point, Points
 from ppl_parity.ladder.points import shared_points
 from ppl_parity.loading import load_pair, split_data
+from ppl_parity.options import check_names, checked
 from ppl_parity.pairs import Pair
 from ppl_parity.references import CallableReference
 from ppl_parity.sides import Side
@@ -66,7 +67,7 @@ def check(
         name=name,
         models={"pyro": CallableReference.of(pyro_model), "numpyro": CallableReference.of(numpyro_model)},
         data=split_data(given, name),
-        **options,
+        **checked(options, name, ("name", "level", "rungs", "settings", "progress", "sides")),
     )
     return check_pair(pair, level=level, rungs=rungs, settings=settings, progress=progress, sides=sides)
 
@@ -151,6 +152,8 @@ def prepare(
             both = {side: future.result() for side, future in opened.items()}
     programs: dict[str, Program] = {side: program for side, (program, _) in both.items()}
     sites: dict[str, dict[str, Site]] = {side: found for side, (_, found) in both.items()}
+    check_names(pair, sites)
+    _refuse_subsampling(sites)
     shared = tuple(
         name
         for name, site in sites["pyro"].items()
@@ -176,6 +179,19 @@ def prepare(
     elif not context.reparameterised and _same_shapes(context):
         context.points = Points(lambda: _found_points(context))
     return context
+
+
+def _refuse_subsampling(sites: Mapping[str, Mapping[str, Site]]) -> None:
+    """Each side would draw rows of its own, and neither library gives such a model a potential."""
+    for side in SIDES:
+        for site in sites[side].values():
+            for plate in site.plates:
+                if plate.subsample_size < plate.size:
+                    raise InputError(
+                        f"{side}: a plate must take all of its rows while it is checked; {plate.name!r} takes "
+                        f"{plate.subsample_size} of {plate.size} at random. Make subsample_size an argument of the "
+                        "model, and let data() give None for it."
+                    )
 
 
 def _found_points(context: Context) -> list[Point]:

@@ -140,6 +140,10 @@ class Program(Protocol):
         """
         ...
 
+    def params(self) -> tuple[str, ...]:
+        """Names of the ``param`` statements that the model runs; each has its initial value in all that is asked."""
+        ...
+
     def site_log_probs(self, values: Values) -> Arrays:
         """Elementwise log probability of every latent, observed and factor site, scaled and masked.
 

@@ -98,6 +98,7 @@ def freeze(
         data=fingerprint(data),
         sites=described,
         foreign=program.foreign_statements(),
+        params=program.params(),
         points={point.name: point.values for point in points},
         answers=record.answers,
         walks=walks,

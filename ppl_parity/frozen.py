@@ -33,6 +33,7 @@ class Frozen:
         versions: of everything that made the numbers.
         data: argument -> fingerprint.
         sites: the model's, at seed 0. foreign: statements of the other framework that it runs.
+        params: its param statements.
         points: name -> latent values, constrained.
         answers: what was asked, by ``key_of`` -> the answer, or ``{"refused": sentence}``.
         walks: leapfrog trajectories that were walked.
@@ -47,6 +48,7 @@ class Frozen:
     data: dict[str, str]
     sites: tuple[Site, ...]
     foreign: tuple[str, ...] = ()
+    params: tuple[str, ...] = ()
     points: dict[str, Arrays] = field(default_factory=dict)
     answers: dict[str, Any] = field(default_factory=dict)
     walks: tuple[Walk, ...] = ()

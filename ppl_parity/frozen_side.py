@@ -40,6 +40,10 @@ class FrozenProgram:
         """Statements of the other framework."""
         return self._frozen.foreign
 
+    def params(self) -> tuple[str, ...]:
+        """Names of the param statements."""
+        return self._frozen.params
+
     def prior_samples(self, *, num_draws: int, seed: int) -> Arrays:
         """The next rows of the frozen prior draws; the same ones for the same seed."""
         frozen = self._frozen

@@ -6,15 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ppl_parity.errors import InputError
 from ppl_parity.ladder.context import SIDES
+from ppl_parity.options import OPTIONS, checked
 from ppl_parity.pairs import Pair
 from ppl_parity.references import FileReference, ModuleReference
 from ppl_parity.sides import Side
-
-OPTIONS = ("rename", "max_plate_nesting", "points", "known_differences", "exchangeable")
 
 
 def load_pair(where: str, sides: Mapping[str, Side]) -> Pair:
@@ -42,7 +39,7 @@ def load_pair(where: str, sides: Mapping[str, Side]) -> Pair:
         name=Path(where).stem if is_file else where,
         models={side: reference(f"{side}_model") for side in SIDES},
         data=split_data(data, where),
-        **_options(found, where),
+        **checked(found, where),
     )
 
 
@@ -86,18 +83,3 @@ def split_data(data: Any, where: str) -> dict[str, dict[str, Any]]:
     if set(data) == set(SIDES) and all(isinstance(value, Mapping) for value in data.values()):
         return {side: dict(data[side]) for side in SIDES}
     return {side: dict(data) for side in SIDES}
-
-
-def _options(found: Mapping[str, Any], where: str) -> dict[str, Any]:
-    options = {name: value for name, value in found.items() if value is not None}
-    for name in ("rename", "points", "known_differences"):
-        if not isinstance(options.get(name, {}), Mapping):
-            raise InputError(f"{name} of {where} must be a dictionary; got {type(options[name]).__name__}.")
-    if "points" in options:
-        options["points"] = {
-            point: {site: np.asarray(value) for site, value in values.items()}
-            for point, values in options["points"].items()
-        }
-    if "exchangeable" in options:
-        options["exchangeable"] = tuple(options["exchangeable"])
-    return options

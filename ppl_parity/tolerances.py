@@ -104,11 +104,18 @@ def allowed(
     return tolerance.absolute + tolerance.relative * np.where(np.isfinite(size), size, 0.0)
 
 
-def agree(quantity: str, a: np.ndarray | float, b: np.ndarray | float, *, extra: float = 0.0) -> bool:
+def agree(
+    quantity: str,
+    a: np.ndarray | float,
+    b: np.ndarray | float,
+    *,
+    extra: float = 0.0,
+    dtype: str = "float64",
+) -> bool:
     """Whether all of ``a`` and ``b`` agree; equal infinities do, and NaN does not agree with anything."""
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     if a.shape != b.shape:
         return False
     with np.errstate(invalid="ignore"):
-        near = np.abs(a - b) <= allowed(quantity, a, b) + extra
+        near = np.abs(a - b) <= allowed(quantity, a, b, dtype) + extra
     return bool(np.all(near | (a == b)))

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ppl_parity.contract import Plate, Site, Trajectory
+from ppl_parity.errors import InputError
 from ppl_parity.references import CallableReference, FileReference, MixtureReference, ModuleReference
 from ppl_parity.spec import MixtureSpec, SamplerSettings
 
@@ -37,7 +38,7 @@ CLOSED = "the other end has closed"
 LENGTHS = struct.Struct("<QQ")  # of the JSON text, and of the list of arrays whose elements follow it
 
 
-class WireError(TypeError):
+class WireError(InputError):
     """A value that may not cross: anything but arrays, plain Python values and the contract's classes."""
 
 
@@ -115,8 +116,11 @@ def _encode(value: Any, arrays: list[np.ndarray]) -> Any:
     if type(value).__name__ in CLASSES:
         fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
         return {"class": type(value).__name__, "fields": _encode(fields, arrays)}
+    if hasattr(value, "__array__") and not hasattr(value, "columns"):  # of torch, of JAX, a column of pandas'
+        return _encode(np.asarray(value), arrays)
+    advice = " Give its columns, as arrays." if hasattr(value, "columns") else ""
     raise WireError(
-        f"Only arrays, numbers, strings, lists and dictionaries cross between processes; got {type(value)}."
+        f"Only arrays, numbers, strings, lists and dictionaries cross between processes; got {type(value)}.{advice}"
     )
 
 

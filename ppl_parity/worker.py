@@ -43,7 +43,7 @@ def serve(package: str) -> None:
             try:
                 wire.send(answers, reply)
             except wire.WireError as error:  # before anything was written
-                wire.send(answers, {"error": f"WireError: {error}", "traceback": "", "warnings": []})
+                wire.send(answers, {"input_error": str(error), "traceback": "", "warnings": []})
         except BrokenPipeError:
             return  # the parent has gone
 

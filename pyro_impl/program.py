@@ -30,6 +30,11 @@ class Program(TracedModel):
         with self._running("the model cannot be traced"), seed_to_rng(0):
             return foreign_statements("numpyro", lambda: self._drawn({}))
 
+    def params(self) -> tuple[str, ...]:
+        with self._running("the model cannot be traced"), seed_to_rng(0):
+            nodes = self._drawn({}).nodes
+            return tuple(name for name, node in nodes.items() if node["type"] == "param")
+
     def site_log_probs(self, values: Values) -> Arrays:
         with self._running("site log probs failed"):
             return to_numpy(self._site_log_probs(self._given(values, self.shapes)))

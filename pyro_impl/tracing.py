@@ -35,7 +35,20 @@ from pyro_impl.sharding import check_shards
 
 NUM_RUNS = 4  # that must draw the same sites before anything is asked of a model
 
-INIT_STRATEGIES = {"uniform": init_to_uniform, "prior": init_to_sample}
+
+def uniform(site: dict[str, Any]) -> Any:
+    """``init_to_uniform``, also for a site that nothing can be drawn from: Pyro's draws a value to learn its shape."""
+    base = site["fn"]
+    while hasattr(base, "base_dist"):
+        base = base.base_dist
+    if not isinstance(base, dist.ImproperUniform):
+        return init_to_uniform(site)
+    constrain = torch.distributions.transform_to(site["fn"].support)
+    shape = constrain.inverse_shape(site["fn"].shape())
+    return constrain(4 * torch.rand(shape) - 2)
+
+
+INIT_STRATEGIES = {"uniform": uniform, "prior": init_to_sample}
 
 Tensors = dict[str, torch.Tensor]
 

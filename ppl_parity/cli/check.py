@@ -50,7 +50,7 @@ def check(
     """Say whether a Pyro model and its NumPyro port are the same, and where they first differ.
 
     Climbs the ladder: structure, density, enumeration, gradient, transform, dynamics, then forward samples,
-    posteriors and assignments. Exit status: 0 same, 1 different, 2 bad input, 3 unresolved.
+    posteriors and assignments. Exit status: 0 same, 1 different, 2 bad input, 3 unresolved, 4 not finished.
     """
     asked = locals()
     from ppl_parity.ladder import choose

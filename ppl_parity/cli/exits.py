@@ -13,7 +13,7 @@ from ppl_parity.errors import InputError
 from ppl_parity.leaving import INTERRUPTED
 from ppl_parity.sides import SideError
 
-FAILED, BAD_INPUT = 1, 2
+BAD_INPUT, FAILED = 2, 4  # of a check, 1 is another answer
 
 # Its home differs between releases of typer; the class is above the one that typer exports.
 UsageError = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
@@ -32,11 +32,11 @@ class Exits(TyperGroup):
             status = INTERRUPTED
         except Exception as error:
             status = _status(error)
-            if status is None:
-                raise
-            if "--debug" in given:
+            if status is None or "--debug" in given:
                 traceback.print_exc()
-            print(f"Error: {_sentence(error)}", file=sys.stderr)
+            if status is not None:
+                print(f"Error: {_sentence(error)}", file=sys.stderr)
+            status = status or FAILED
         if status == INTERRUPTED:
             print("Interrupted.", file=sys.stderr)
         sys.exit(status if isinstance(status, int) else 0)

@@ -50,6 +50,10 @@ def described(asked: Mapping[str, Any], sides: Mapping[str, Side]) -> Pair:
 
     given = {side: asked.get(side) for side in BACKENDS}
     if not any(given.values()):
+        if asked["data"]:
+            raise InputError(
+                "--data must go with the mixture or with --pyro and --numpyro; a pair has its own data()."
+            )
         return load_pair(asked["pair"], sides)
     if asked["pair"] != SHIPPED:
         raise InputError(

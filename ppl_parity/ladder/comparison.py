@@ -50,12 +50,14 @@ def compare(
     """
     a, b = np.asarray(pyro, dtype=float), np.asarray(numpyro, dtype=float)
     finite = np.isfinite(a) & np.isfinite(b)
-    same_limit = (a == b) | (np.isnan(a) & np.isnan(b))
+    # Infinite on one side and NaN on the other is an overflow that each tells in its own way: no number to compare.
+    same_limit = (a == b) | (~np.isfinite(a) & ~np.isfinite(b) & (np.isnan(a) | np.isnan(b)))
     one_sided = tuple(int(i) for i in np.flatnonzero(~finite & ~same_limit))
     if not finite.any():
         relation: Relation = "different" if one_sided else "unusable"
         return Comparison(relation, 0.0, math.inf, one_sided[0] if one_sided else 0, one_sided)
-    difference = np.where(finite, b - a, 0.0)
+    with np.errstate(invalid="ignore"):
+        difference = np.where(finite, b - a, 0.0)
     limit = allowed(quantity, a, b, precision) + extra
     if np.all((np.abs(difference) <= limit) | ~finite):
         worst = int(np.argmax(np.abs(difference)))

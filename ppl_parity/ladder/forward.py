@@ -81,7 +81,26 @@ def run(context: Context) -> Iterator[Finding]:
                 break
             columns = {s: np.concatenate([columns[s], selection.columns(more[s], 1)]) for s in SIDES}
         took = time.monotonic() - began
-    yield from _tell(context, family, joint, draws, len(columns["pyro"]))
+    beyond = _one_sided_factors(context)
+    for finding in _tell(context, family, joint, draws, len(columns["pyro"])):
+        yield _for_the_density(context, finding, beyond) if beyond else finding
+
+
+def _one_sided_factors(context: Context) -> str:
+    """Sites that are a ``factor`` on one side alone, in words: its draws lack what the other side's may have."""
+    found = {s: {n for n, site in context.sites[s].items() if site.kind == "factor"} for s in SIDES}
+    lists = {s: ", ".join(map(repr, sorted(found[s] - found[SIDES[1 - SIDES.index(s)]]))) for s in SIDES}
+    return " and ".join(f"{names} in {side}" for side, names in lists.items() if names)
+
+
+def _for_the_density(context: Context, finding: Finding, beyond: str) -> Finding:
+    """Draws that differ say nothing of models of which one has a factor where the other may have a prior."""
+    if finding.verdict != "different":
+        return finding
+    detail = f"Draws see no factor, and there is {beyond} alone, so this decides nothing: {finding.detail}"
+    if context.results.get("verdicts", {}).get("density") == "same":
+        return replace(finding, verdict="same", detail=detail, hint=None, notable=True)
+    return replace(finding, verdict="unresolved", detail=detail, hint=None)
 
 
 def _draw(context: Context, *, look: int, conditional: bool) -> dict[str, Arrays]:
@@ -233,6 +252,11 @@ def _tell(
 def _sampler(context: Context, finding: Finding, draws: dict[str, Arrays]) -> str:
     """The densities agree, so a sampler does not match its own log prob; whose, if that can be found."""
     site = finding.site
+    kinds = {
+        context.sites[side][site].kind for side in SIDES if site is not None and site in context.sites[side]
+    }
+    if kinds == {"deterministic"}:
+        return "it is computed in another way; the densities do not depend on it"
     families = {
         context.sites[side][site].family for side in SIDES if site is not None and site in context.sites[side]
     }

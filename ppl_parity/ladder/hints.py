@@ -114,7 +114,7 @@ def _explain_numbers(values: dict[str, list[Arrays]], name: str) -> str | None:
     usable = np.isfinite(sums[0]) & np.isfinite(sums[1]) & (np.abs(sums[0]) > 1e-9)
     if usable.sum() >= 3:
         ratio = sums[1][usable] / sums[0][usable]
-        if np.ptp(ratio) < 1e-6 * abs(ratio[0]):
+        if np.ptp(ratio) < 1e-6 * abs(ratio[0]) and abs(ratio[0] - 1) > 1e-6:
             words = "a sign" if abs(ratio[0] + 1) < 1e-6 else "a missing scale, or a plate too many"
             return f"numpyro's log prob is {ratio[0]:.6g} times pyro's at every point: {words}"
         if np.max(np.abs(ratio - 1)) < FLOAT32:

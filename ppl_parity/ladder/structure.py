@@ -27,13 +27,30 @@ def run(context: Context) -> Iterator[Finding]:
                 site=statement.partition("'")[2].rstrip("')") or None,
                 hint=f"write {side}.{statement.partition('.')[2].partition('(')[0]} in its place",
             )
+    yield from _params(context)
     pyro, numpyro = (context.sites[side] for side in SIDES)
     for name in list(pyro) + [name for name in numpyro if name not in pyro]:
         if name in pyro and name in numpyro:
-            yield from _compare(name, pyro[name], numpyro[name])
+            yield from _compare(name, pyro[name], numpyro[name], context)
         else:
             yield from _one_sided(name, "pyro" if name in pyro else "numpyro", context)
     yield Finding("same", "sites", f"{len(context.shared)} latent sites are shared.")
+
+
+def _params(context: Context) -> Iterator[Finding]:
+    found = {
+        side: context.pair.from_side(side, dict.fromkeys(context.programs[side].params())) for side in SIDES
+    }
+    for name in dict.fromkeys([*found["pyro"], *found["numpyro"]]):
+        sides = [side for side in SIDES if name in found[side]]
+        yield Finding(
+            "same",
+            "param",
+            f"{name!r} is a param in {' and '.join(sides)}{' alone' if len(sides) == 1 else ''}; the models are "
+            "compared at its initial value, whatever it may learn.",
+            site=name,
+            notable=True,
+        )
 
 
 def _one_sided(name: str, side: str, context: Context) -> Iterator[Finding]:
@@ -58,6 +75,8 @@ def _one_sided(name: str, side: str, context: Context) -> Iterator[Finding]:
             hint="a re-parameterisation, a renamed site (give rename), or a site that the port lost",
             deferred=True,
         )
+    elif context.reparameterised:
+        yield _not_compared(name, f"The {site.kind} site {name!r} is in {side} and not in {other}")
     else:
         yield Finding(
             "same",
@@ -68,7 +87,19 @@ def _one_sided(name: str, side: str, context: Context) -> Iterator[Finding]:
         )
 
 
-def _compare(name: str, a: Site, b: Site) -> Iterator[Finding]:
+def _not_compared(name: str, what: str) -> Finding:
+    """A term of the likelihood that no rung would see: the density needs the same latent sites, and draws may not
+    depend on it, or on sites of one side alone."""
+    return Finding(
+        "unresolved",
+        "site",
+        f"{what}, and the latent sites differ, so its log prob is compared nowhere.",
+        site=name,
+        hint="give rename, or write it as the same observed site in both",
+    )
+
+
+def _compare(name: str, a: Site, b: Site, context: Context) -> Iterator[Finding]:
     both = {"pyro": a, "numpyro": b}
 
     def finding(
@@ -91,6 +122,9 @@ def _compare(name: str, a: Site, b: Site) -> Iterator[Finding]:
             deferred=True,
         )
         return
+    if a.kind != b.kind and "latent" not in (a.kind, b.kind) and context.reparameterised:
+        yield _not_compared(name, f"The kind of {name!r} is {a.kind} in pyro and {b.kind} in numpyro")
+        return
     if a.kind != b.kind:
         verdict = "different" if "latent" in (a.kind, b.kind) else "same"
         hint = "an observation was forgotten on one side" if verdict == "different" else None
@@ -106,8 +140,9 @@ def _compare(name: str, a: Site, b: Site) -> Iterator[Finding]:
         return
     if a.support != b.support:
         verdict = "different" if a.kind == "latent" else "same"
-        hint = "a half distribution whose port lives on the whole line, or the reverse"
-        yield finding(verdict, "support", a.support, b.support, hint if verdict == "different" else None)
+        yield finding(
+            verdict, "support", a.support, b.support, _support_hint(a, b) if a.kind == "latent" else None
+        )
     if a.kind == "observed":
         yield from _observed(name, a, b)
     if (a.batch_shape, a.event_shape) != (b.batch_shape, b.event_shape) and a.kind != "factor":
@@ -122,6 +157,13 @@ def _compare(name: str, a: Site, b: Site) -> Iterator[Finding]:
     if a.dtype != b.dtype and not is_discrete(a) and "float" in a.dtype + b.dtype:
         hint = "parity is judged in float64; a constant made in float32 loses nine digits"
         yield finding("same", "dtype", a.dtype, b.dtype, hint)
+
+
+def _support_hint(a: Site, b: Site) -> str:
+    if "real" in (a.support, b.support):
+        return "a half distribution whose port lives on the whole line, or the reverse"
+    same_kind = a.support.partition("(")[0] == b.support.partition("(")[0]
+    return "its bounds are others" if same_kind else "another distribution"
 
 
 def _observed(name: str, a: Site, b: Site) -> Iterator[Finding]:
@@ -148,9 +190,11 @@ def _observed(name: str, a: Site, b: Site) -> Iterator[Finding]:
 def _data_hint(left: np.ndarray, right: np.ndarray) -> str:
     if np.allclose(np.sort(left.ravel()), np.sort(right.ravel())):
         return "the same numbers in another order: a transpose or a shifted index"
+    if left.size == 1:
+        return "another number of the data: a shifted index, or one side changes it before it observes it"
     with np.errstate(all="ignore"):
         ratio = left / right
-    if np.all(np.isfinite(ratio)) and np.ptp(ratio) < 1e-9 * abs(ratio.flat[0]):
+    if left.size > 2 and np.all(np.isfinite(ratio)) and np.ptp(ratio) < 1e-9 * abs(ratio.flat[0]):
         return (
             f"pyro's are {ratio.flat[0]:.6g} times numpyro's: one side standardises (ddof 1 or 0?) or scales"
         )

@@ -114,7 +114,7 @@ def _own_potential(context: Context, found: list[Position], dynamic: list[str]) 
             if (
                 not np.isfinite(density)
                 or abs(density) > 1e8
-                or agree("log density", potential, -density - jacobian, extra=1e-6)
+                or agree("log density", potential, -density - jacobian, extra=1e-6, dtype=context.precision)
             ):
                 continue
             yield Finding(

@@ -60,14 +60,14 @@ def place(finding: Finding) -> str:
     """The site and where in it, without the rung: ``tau``, ``beta[0, 1]``, ``the model as a whole``."""
     if finding.site is None:
         return "the model as a whole"
-    inside = "" if finding.index is None else f"[{', '.join(map(str, finding.index))}]"
+    inside = "" if not finding.index else f"[{', '.join(map(str, finding.index))}]"
     return one_line(f"{finding.site}{inside}")
 
 
 def where(rung: str, finding: Finding) -> str:
     """The whole place: rung, site, row or index, point."""
     parts = [f"rung {rung}", "the model as a whole" if finding.site is None else f"site {finding.site}"]
-    if finding.index is not None:
+    if finding.index:
         inside = ", ".join(map(str, finding.index))
         one = "step" if rung == "dynamics" else "row"
         parts.append(f"{one} {inside}" if len(finding.index) == 1 else f"index [{inside}]")

@@ -1,0 +1,253 @@
+"""What users have met: pairs whose verdict was wrong, or that could not be checked, as small as they could be made."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pyro")
+pytest.importorskip("numpyro")
+
+from typer.testing import CliRunner
+
+from ppl_parity import check
+from ppl_parity.cli.app import app
+from ppl_parity.errors import InputError
+from ppl_parity.findings import Finding, Report
+from ppl_parity.sides import Side
+
+pytestmark = pytest.mark.pyro
+
+Y = {"y": np.array(0.7), "w": np.array(1.0)}
+
+
+@pytest.fixture(scope="module")
+def sides() -> Iterator[dict[str, Side]]:
+    with Side("pyro", num_threads=1) as pyro, Side("numpyro", num_threads=1) as numpyro:
+        yield {"pyro": pyro, "numpyro": numpyro}
+
+
+def libraries(ppl: str) -> tuple[Any, Any]:
+    return importlib.import_module(ppl), importlib.import_module(f"{ppl}.distributions")
+
+
+def told(report: Report, rung: str) -> list[Finding]:
+    return [finding for result in report.rungs if result.name == rung for finding in result.findings]
+
+
+def two_outcomes(ppl: str, *, latent: str | None = "b", how: str = "w") -> Callable:
+    """y given a, and, unless ``latent`` is None, w given another latent site: observed under ``how``, or a factor."""
+
+    def model(y, w):
+        library, dist = libraries(ppl)
+        a = library.sample("a", dist.Normal(0.0, 1.0))
+        library.sample("y", dist.Normal(a, 1.0), obs=y)
+        if latent is None:
+            return
+        b = library.sample(latent, dist.Normal(0.0, 1.0))
+        if how == "factor":
+            library.factor("w", dist.Normal(2 * b, 3.0).log_prob(w))
+        else:
+            library.sample(how, dist.Normal(b, 5.0 if how != "w" else 1.0), obs=w)
+
+    return model
+
+
+@pytest.mark.parametrize(
+    "port",
+    [{"latent": None}, {"latent": "beta", "how": "w_obs"}, {"latent": "beta", "how": "factor"}],
+    ids=["lost", "renamed", "a factor"],
+)
+def test_a_likelihood_that_no_rung_sees_is_not_called_the_same(sides: dict[str, Side], port: dict) -> None:
+    models = two_outcomes("pyro"), two_outcomes("numpyro", **port)
+    rungs = ["structure", "density", "forward", "posterior"]
+    report = check(*models, Y, rungs=rungs, sides=sides)
+    assert report.verdict == "unresolved"
+    assert {result.name: result.verdict for result in report.rungs}["posterior"] == "same"
+    assert any("compared nowhere" in finding.detail for finding in told(report, "structure"))
+
+
+def test_prior_draws_decide_nothing_where_one_side_has_a_factor(sides: dict[str, Side]) -> None:
+    def left(y):
+        pyro, dist = libraries("pyro")
+        x = pyro.sample("x", dist.Normal(0.0, 1.0))
+        pyro.sample("y", dist.Normal(x, 1.0), obs=y)
+
+    def right(y):
+        numpyro, dist = libraries("numpyro")
+        x = numpyro.sample("x", dist.Normal(0.0, 2.0))
+        numpyro.factor("prior", dist.Normal(0.0, 1.0).log_prob(x) - dist.Normal(0.0, 2.0).log_prob(x))
+        numpyro.sample("y", dist.Normal(x, 1.0), obs=y)
+
+    report = check(left, right, {"y": Y["y"]}, rungs=["structure", "density", "forward"], sides=sides)
+    assert report.verdict == "same"
+    remarks = [finding.detail for finding in told(report, "forward") if finding.notable]
+    assert any("'prior' in numpyro alone" in remark for remark in remarks)
+
+
+def test_an_improper_prior_is_checked(sides: dict[str, Side]) -> None:
+    def flat(ppl: str) -> Callable:
+        def model(y):
+            library, dist = libraries(ppl)
+            x = library.sample("x", dist.ImproperUniform(dist.constraints.positive, (2,), ()).to_event(1))
+            library.sample("y", dist.Normal(x.sum(), 1.0), obs=y)
+
+        return model
+
+    assert check(flat("pyro"), flat("numpyro"), {"y": Y["y"]}, level="quick", sides=sides).verdict == "same"
+
+
+def test_digits_lost_near_the_edge_of_a_simplex_are_no_detached_value(sides: dict[str, Side]) -> None:
+    def chain(ppl: str) -> Callable:
+        def model(y):
+            library, dist = libraries(ppl)
+            eye = importlib.import_module({"pyro": "torch", "numpyro": "jax.numpy"}[ppl]).eye(4)
+            with library.plate("rows", 4):
+                p = library.sample("p", dist.Dirichlet(0.9 * eye + 0.1))
+            library.sample("y", dist.Normal(p[..., 0].sum(), 1.0), obs=y)
+
+        return model
+
+    assert check(chain("pyro"), chain("numpyro"), {"y": Y["y"]}, level="quick", sides=sides).verdict == "same"
+
+
+def test_a_detached_value_stays_one(sides: dict[str, Side]) -> None:
+    def model(y):
+        pyro, dist = libraries("pyro")
+        x = pyro.sample("x", dist.Normal(0.0, 1.0))
+        pyro.sample("y", dist.Normal(x.detach(), 1.0), obs=y)
+
+    def port(y):
+        numpyro, dist = libraries("numpyro")
+        stop = importlib.import_module("jax.lax").stop_gradient
+        x = numpyro.sample("x", dist.Normal(0.0, 1.0))
+        numpyro.sample("y", dist.Normal(stop(x), 1.0), obs=y)
+
+    report = check(model, port, {"y": Y["y"]}, level="quick", sides=sides)
+    assert report.first_difference is not None
+    assert report.first_difference["quantity"] == "numerical derivative"
+
+
+def test_data_cast_to_float32_are_judged_as_that(sides: dict[str, Side]) -> None:
+    x = {"x": np.linspace(0.0, 3.0, 7), "y": np.linspace(-1.0, 2.0, 7)}
+
+    def model(x, y):
+        pyro, dist = libraries("pyro")
+        torch = importlib.import_module("torch")
+        x, y = (torch.as_tensor(given).to(torch.float32) for given in (x, y))
+        slope = pyro.sample("slope", dist.Normal(0.0, 2.0))
+        with pyro.plate("rows", 7):
+            pyro.sample("y", dist.Normal(slope * x, 1.0), obs=y)
+
+    def port(x, y):
+        numpyro, dist = libraries("numpyro")
+        slope = numpyro.sample("slope", dist.Normal(0.0, 2.0))
+        with numpyro.plate("rows", 7):
+            numpyro.sample("y", dist.Normal(slope * x, 1.0), obs=y)
+
+    assert check(model, port, x, level="quick", sides=sides).verdict == "same"
+
+
+def test_a_param_is_told_of(sides: dict[str, Side]) -> None:
+    def model(y):
+        pyro, dist = libraries("pyro")
+        scale = pyro.param("scale", importlib.import_module("torch").tensor(1.5).double())
+        pyro.sample("y", dist.Normal(pyro.sample("x", dist.Normal(0.0, 1.0)), scale), obs=y)
+
+    def port(y, learned=False):
+        numpyro, dist = libraries("numpyro")
+        scale = numpyro.param("scale", 1.5) if learned else 1.5
+        numpyro.sample("y", dist.Normal(numpyro.sample("x", dist.Normal(0.0, 1.0)), scale), obs=y)
+
+    for learned, where in ((False, "pyro alone"), (True, "pyro and numpyro")):
+        data = {"pyro": {"y": Y["y"]}, "numpyro": {"y": Y["y"], "learned": learned}}
+        report = check(model, port, data, rungs=["structure", "density"], sides=sides)
+        assert report.verdict == "same"
+        assert any(
+            f"'scale' is a param in {where};" in finding.detail for finding in told(report, "structure")
+        )
+
+
+def test_a_subsampled_plate_is_refused_in_words(sides: dict[str, Side]) -> None:
+    def half(ppl: str) -> Callable:
+        def model(y):
+            library, dist = libraries(ppl)
+            mu = library.sample("mu", dist.Normal(0.0, 1.0))
+            with library.plate("rows", len(y), subsample_size=2) as rows:
+                library.sample("y", dist.Normal(mu, 1.0), obs=y[rows])
+
+        return model
+
+    with pytest.raises(InputError, match=r"a plate must take all of its rows .* 'rows' takes 2 of 4"):
+        check(half("pyro"), half("numpyro"), {"y": np.arange(4.0)}, level="quick", sides=sides)
+
+
+def test_tensors_and_series_are_data(sides: dict[str, Side]) -> None:
+    import pandas
+    import torch
+
+    models = two_outcomes("pyro"), two_outcomes("numpyro")
+    data = {"y": torch.tensor(0.7, dtype=torch.float64), "w": pandas.Series([1.0])}
+    with pytest.raises(InputError, match="Give its columns"):
+        check(*models, data | {"w": pandas.DataFrame({"w": [1.0]})}, level="quick", sides=sides)
+    assert check(*models, data, level="quick", sides=sides).verdict == "same"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"points": {"mine": 3}},
+            r"points\['mine'\] of model must be a dictionary of numbers by site; got int",
+        ),
+        ({"points": {"mine": {"a": "x"}}}, r"points\['mine'\]\['a'\] of model must be numbers; got 'x'"),
+        ({"points": {"mine": {"aa": 0.0}}}, r"points\['mine'\] must name sites .*; got 'aa'"),
+        (
+            {"points": {"mine": {"a": [0.0, 1.0]}}},
+            r"points\['mine'\]\['a'\] must have shape \(\); got \(2,\)",
+        ),
+        (
+            {"rename": {"alpha": "a"}},
+            "rename must lead from a site of pyro's model, of a, y, b, w; got 'alpha'",
+        ),
+        (
+            {"rename": {"a": "alpha"}},
+            "rename must lead to a site of numpyro's model, of a, y, b, w; got 'alpha'",
+        ),
+        ({"rename": {"a": 1}}, "rename of model must have texts on both sides"),
+        ({"known_differences": {"densty/y": "old"}}, "must begin with a rung.*Did you mean 'density'"),
+        ({"exchangeable": "a"}, r"exchangeable of model must be a tuple of sites, as \('theta',\); got 'a'"),
+        ({"exchangeable": ("c",)}, "exchangeable must name sites of pyro's model, of a, y, b, w; got 'c'"),
+        ({"max_plate_nesting": -1}, "max_plate_nesting of model must be an integer of at least 0; got -1"),
+        ({"levl": "quick"}, "An option must be one of .*; got 'levl'. Did you mean 'level'"),
+    ],
+    ids=str,
+)
+def test_options_of_a_pair_are_checked(sides: dict[str, Side], options: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        check(two_outcomes("pyro"), two_outcomes("numpyro"), Y, sides=sides, **options)
+
+
+def test_data_beside_a_pair_of_ones_own_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "port.py").write_text("pyro_model = numpyro_model = data = dict\n")
+    found = CliRunner().invoke(app, ["check", str(tmp_path / "port.py"), "--data", "nothere.csv"])
+    assert found.exit_code == 2
+    assert "Error: --data must go with the mixture" in found.stderr
+
+
+def test_a_check_that_fails_has_a_status_of_its_own(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    from ppl_parity.cli.exits import FAILED, Exits
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(Exits.__mro__[1], "main", broken)
+    with pytest.raises(SystemExit) as ended:
+        Exits(name="ppl-parity").main(["check"])
+    assert ended.value.code == FAILED == 4
+    assert "a bug" in capsys.readouterr().err
