@@ -100,7 +100,7 @@ def test_leaving_waits_and_writes_and_takes_nothing_apart() -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 @pytest.mark.parametrize(
-    ("arguments", "status"), [("--help", 1), ("doctor --json -", 1), ("sample --out s.npz --json -", 1)]
+    ("arguments", "status"), [("--help", 4), ("doctor --json -", 4), ("sample --out s.npz --json -", 4)]
 )
 def test_output_that_cannot_be_written_is_no_success(tmp_path: Path, arguments: str, status: int) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}

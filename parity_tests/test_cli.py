@@ -191,10 +191,10 @@ def test_a_python_without_numpy_is_named(folder: Path) -> None:
     assert "ppl-parity[numpyro]" in message
 
 
-def test_a_backend_that_dies_is_status_1(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_backend_that_dies_is_status_4(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "numpyro.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
     monkeypatch.setenv("PYTHONPATH", str(folder))
-    assert "SIGKILL" in refused(folder, f"fit {OK}", status=1)
+    assert "SIGKILL" in refused(folder, f"fit {OK}", status=4)
 
 
 def test_debug_shows_the_traceback(folder: Path) -> None:

@@ -77,7 +77,7 @@ def test_a_crash_is_named_and_stays_on_its_side(side: Side) -> None:
 
 def test_an_answer_that_may_not_cross_is_named_and_ends_nothing(side: Side, tmp_path: Path) -> None:
     (tmp_path / "d.py").write_text("def data():\n    return {'x': {1, 2}}\n")
-    with pytest.raises(SideError, match="cross between processes; got <class 'set'>"):
+    with pytest.raises(InputError, match="cross between processes; got <class 'set'>"):
         side.call("evaluate", FileReference(str(tmp_path / "d.py"), "data"))
     assert side.generation == 0
     assert side.versions()
