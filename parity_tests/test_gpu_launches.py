@@ -37,6 +37,11 @@ def test_more_rows_than_a_sum_may_take_are_whole_waves_more() -> None:
         assert 0.95 * waves * 8 * PROCESSORS < programs <= waves * 8 * PROCESSORS
 
 
+def test_a_launch_fits_into_a_grid() -> None:
+    N = 2**31 - 2**12
+    assert max(plan(N, D, K).programs for D, K in ((1, 1), (8, 8), (64, 32), (128, 128))) <= 65_535
+
+
 # Which way is taken
 
 

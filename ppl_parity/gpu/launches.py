@@ -16,6 +16,7 @@ LANES_ROOM = 104  # for sums and for the columns of a step and of the next: 72 +
 LANES_TILES = 4  # of a step at most: what is left after whole steps goes tile by tile
 LANES_COLUMNS = 32  # the columns of two rows are in registers besides
 TERMS = 4096  # of a float32 sum within a program: rows of a lane, or of tiles. More would lose what they add
+MOST_PROGRAMS = 65_535  # a chain: what the second dimension of a CUDA grid takes
 PROCESSORS = 132  # of an H100 or H200: what is not said to be another GPU
 
 
@@ -62,7 +63,7 @@ def plan(N: int, D: int, K: int, chains: int = 1, processors: int = PROCESSORS) 
     steps_in_all = -(-N // (rows * tiles))
     programs = max(1, processors * held // chains)
     terms = steps_in_all * tiles * (1 if lanes else rows)
-    programs = min(steps_in_all, programs * -(-terms // (programs * TERMS)))
+    programs = min(steps_in_all, MOST_PROGRAMS, programs * -(-terms // (programs * TERMS)))
     steps = -(-steps_in_all // programs)
     return Launch(lanes, rows, tiles, steps, -(-steps_in_all // steps), warps)
 
