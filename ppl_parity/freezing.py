@@ -28,7 +28,9 @@ from ppl_parity.tolerances import agree
 
 NUM_POINTS = 24
 MOST_PRIOR_NUMBERS = 2_000_000  # 16 MB
-MOST_PARAMETER_NUMBERS = 10_000  # of a site's parameter at a point, which serves a hint only
+MOST_PARAMETER_NUMBERS = (
+    10_000  # of a site's parameter at a point, which serves a hint only; of a deterministic site
+)
 
 
 def freeze(
@@ -156,7 +158,10 @@ def _ask(record: Record, points: list[Point], sites: Mapping[str, Site]) -> list
 
 def _lighter(site: Site) -> Site:
     params = {n: v for n, v in site.params.items() if np.size(v) <= MOST_PARAMETER_NUMBERS}
-    return replace(site, value=None, params=params)
+    value = site.value if site.kind == "deterministic" else None
+    if value is not None and value.size > MOST_PARAMETER_NUMBERS:
+        value = None
+    return replace(site, value=value, params=params)
 
 
 def _steps(walk: Walk, energy: np.ndarray) -> dict[str, Any]:
