@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import numpy as np
 
 from ppl_parity.contract import Values
-from ppl_parity.errors import InputError, nearest
+from ppl_parity.errors import InputError, ModelError, nearest
+from ppl_parity.lines import own_line, site_at_work
 
 
 def check_values(
@@ -42,14 +43,18 @@ def check_values(
 
 @contextmanager
 def explain(side: str, what: str) -> Iterator[None]:
-    """Turn what a user's model raises into one sentence that names the side; ours pass as they are."""
+    """Turn what a user's model raises into one sentence that names the side and the line; ours pass as they are."""
     try:
         yield
+    except ModelError as error:  # from within the model, where a handler of ours saw no line of the user's
+        raise error.original().at(own_line(error)) from error.original().__cause__
     except InputError:
         raise
     except Exception as error:
         reason = (str(error).strip() or "no message").splitlines()[0]
-        raise InputError(f"{side}: {what}: {type(error).__name__}: {reason}") from error
+        site = site_at_work(error)
+        place = own_line(error) or (f"the site {site!r}" if site else None)
+        raise ModelError(side, what, f"{type(error).__name__}: {reason}", place) from error
 
 
 def refuse_varying(

@@ -117,7 +117,8 @@ def run_chains(
     inverse_mass = checked_inverse_mass(NAME, inverse_mass, position)
     began = time.perf_counter()
     num_iterations = settings.num_chains * (settings.num_warmup + settings.num_draws)
-    potential = sampling_potential(program, position, num_iterations)
+    with explain(NAME, "sampling failed"):
+        potential = sampling_potential(program, position, num_iterations)
     unconstrained, stats, method, reason = _sample(
         program, settings, potential, position, inverse_mass, method, reason, progress
     )
