@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -54,7 +55,21 @@ def explain(side: str, what: str) -> Iterator[None]:
         reason = (str(error).strip() or "no message").splitlines()[0]
         site = site_at_work(error)
         place = own_line(error) or (f"the site {site!r}" if site else None)
-        raise ModelError(side, what, f"{type(error).__name__}: {reason}", place) from error
+        raise ModelError(side, what, f"{type(error).__name__}: {reason}{_clash(reason)}", place) from error
+
+
+def _clash(reason: str) -> str:
+    """What to do where arrays of two kinds met that a framework does not mix; empty where none did."""
+    words = set(re.findall(r"\w+", reason.lower()))
+    narrow, wide = words & {"float", "float32", "f32"}, words & {"double", "float64", "f64"}
+    if narrow and wide:
+        return (
+            " (float32 met float64, in which models are compared: drop the dtype that makes a constant of the model "
+            "float32, or convert it)"
+        )
+    if words & {"long", "int64"} and narrow | wide:
+        return " (integers met floats: let data() give this side floats there, or convert them in the model)"
+    return ""
 
 
 def refuse_varying(
