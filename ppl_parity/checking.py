@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,8 @@ from ppl_parity.references import CallableReference
 from ppl_parity.sides import Side
 
 Progress = Callable[[str], None]
+
+OF_LENGTHS = re.compile("size|shape|dimension|broadcast|length|element|index|bounds", re.IGNORECASE)
 
 
 def check(
@@ -219,15 +222,15 @@ def _program(pair: Pair, name: str, side: Side) -> tuple[Program, dict[str, Site
 
 @contextmanager
 def _telling_lengths(pair: Pair) -> Iterator[None]:
-    """Add the data's lengths to what a side refuses, where they are not all the same."""
+    """Add the data's lengths to what a side refuses of shapes or indices, where they are not all the same."""
     try:
         yield
     except InputError as error:
         shapes = {name: np.shape(v) for name, v in pair.data["pyro"].items() if isinstance(v, np.ndarray)}
-        if len({shape[:1] for shape in shapes.values()}) < 2:
+        if len({shape[:1] for shape in shapes.values()}) < 2 or not OF_LENGTHS.search(str(error)):
             raise
         told = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-        raise InputError(f"{error}. The data are of unequal length: {told}.") from error
+        raise InputError(f"{str(error).rstrip('.')}. The data are of unequal length: {told}.") from error
 
 
 def _check_numbers(context: Context, side: str, points: list[Point]) -> None:

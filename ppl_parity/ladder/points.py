@@ -29,17 +29,20 @@ def shared_points(
 ) -> list[Point]:
     """At least ``num_points`` parameter values, under Pyro's names; the same latent sites on all sides.
 
-    Prior draws are every given side's; where the others lie is found by the first one's program.
+    Prior draws are every given side's that has some; where the others lie is found by the first one's program.
+
+    Raises:
+        InputError: no side has a draw, nor a starting point.
     """
     rng = np.random.default_rng(seed)
     lead = next(iter(programs))
     latent = [name for name, site in sites[lead].items() if site.kind == "latent"]
-    draws = {s: _prior(pair, programs[s], s, sites, max(4, num_points // 3), seed) for s in programs}
-    latent = [name for name in latent if all(name in draws[side] for side in programs)]
+    draws = _every_prior(pair, programs, sites, max(4, num_points // 3), seed)
+    latent = [name for name in latent if all(name in drawn for drawn in draws.values())]
     points = [
-        Point(f"prior draw {i} of {side}", {name: draws[side][name][i] for name in latent})
-        for side in programs
-        for i in range(len(draws[side][latent[0]]) if latent else 1)
+        Point(f"prior draw {i} of {side}", {name: drawn[name][i] for name in latent})
+        for side, drawn in draws.items()
+        for i in range(len(drawn[latent[0]]) if latent else 1)
     ]
     points += _moved(programs[lead], sites[lead], points, num_points - len(points), rng)
     # Torch clamps probabilities at 2e-16, NumPyro at 1e-308: nearer to an edge each has its own density.
@@ -51,6 +54,26 @@ def shared_points(
         Point(name, {k: np.asarray(v) for k, v in values.items()}) for name, values in pair.points.items()
     ]
     return [Point(point.name, plates | point.values) for point in points]
+
+
+def _every_prior(
+    pair: Pair,
+    programs: Mapping[str, Program],
+    sites: Mapping[str, Mapping[str, Site]],
+    count: int,
+    seed: int,
+) -> dict[str, Arrays]:
+    """side -> its prior draws; a side that has none is left out, for the other's are values of its sites, too."""
+    draws: dict[str, Arrays] = {}
+    refused: list[InputError] = []
+    for side, program in programs.items():
+        try:
+            draws[side] = _prior(pair, program, side, sites, count, seed)
+        except InputError as error:
+            refused.append(error)
+    if not draws:
+        raise refused[0]
+    return draws
 
 
 def _prior(
