@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ppl_parity.checks import refuse_subsampling
 from ppl_parity.contract import Program, Site
 from ppl_parity.errors import InputError
 from ppl_parity.findings import Report, RungResult
@@ -156,7 +157,8 @@ def prepare(
     programs: dict[str, Program] = {side: program for side, (program, _) in both.items()}
     sites: dict[str, dict[str, Site]] = {side: found for side, (_, found) in both.items()}
     check_names(pair, sites)
-    _refuse_subsampling(sites)
+    for side in SIDES:
+        refuse_subsampling(side, sites[side].values())
     shared = tuple(
         name
         for name, site in sites["pyro"].items()
@@ -182,19 +184,6 @@ def prepare(
     elif not context.reparameterised and _same_shapes(context):
         context.points = Points(lambda: _found_points(context))
     return context
-
-
-def _refuse_subsampling(sites: Mapping[str, Mapping[str, Site]]) -> None:
-    """Each side would draw rows of its own, and neither library gives such a model a potential."""
-    for side in SIDES:
-        for site in sites[side].values():
-            for plate in site.plates:
-                if plate.subsample_size < plate.size:
-                    raise InputError(
-                        f"{side}: a plate must take all of its rows while it is checked; {plate.name!r} takes "
-                        f"{plate.subsample_size} of {plate.size} at random. Make subsample_size an argument of the "
-                        "model, and let data() give None for it."
-                    )
 
 
 def _found_points(context: Context) -> list[Point]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
 
-from ppl_parity.contract import Values
+from ppl_parity.contract import Site, Values
 from ppl_parity.errors import InputError, ModelError, nearest
 from ppl_parity.lines import own_line, site_at_work
 
@@ -95,4 +95,23 @@ def refuse_varying(
             raise InputError(
                 f"{side}: the site {name!r} has shape {shape} in one run and {second[name]} in the next. "
                 f"{what_to_do}"
+            )
+
+
+def refuse_subsampling(side: str, sites: Iterable[Site]) -> None:
+    """Refuse a plate that takes some of its rows: each side would draw its own, and neither gives it a potential.
+
+    Args:
+        side: which side's model it is.
+        sites: of the model.
+
+    Raises:
+        InputError: naming the plate.
+    """
+    for plate in (plate for site in sites for plate in site.plates):
+        if plate.subsample_size < plate.size:
+            raise InputError(
+                f"{side}: a plate must take all of its rows while it is checked; {plate.name!r} takes "
+                f"{plate.subsample_size} of {plate.size} at random. Make subsample_size an argument of the "
+                "model, and let data() give None for it."
             )

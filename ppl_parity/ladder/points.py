@@ -49,11 +49,10 @@ def shared_points(
     points = [point for point in points if _inside(point, sites[lead])] or points
     if _clamps_are_summed(sites[lead]):
         points = [point for point in points if not point.name.startswith("edge")]
-    plates = _subsampled(sites[lead])
     points += [
         Point(name, {k: np.asarray(v) for k, v in values.items()}) for name, values in pair.points.items()
     ]
-    return [Point(point.name, plates | point.values) for point in points]
+    return points
 
 
 def _every_prior(
@@ -97,13 +96,12 @@ def _moved(
 ) -> list[Point]:
     """Points near the mode, in the tails and at the edges, in about equal numbers."""
     discrete = [name for name, site in sites.items() if site.kind == "latent" and is_discrete(site)]
-    plates = _subsampled(sites)
     points = []
-    mode = _mode(program, [point.values for point in prior], discrete, plates)
+    mode = _mode(program, [point.values for point in prior], discrete)
     for i in range(max(count, 6)):
         values = prior[i % len(prior)].values
         continuous = {name: value for name, value in values.items() if name not in discrete}
-        start = program.unconstrain(plates | continuous)
+        start = program.unconstrain(continuous)
         if not start:
             break
         if i % 3 == 0 and mode is not None:
@@ -126,11 +124,9 @@ def _moved(
     return points
 
 
-def _mode(program: Program, draws: list[Arrays], discrete: list[str], plates: Arrays) -> Arrays | None:
+def _mode(program: Program, draws: list[Arrays], discrete: list[str]) -> Arrays | None:
     """A mode of the posterior, unconstrained, from the best of some prior draws; None if there is none."""
-    starts = [
-        program.unconstrain(plates | {n: v for n, v in d.items() if n not in discrete}) for d in draws[:6]
-    ]
+    starts = [program.unconstrain({n: v for n, v in d.items() if n not in discrete}) for d in draws[:6]]
     values = [program.potential(start) for start in starts]
     if not starts or not starts[0] or not np.any(np.isfinite(values)):
         return None
@@ -181,13 +177,3 @@ def _clamps_are_summed(sites: Mapping[str, Site]) -> bool:
     """Whether an impossible event's clamped probability enters a sum over states, beside what is all but so."""
     some = [site.family in CLAMPED_FAMILIES for site in sites.values() if not site.enumerated]
     return any(some) and any(site.enumerated for site in sites.values())
-
-
-def _subsampled(sites: Mapping[str, Site]) -> Arrays:
-    """Fixed indices for every subsampled plate, so that both sides take the same rows."""
-    return {
-        plate.name: np.arange(plate.subsample_size)
-        for site in sites.values()
-        for plate in site.plates
-        if plate.subsample_size < plate.size
-    }
