@@ -287,3 +287,32 @@ def test_a_pair_without_a_point_is_refused_in_one_sentence(sides: dict[str, Side
     models = [cut_short(ppl, flat=True) for ppl in ("pyro", "numpyro")]
     with pytest.raises(InputError, match=r"no starting point .* supports\.$"):
         check(*models, CUT, level="quick", sides=sides)
+
+
+def counted(ppl: str, *, totals: str) -> Callable:
+    """Counts whose totals are made of the data, or given as floats: neither can be drawn by NumPyro compiled."""
+
+    def model(counts):
+        library, dist = libraries(ppl)
+        c = library.sample("c", dist.Gamma(2.0, 1.0).expand([3]).to_event(1))
+        with library.plate("rows", len(counts)):
+            if totals == "computed":
+                library.sample("y", dist.DirichletMultinomial(c, total_count=counts.sum(-1)), obs=counts)
+            else:
+                library.sample("y", dist.Binomial(counts.sum(-1), c[0] / c.sum()), obs=counts[:, 0])
+
+    return model
+
+
+@pytest.mark.parametrize("totals", ["computed", "floats"])
+def test_counts_with_totals_are_drawn_or_left_to_the_density(sides: dict[str, Side], totals: str) -> None:
+    counts = np.random.default_rng(0).multinomial(12, [0.2, 0.3, 0.5], 6)
+    data = {"counts": counts if totals == "computed" else counts.astype(float)}
+    models = [counted(ppl, totals=totals) for ppl in ("pyro", "numpyro")]
+    report = check(*models, data, rungs=["structure", "density", "forward"], sides=sides)
+    assert report.verdict == "same"
+    found = told(report, "forward")
+    assert {f.site for f in found if f.resolution is not None} == {None, "c", *["y"] * (totals == "computed")}
+    left = [f.detail for f in found if f.quantity == "draws"]
+    assert len(left) == (totals == "floats")
+    assert all("'y' cannot be drawn in numpyro" in detail for detail in left)
