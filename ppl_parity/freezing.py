@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ppl_parity.checks import refuse_subsampling
 from ppl_parity.contract import Arrays, Groups, Program, Site
 from ppl_parity.errors import InputError
 from ppl_parity.frozen import Frozen, fingerprint, key_of
@@ -62,6 +63,7 @@ def freeze(
     sites = {site.name: site for site in described}
     if not sites:
         raise InputError(f"{name}: the model has no sample statement, so there is nothing to freeze.")
+    refuse_subsampling(name, described)
     # Everything in the file is under the side's own names; the check translates.
     own = replace(
         pair, rename={}, points={n: pair.to_side(name, values) for n, values in pair.points.items()}

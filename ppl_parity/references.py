@@ -24,7 +24,7 @@ class MixtureReference:
     spec: MixtureSpec
     formulation: str = "enumerated"
 
-    def resolve(self, backend: Any) -> Callable[..., Any]:
+    def resolve(self, backend: Any, precision: str = "float64") -> Callable[..., Any]:
         """The model function, in this process."""
         return backend.mixture(self.spec, self.formulation)
 
@@ -36,12 +36,17 @@ class FileReference:
     path: str
     function: str
 
-    def resolve(self, backend: Any) -> Callable[..., Any]:
-        """The model function, in this process; the file's folder is importable to it."""
+    def resolve(self, backend: Any, precision: str = "float64") -> Callable[..., Any]:
+        """The model function, in this process; the file's folder is importable to it.
+
+        Args:
+            backend: that will run it.
+            precision: that its constants are made in (``defaults``): the file is imported once for each.
+        """
         path = Path(self.path).resolve()
         if not path.is_file():
             raise InputError(f"A model file must exist; there is no file {self.path}.")
-        name = f"_ppl_parity_{path.stem}"
+        name = f"_ppl_parity_{path.stem}" + ("" if precision == "float64" else f"_{precision}")
         module = sys.modules.get(name)
         if module is None or getattr(module, "__file__", None) != os.fspath(path):
             spec = importlib.util.spec_from_file_location(name, path)
@@ -67,7 +72,7 @@ class ModuleReference:
     module: str
     function: str
 
-    def resolve(self, backend: Any) -> Callable[..., Any]:
+    def resolve(self, backend: Any, precision: str = "float64") -> Callable[..., Any]:
         """The model function, in this process; the working directory is importable."""
         if "" not in sys.path and os.getcwd() not in sys.path:
             sys.path.insert(0, os.getcwd())
@@ -89,7 +94,7 @@ class CallableReference:
 
         return cls(cloudpickle.dumps(function))
 
-    def resolve(self, backend: Any) -> Callable[..., Any]:
+    def resolve(self, backend: Any, precision: str = "float64") -> Callable[..., Any]:
         """The model function, in this process. The parent made the pickle; it comes from nowhere else."""
         import cloudpickle
 
