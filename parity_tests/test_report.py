@@ -238,6 +238,17 @@ def test_durations_in_words():
     assert [duration(each) for each in (0.084, 1.42, 14.2, 125)] == ["0.08 s", "1.4 s", "14 s", "2 min 05 s"]
 
 
+def test_a_duration_is_never_broken_over_two_lines():
+    slow = Finding("unresolved", "q", "The sampler of numpyro gave no answer in 12.3 s and was ended.", "mu")
+    noted = Finding("same", "q", "It took 2 min 05 s longer than that of pyro.", "mu", notable=True)
+    made = Report("pair", "unresolved", (RungResult("density", "unresolved", 0.1, (slow, noted)),), {}, {})
+    for width in range(40, 121):
+        text = printed(made, width)
+        assert max(map(len, text.splitlines())) <= width
+        for whole in ("14 s", "12.3 s", "2 min 05 s"):
+            assert whole in text, (width, whole)
+
+
 def test_progress_is_for_terminals_only():
     for terminal in (False, True):
         stream = io.StringIO()
