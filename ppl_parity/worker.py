@@ -76,6 +76,9 @@ class Server:
 
     def _call(self, *, target: int | None, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         backend = self._backend()
+        if name == "attributes":  # of the pair's own file: data() may have been imported from another
+            module, options = args[0].load(backend), args[1]
+            return {option: getattr(module, option, None) for option in options}
         args = [self._resolved(arg, backend) if isinstance(arg, REFERENCES) else arg for arg in args]
         if name == "Program":
             self.programs[len(self.programs)] = backend.Program(*args, **kwargs)
@@ -83,9 +86,6 @@ class Server:
         if name == "evaluate":
             with explain(backend.NAME, "data() failed"):
                 return args[0]()
-        if name == "attributes":
-            module = sys.modules[args[0].__module__]
-            return {option: getattr(module, option, None) for option in args[1]}
         owner = backend if target is None else self.programs[target]
         result = getattr(owner, name)(*args, **kwargs)
         return str(result) if isinstance(result, os.PathLike) else result
