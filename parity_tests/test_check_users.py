@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,10 @@ from ppl_parity import check
 from ppl_parity.cli.app import app
 from ppl_parity.errors import InputError
 from ppl_parity.findings import Finding, Report
+from ppl_parity.loading import load_pair
+from ppl_parity.misspelt import misspelt
+from ppl_parity.options import OPTIONS
+from ppl_parity.references import FileReference
 from ppl_parity.sides import Side
 
 pytestmark = pytest.mark.pyro
@@ -232,6 +237,56 @@ def test_tensors_and_series_are_data(sides: dict[str, Side]) -> None:
 def test_options_of_a_pair_are_checked(sides: dict[str, Side], options: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
         check(two_outcomes("pyro"), two_outcomes("numpyro"), Y, sides=sides, **options)
+
+
+@pytest.mark.parametrize(
+    ("line", "option"),
+    [
+        ("renames = {'a': 'b'}", "rename"),
+        ("point = {'mine': {'mu': 0.5}}", "points"),
+        ("poins: dict = {'mine': {'mu': 0.5}}", "points"),
+        ("known_difference = {'density/y': 'old'}", "known_differences"),
+        ("exchangable = ('theta',)", "exchangeable"),
+        ("plate_nesting = 1", "max_plate_nesting"),
+    ],
+)
+def test_a_misspelt_option_of_a_file_is_told_of(
+    sides: dict[str, Side], tmp_path: Path, line: str, option: str
+) -> None:
+    path = tmp_path / "port.py"
+    path.write_text(f"pyro_model = numpyro_model = data = dict\n{line}\n")
+    name = line.partition(" ")[0].rstrip(":")
+    with pytest.raises(
+        InputError, match=f"port.py sets '{name}' and never uses it. Did you mean '{option}'?"
+    ):
+        load_pair(str(path), sides)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "pointwise = {'mine': {'mu': 0.5}}",
+        "data = {'y': 1.0}",
+        "points_of = {'a': 1}",
+        "names = {'a': 'b'}",
+        "point = 0.5",
+        "renames = 'a'",
+        "exchangeables = True",
+        "plate_nesting = 1.5",
+        "_renames = {'a': 'b'}",
+        "RENAMES = {'a': 'b'}",
+        "renames = {'a': 'b'}\nrename = renames",
+        "renames = {'a': 'b'}\ndef data(): return dict(renames)",
+        "points = {'mine': {'mu': 0.5}}\npoint = {'mu': 0.5}",
+        "def renames(): return {'a': 'b'}",
+        "from collections import ChainMap as renames",
+        "def f():\n    renames = {'a': 'b'}",
+    ],
+)
+def test_an_ordinary_name_of_a_file_is_no_misspelt_option(tmp_path: Path, code: str) -> None:
+    path = tmp_path / "module.py"
+    path.write_text(code)
+    assert misspelt(FileReference(str(path), "").load(SimpleNamespace(NAME="numpyro")), OPTIONS) == {}
 
 
 def test_data_beside_a_pair_of_ones_own_are_refused(tmp_path: Path) -> None:

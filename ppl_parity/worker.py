@@ -21,6 +21,7 @@ from ppl_parity.deferring import OF_A_BACKEND, deferring
 from ppl_parity.errors import InputError
 from ppl_parity.importing import importing
 from ppl_parity.leaving import leave
+from ppl_parity.misspelt import misspelt
 from ppl_parity.references import CallableReference, FileReference, MixtureReference, ModuleReference
 
 REFERENCES = (CallableReference, FileReference, MixtureReference, ModuleReference)
@@ -76,8 +77,10 @@ class Server:
 
     def _call(self, *, target: int | None, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         backend = self._backend()
-        if name == "attributes":  # of the pair's own file: data() may have been imported from another
+        if name in ("attributes", "misspelt"):  # of the pair's own file: data() may be another's
             module, options = args[0].load(backend), args[1]
+            if name == "misspelt":
+                return misspelt(module, options)
             return {option: getattr(module, option, None) for option in options}
         args = [self._resolved(arg, backend) if isinstance(arg, REFERENCES) else arg for arg in args]
         if name == "Program":
