@@ -296,6 +296,32 @@ def test_data_beside_a_pair_of_ones_own_are_refused(tmp_path: Path) -> None:
     assert "Error: --data must go with the mixture" in found.stderr
 
 
+@pytest.mark.parametrize("pair", ["port.py", "--pyro a.py:model --numpyro b.py:model --data d.py:data"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--components 2",
+        "--concentration 1",
+        "--prior-mean 0",
+        "--prior-cov 9",
+        "--noise-scale 0.4",
+        "--formulation enumerated",
+        "--dim 2",
+        "--no-standardize",
+    ],
+)
+def test_options_of_the_mixture_beside_a_pair_of_ones_own_are_refused(pair: str, option: str) -> None:
+    found = CliRunner().invoke(app, ["check", *pair.split(), *option.split()])
+    assert found.exit_code == 2
+    assert found.stderr.startswith(f"Error: {option.split()[0]} must go with the mixture; a pair has its own")
+
+
+def test_a_frozen_side_has_no_options_of_the_mixture_either(tmp_path: Path) -> None:
+    words = ["freeze", "port.py", "--side", "pyro", "--out", str(tmp_path / "a.npz"), "-K", "2"]
+    found = CliRunner().invoke(app, words)
+    assert (found.exit_code, found.stderr.split(" must")[0]) == (2, "Error: --components")
+
+
 def test_a_check_that_fails_has_a_status_of_its_own(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     from ppl_parity.cli.exits import FAILED, Exits
 

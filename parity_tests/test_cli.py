@@ -217,8 +217,8 @@ def test_the_same_option_is_the_same_everywhere() -> None:
     for function in (check, fit, render, sample):
         for name, parameter in inspect.signature(function).parameters.items():
             seen.setdefault(name, str(parameter.annotation))
-            # A folder or a file; required or not; a rule for data or the size of what is made.
-            if name not in {"out", "data", "dim"}:
+            # A folder or a file; required or not; a rule for data or the size of what is made; of the mixture alone.
+            if name not in {"out", "data", "dim", "formulation"}:
                 assert seen[name] == str(parameter.annotation), name
 
 

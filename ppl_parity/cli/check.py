@@ -38,7 +38,7 @@ def check(
     prior_mean: options.PriorMean = None,
     prior_cov: options.PriorCov = None,
     noise_scale: options.NoiseScale = None,
-    formulation: options.Formulation = "enumerated",
+    formulation: options.CheckedFormulation = None,
     out: options.OutFolder = None,
     html: options.Html = None,
     json: options.Json = None,

@@ -108,6 +108,15 @@ Formulation = Annotated[
         help=f"How the density is written: {', '.join(FORMULATIONS)}. The same posterior; fused is fastest.",
     ),
 ]
+CheckedFormulation = Annotated[
+    str | None,
+    _option(
+        "--formulation",
+        panel=MODEL,
+        metavar="NAME",
+        help=f"How the mixture's density is written: {', '.join(FORMULATIONS)}. Default enumerated.",
+    ),
+]
 
 # --- data -------------------------------------------------------------------------------------------------
 
