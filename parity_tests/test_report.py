@@ -20,6 +20,7 @@ from parity_tests.report_cases import EVERY
 from ppl_parity.findings import Finding, Report, RungResult
 from ppl_parity.report.terminal import TerminalReport, print_report, three_lines
 from ppl_parity.report.wording import duration, labelled_lines, number, summary, where
+from ppl_parity.statistics.equivalence import POWER
 
 PLOTS = {
     "posterior": {"pyro": [1.0], "numpyro": ["nan"]},
@@ -161,8 +162,29 @@ def test_three_lines_of_a_same_state_its_resolution():
     assert "8 rungs" in compared
     assert "3e-14 (density)" in exactly
     assert "0.11 posterior sd (posterior), 0.06 (assignments)" in by_samples
+    assert "none of 0.15 sd or more (the margin); a difference of" in by_samples
+    assert f"with a probability of {100 * POWER:.0f} % at least" in by_samples
     quick = report_cases.report("quick", report_cases.structure())
     assert "no sampling rung was run" in three_lines(quick)
+
+
+def test_a_resolution_is_certain_only_where_numbers_are_exact():
+    found = Finding("different", "q", "It differs.", "mu", 0.3, 0.2, numbers={"unit": "sd"})
+    assert "A difference of 0.2 sd would be found, with a probability of" in three_lines(
+        one(found, rung="forward")
+    )
+    for rung in ("density", "assignments"):
+        assert "Anything above 0.2 sd would be seen." in three_lines(one(found, rung=rung))
+
+
+def test_no_margin_is_claimed_where_a_difference_was_let_pass():
+    found = [
+        Finding("same", "mean", "", "mu", 0.1, 0.2),
+        Finding("same", "mean", "Known.", "nu", 0.9, notable=True),
+    ]
+    for findings, told in ((found[:1], True), (found, False)):
+        rung = RungResult("posterior", "same", 0.1, tuple(findings))
+        assert ("(the margin)" in three_lines(Report("pair", "same", (rung,), {"margin": 0.15}, {}))) == told
 
 
 def test_three_lines_of_an_unresolved_say_what_to_do():
