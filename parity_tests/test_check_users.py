@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,6 +25,7 @@ from ppl_parity.loading import load_pair
 from ppl_parity.misspelt import misspelt
 from ppl_parity.options import OPTIONS
 from ppl_parity.references import FileReference
+from ppl_parity.report.wording import three_lines
 from ppl_parity.sides import Side
 
 pytestmark = pytest.mark.pyro
@@ -157,6 +159,28 @@ def test_data_cast_to_float32_are_judged_as_that(sides: dict[str, Side]) -> None
             numpyro.sample("y", dist.Normal(slope * x, 1.0), obs=y)
 
     assert check(model, port, x, level="quick", sides=sides).verdict == "same"
+
+
+def test_rounding_of_a_huge_density_is_told_with_its_size(sides: dict[str, Side]) -> None:
+    def sharp(ppl: str) -> Callable:
+        def model(y):
+            library, dist = libraries(ppl)
+            a = library.sample("a", dist.Normal(0.0, 2.0))
+            with library.plate("rows", len(y)):
+                library.sample("y", dist.Normal(a, 1e-5), obs=y)
+
+        return model
+
+    y = {"y": np.random.default_rng(0).normal(size=2000)}
+    report = check(sharp("pyro"), sharp("numpyro"), y, rungs=["density", "gradient"], sides=sides)
+    assert report.verdict == "same"
+    for rung in ("density", "gradient"):
+        found = max(told(report, rung), key=lambda finding: finding.size or 0.0)
+        assert found.size is not None
+        assert 1e-3 < found.size < 1e-13 * found.numbers["magnitude"]
+    assert re.search(
+        r"largest difference \S+ in \S+e1\d \(density\), \S+ in \S+e1\d \(gradient\)", three_lines(report)
+    )
 
 
 def test_a_param_is_told_of(sides: dict[str, Side]) -> None:

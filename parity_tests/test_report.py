@@ -220,6 +220,17 @@ def test_the_largest_is_of_one_unit_and_no_offset():
     assert summary(rung).endswith("largest difference 1e-9")
 
 
+@pytest.mark.parametrize(
+    ("size", "magnitude", "text"),
+    [(256.0, 1e18, "256 in 1.00e18"), (2e-12, 600.0, "2e-12"), (0.5, None, "0.5"), (0.5, 0.2, "0.5")],
+)
+def test_a_difference_of_huge_numbers_is_set_beside_them(size, magnitude, text):
+    numbers = {} if magnitude is None else {"magnitude": magnitude}
+    made = one(Finding("same", "q", "d", size=size, resolution=1e9, numbers=numbers))
+    assert summary(made.rungs[0]) == f"largest difference {text}"
+    assert f"largest difference {text} (density)." in three_lines(made)
+
+
 def test_a_place_in_words():
     assert where("dynamics", Finding("different", "q", "d", index=(3,))) == (
         "rung dynamics, the model as a whole, step 3"

@@ -17,6 +17,10 @@ from ppl_parity.tolerances import CLAMP, CLAMPED_FAMILIES, LIBRARY_LIMITS, agree
 
 NAME = "density"
 
+ROUNDING = (
+    1e-12  # of a sum of log probs: what is no more than this is not the library's limit that is told of
+)
+
 SiteLogProbs = dict[str, list[Arrays]]
 
 
@@ -91,6 +95,7 @@ def run(context: Context) -> Iterator[Finding]:
         numbers={
             "sites": {n: comparisons[n].size for n in sites},
             "points": len(context.points),
+            "magnitude": joint.magnitude,
         },
     )
 
@@ -251,7 +256,8 @@ def _spread(context: Context, comparisons: dict[str, Comparison]) -> Iterator[Fi
         )
     for name in comparisons:
         site = context.sites["pyro"].get(name)
-        if site is not None and site.family in LIBRARY_LIMITS and comparisons[name].size > 1e-9:
+        beyond = 1e-9 + ROUNDING * comparisons[name].magnitude
+        if site is not None and site.family in LIBRARY_LIMITS and comparisons[name].size > beyond:
             yield Finding(
                 "same",
                 "log prob",

@@ -75,6 +75,7 @@ def run(context: Context) -> Iterator[Finding]:
         "log density",
         f"Summed over {', '.join(summed)}, it agrees at {len(context.points)} points.",
         size=found.size,
+        numbers={"magnitude": found.magnitude},
     )
 
 

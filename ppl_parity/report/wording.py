@@ -14,6 +14,8 @@ NOT_RUN = "not run"
 # The power at which ``statistics.equivalence`` states a resolution; SciPy takes too long to import for one number.
 _CHANCE = "with a probability of 80 % at least"
 
+_LOOKS_LARGE = 1e-6  # of a difference that was found to be rounding: what is smaller says so by itself
+
 _ASK_FOR_DRAWS = "give it more time (--budget SECONDS), or loosen what a same must exclude (the margin)."
 _ASK_FOR_SAMPLES = (
     "let the sampling rungs settle it (--level standard), with more time if need be (--budget)."
@@ -98,11 +100,19 @@ def widest(findings: Iterable[Finding], key: Literal["size", "resolution"] = "si
 
 
 def amount(finding: Finding | None, key: Literal["size", "resolution"] = "size") -> str:
-    """A finding's size, or its resolution, with its unit; an empty text where it has none."""
+    """A finding's size, or its resolution, with its unit; an empty text where it has none.
+
+    A size that looks large is followed by that of the numbers it is a difference of, where the finding tells:
+    ``256 in 1.00e18``.
+    """
     value = None if finding is None else getattr(finding, key)
     if finding is None or value is None:
         return ""
-    return f"{number(abs(value))} {unit(finding)}".strip()
+    magnitude = finding.numbers.get("magnitude")
+    told = f"{number(abs(value))} {unit(finding)}".strip()
+    if key == "size" and isinstance(magnitude, float) and _LOOKS_LARGE <= abs(value) < magnitude:
+        told += f" in {number(magnitude)}"
+    return told
 
 
 def summary(rung: RungResult) -> str:
