@@ -25,7 +25,7 @@ from ppl_parity.loading import load_pair
 from ppl_parity.misspelt import misspelt
 from ppl_parity.options import OPTIONS
 from ppl_parity.references import FileReference
-from ppl_parity.report.wording import three_lines
+from ppl_parity.report.wording import summary, three_lines
 from ppl_parity.sides import Side
 
 pytestmark = pytest.mark.pyro
@@ -181,6 +181,46 @@ def test_rounding_of_a_huge_density_is_told_with_its_size(sides: dict[str, Side]
     assert re.search(
         r"largest difference \S+ in \S+e1\d \(density\), \S+ in \S+e1\d \(gradient\)", three_lines(report)
     )
+
+
+def test_nothing_is_claimed_of_sites_beside_one_that_only_pyro_sums_over(sides: dict[str, Side]) -> None:
+    def model(y):
+        pyro, dist = libraries("pyro")
+        p = pyro.sample("p", dist.Beta(2.0, 2.0))
+        with pyro.plate("rows", len(y)):
+            z = pyro.sample("z", dist.Bernoulli(p), infer={"enumerate": "parallel"})
+            w = pyro.sample("w", dist.Bernoulli(0.3), infer={"enumerate": "parallel"})
+            pyro.sample("y", dist.Normal(z + 3 * w, 1.0), obs=y)
+
+    def port(scale: float) -> Callable:
+        def model(y):
+            numpyro, dist = libraries("numpyro")
+            stack = importlib.import_module("jax.numpy").stack
+            p = numpyro.sample("p", dist.Beta(2.0, 2.0))
+            with numpyro.plate("rows", len(y)):
+                w = numpyro.sample("w", dist.Bernoulli(0.3), infer={"enumerate": "parallel"})
+                each = dist.Normal(stack([3.0 * w, 1 + 3.0 * w], -1), scale)
+                numpyro.sample("y", dist.MixtureSameFamily(dist.Categorical(stack([1 - p, p])), each), obs=y)
+
+        return model
+
+    y = {"y": np.array([0.1, 2.0, 3.5])}
+    rungs = ["structure", "density", "enumeration"]
+    report = check(model, port(1.0), y, rungs=rungs, sides=sides)
+    assert report.verdict == "same"
+    assert summary(report.rungs[1]) == "left to the enumeration rung"
+    marginal, whole = told(report, "enumeration")
+    assert marginal.detail == "The conditional probabilities of 'w' agree."
+    assert "pyro sums over 'w', 'z', numpyro over 'w'. No site was compared alone." in whole.detail
+
+    report = check(model, port(1.5), y, rungs=rungs, sides=sides)
+    assert report.first_difference is not None
+    assert report.first_difference["site"] is None
+    assert "No site was compared alone" in report.first_difference["detail"]
+
+    report = check(model, port(1.0), y, rungs=rungs[:2], sides=sides)
+    assert report.verdict == "unresolved"
+    assert "add enumeration to the rungs" in three_lines(report)
 
 
 def test_a_param_is_told_of(sides: dict[str, Side]) -> None:

@@ -129,6 +129,7 @@ class Context:
         frozen: the side that is a file, and answers only what was asked of it when it was frozen; or None.
         walks: the trajectories that it walked then.
         precision: float32 once a side was found to store a site in it, and to differ by no more than that.
+        rungs: that are climbed; empty where that is not known.
     """
 
     pair: Pair
@@ -146,6 +147,7 @@ class Context:
     frozen: str | None = None
     walks: tuple[Walk, ...] = ()
     precision: str = "float64"
+    rungs: tuple[str, ...] = ()
 
     @property
     def live(self) -> tuple[str, ...]:

@@ -35,13 +35,7 @@ def run(context: Context) -> Iterator[Finding]:
         )
         return
     if context.enumerated_on_one_side:
-        names = ", ".join(map(repr, context.enumerated_on_one_side))
-        yield Finding(
-            "same",
-            "log joint",
-            f"Only one side has {names}, and sums over it; the enumerated densities are compared.",
-            notable=True,
-        )
+        yield _left_to_enumeration(context)
         return
     unsteady = list(_unsteady(context))
     yield from unsteady
@@ -97,6 +91,26 @@ def run(context: Context) -> Iterator[Finding]:
             "points": len(context.points),
             "magnitude": joint.magnitude,
         },
+    )
+
+
+def _left_to_enumeration(context: Context) -> Finding:
+    """A site that only one side sums over has no value at a shared point, so no log prob can be asked for there."""
+    names = ", ".join(map(repr, context.enumerated_on_one_side))
+    told = f"Only one side has {names}, and sums over it, so no log prob was compared here"
+    if context.rungs and "enumeration" not in context.rungs:
+        return Finding(
+            "unresolved",
+            "log joint",
+            f"{told}, and the enumeration rung, which compares the sums, was not asked for.",
+            hint="add enumeration to the rungs (--rungs)",
+        )
+    return Finding(
+        "same",
+        "log joint",
+        f"{told}; the enumeration rung compares the sums.",
+        notable=True,
+        numbers={"summary": "left to the enumeration rung"},
     )
 
 
