@@ -19,7 +19,7 @@ from parity_tests import report_cases
 from parity_tests.report_cases import EVERY
 from ppl_parity.findings import Finding, Report, RungResult
 from ppl_parity.report.terminal import TerminalReport, print_report, three_lines
-from ppl_parity.report.wording import duration, labelled_lines, number, summary, where
+from ppl_parity.report.wording import duration, labelled_lines, notes, number, summary, where
 from ppl_parity.statistics.equivalence import POWER
 
 PLOTS = {
@@ -133,9 +133,31 @@ def test_rungs_that_were_asked_for_and_not_reached_are_named():
 def test_the_rest_worth_knowing_is_listed_briefly():
     text = " ".join(printed(EVERY["different"]()).split())
     assert "density, tau: HalfCauchy of tau differs by the constant log 2" in text
-    noted = Finding("same", "q", "an offset", "mu", notable=True)
-    many = Report("pair", "same", (RungResult("density", "same", 0.1, (noted,) * 9),), {}, {})
-    assert "and 3 more" in printed(many)
+    noted = tuple(Finding("same", "q", f"offset {i}", "mu", notable=True) for i in range(9))
+    many = Report("pair", "same", (RungResult("density", "same", 0.1, noted),), {}, {})
+    assert "and 3 more, in the JSON and HTML reports" in printed(many)
+
+
+def test_a_remark_of_many_sites_is_one_line():
+    def split(site, shape="(3,)"):
+        return Finding("same", "split", f"The split of {site!r} is {shape}.", site, notable=True)
+
+    found = (
+        *map(split, "abcdef"),
+        split("g", "(4,)"),
+        *map(split, "hh"),
+        split("i", "(5,)"),
+        split("j", "(5,)"),
+    )
+    rung = RungResult("structure", "same", 0.1, (*found, Finding("same", "q", "Of all.", notable=True)))
+    folded = notes(Report("pair", "same", (rung,), {}, {}))
+    assert [finding.detail for _, finding in folded] == [
+        "The split of 'a' is (3,). The same holds of 'b', 'c' and 4 more.",
+        "The split of 'g' is (4,).",
+        "The split of 'i' is (5,). The same holds of 'j'.",
+        "Of all.",
+    ]
+    assert {name for name, _ in folded} == {"structure"}
 
 
 @pytest.mark.parametrize("name", EVERY)

@@ -13,6 +13,7 @@ from ppl_parity.ladder.comparison import Comparison, compare, name_of_constant
 from ppl_parity.ladder.context import SIDES, Context
 from ppl_parity.ladder.hints import explain_site
 from ppl_parity.ladder.precision import NARROW, drift, narrow_sites
+from ppl_parity.listing import listed
 from ppl_parity.tolerances import CLAMP, CLAMPED_FAMILIES, LIBRARY_LIMITS, agree, library_limit
 
 NAME = "density"
@@ -96,7 +97,7 @@ def run(context: Context) -> Iterator[Finding]:
 
 def _left_to_enumeration(context: Context) -> Finding:
     """A site that only one side sums over has no value at a shared point, so no log prob can be asked for there."""
-    names = ", ".join(map(repr, context.enumerated_on_one_side))
+    names = listed(context.enumerated_on_one_side)
     told = f"Only one side has {names}, and sums over it, so no log prob was compared here"
     if context.rungs and "enumeration" not in context.rungs:
         return Finding(

@@ -9,6 +9,7 @@ import numpy as np
 from ppl_parity.findings import Finding
 from ppl_parity.ladder.comparison import Comparison, compare, name_of_constant
 from ppl_parity.ladder.context import SIDES, Context
+from ppl_parity.listing import listed
 from ppl_parity.tolerances import allowed
 
 NAME = "enumeration"
@@ -58,14 +59,14 @@ def run(context: Context) -> Iterator[Finding]:
             notable=True,
         )
     yield from _marginals(context, enumerated["pyro"] & enumerated["numpyro"])
-    told = f"Summed over {', '.join(summed)}, it agrees at {len(context.points)} points."
+    told = f"Summed over {listed(summed)}, it agrees at {len(context.points)} points."
     if one_sided:
         told = f"It agrees at {len(context.points)} points: {_who(enumerated)}. No site was compared alone."
     yield Finding("same", "log density", told, size=found.size, numbers={"magnitude": found.magnitude})
 
 
 def _who(enumerated: Mapping[str, set[str]]) -> str:
-    sums = {side: ", ".join(map(repr, sorted(names))) or "nothing" for side, names in enumerated.items()}
+    sums = {side: listed(sorted(names)) or "nothing" for side, names in enumerated.items()}
     return f"pyro sums over {sums['pyro']}, numpyro over {sums['numpyro']}"
 
 
@@ -87,7 +88,7 @@ def _different(
         given = (
             "though it agrees with them given" if agrees else "and it was not found to agree with them given"
         )
-        site, detail = summed[0], f"With {', '.join(summed)} summed out, {told}, {given}."
+        site, detail = summed[0], f"With {listed(summed)} summed out, {told}, {given}."
         hint = "a mask on an enumerated site, a wrong axis in the sum, or a max_plate_nesting too small"
     return Finding("different", "log density", detail, site=site, size=found.size, point=point, hint=hint)
 
@@ -132,5 +133,5 @@ def _marginals(context: Context, names: set[str]) -> Iterator[Finding]:
                 )
                 return
             largest = max(largest, float(gap.max(initial=0.0)))
-    listed = ", ".join(map(repr, sorted(names)))
-    yield Finding("same", "marginal", f"The conditional probabilities of {listed} agree.", size=largest)
+    told = f"The conditional probabilities of {listed(sorted(names))} agree."
+    yield Finding("same", "marginal", told, size=largest)

@@ -9,6 +9,7 @@ from typing import Literal
 
 from ppl_parity.findings import Finding, Report, RungResult
 from ppl_parity.ladder import SAMPLING
+from ppl_parity.report.folding import fold
 
 NOT_RUN = "not run"
 # The power at which ``statistics.equivalence`` states a resolution; SciPy takes too long to import for one number.
@@ -156,13 +157,16 @@ def first(report: Report, verdict: str) -> tuple[str, Finding] | None:
 
 
 def notes(report: Report) -> list[tuple[str, Finding]]:
-    """The findings that are no difference and yet worth a line: notable ones, and what samples had to settle."""
-    return [
+    """The findings that are no difference and yet worth a line: notable ones, and what samples had to settle.
+
+    Those that say the same of several sites are one.
+    """
+    return fold(
         (rung.name, each)
         for rung in report.rungs
         for each in rung.findings
         if (each.notable or each.deferred) and each.verdict != "different"
-    ]
+    )
 
 
 def labelled_lines(report: Report) -> list[tuple[str, str]]:
