@@ -265,3 +265,13 @@ def test_a_bad_pair_is_one_sentence(code: str, sides: dict[str, Side], tmp_path:
         check_file(str(path), level="quick", sides=sides)
     assert re.search(BAD[code], str(caught.value)), str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_options_count_where_data_comes_from_another_file(sides: dict[str, Side], tmp_path: Path) -> None:
+    (tmp_path / "lent_data.py").write_text(
+        "import numpy as np\ndef data(): return {'y': np.array([0.1, 0.2])}\n"
+    )
+    path = tmp_path / "lent.py"
+    path.write_text(f"{HEAD}\nfrom lent_data import data\nrename = {{'nowhere': 'mu'}}\n")
+    with pytest.raises(InputError, match=r"rename must lead from a site .*got 'nowhere'"):
+        check_file(str(path), level="quick", sides=sides)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,11 @@ from ppl_parity.cli.app import app
 from ppl_parity.errors import InputError
 from ppl_parity.findings import Finding, Report
 from ppl_parity.ladder.context import CheckSettings
+from ppl_parity.loading import load_pair
+from ppl_parity.misspelt import misspelt
+from ppl_parity.options import OPTIONS
+from ppl_parity.references import FileReference
+from ppl_parity.report.wording import summary, three_lines
 from ppl_parity.sides import Side
 
 pytestmark = pytest.mark.pyro
@@ -155,6 +162,68 @@ def test_data_cast_to_float32_are_judged_as_that(sides: dict[str, Side]) -> None
     assert check(model, port, x, level="quick", sides=sides).verdict == "same"
 
 
+def test_rounding_of_a_huge_density_is_told_with_its_size(sides: dict[str, Side]) -> None:
+    def sharp(ppl: str) -> Callable:
+        def model(y):
+            library, dist = libraries(ppl)
+            a = library.sample("a", dist.Normal(0.0, 2.0))
+            with library.plate("rows", len(y)):
+                library.sample("y", dist.Normal(a, 1e-5), obs=y)
+
+        return model
+
+    y = {"y": np.random.default_rng(0).normal(size=2000)}
+    report = check(sharp("pyro"), sharp("numpyro"), y, rungs=["density", "gradient"], sides=sides)
+    assert report.verdict == "same"
+    for rung in ("density", "gradient"):
+        found = max(told(report, rung), key=lambda finding: finding.size or 0.0)
+        assert found.size is not None
+        assert 1e-3 < found.size < 1e-13 * found.numbers["magnitude"]
+    assert re.search(
+        r"largest difference \S+ in \S+e1\d \(density\), \S+ in \S+e1\d \(gradient\)", three_lines(report)
+    )
+
+
+def test_nothing_is_claimed_of_sites_beside_one_that_only_pyro_sums_over(sides: dict[str, Side]) -> None:
+    def model(y):
+        pyro, dist = libraries("pyro")
+        p = pyro.sample("p", dist.Beta(2.0, 2.0))
+        with pyro.plate("rows", len(y)):
+            z = pyro.sample("z", dist.Bernoulli(p), infer={"enumerate": "parallel"})
+            w = pyro.sample("w", dist.Bernoulli(0.3), infer={"enumerate": "parallel"})
+            pyro.sample("y", dist.Normal(z + 3 * w, 1.0), obs=y)
+
+    def port(scale: float) -> Callable:
+        def model(y):
+            numpyro, dist = libraries("numpyro")
+            stack = importlib.import_module("jax.numpy").stack
+            p = numpyro.sample("p", dist.Beta(2.0, 2.0))
+            with numpyro.plate("rows", len(y)):
+                w = numpyro.sample("w", dist.Bernoulli(0.3), infer={"enumerate": "parallel"})
+                each = dist.Normal(stack([3.0 * w, 1 + 3.0 * w], -1), scale)
+                numpyro.sample("y", dist.MixtureSameFamily(dist.Categorical(stack([1 - p, p])), each), obs=y)
+
+        return model
+
+    y = {"y": np.array([0.1, 2.0, 3.5])}
+    rungs = ["structure", "density", "enumeration"]
+    report = check(model, port(1.0), y, rungs=rungs, sides=sides)
+    assert report.verdict == "same"
+    assert summary(report.rungs[1]) == "left to the enumeration rung"
+    marginal, whole = told(report, "enumeration")
+    assert marginal.detail == "The conditional probabilities of 'w' agree."
+    assert "pyro sums over 'w', 'z', numpyro over 'w'. No site was compared alone." in whole.detail
+
+    report = check(model, port(1.5), y, rungs=rungs, sides=sides)
+    assert report.first_difference is not None
+    assert report.first_difference["site"] is None
+    assert "No site was compared alone" in report.first_difference["detail"]
+
+    report = check(model, port(1.0), y, rungs=rungs[:2], sides=sides)
+    assert report.verdict == "unresolved"
+    assert "add enumeration to the rungs" in three_lines(report)
+
+
 def test_a_param_is_told_of(sides: dict[str, Side]) -> None:
     def model(y):
         pyro, dist = libraries("pyro")
@@ -235,11 +304,87 @@ def test_options_of_a_pair_are_checked(sides: dict[str, Side], options: dict, me
         check(two_outcomes("pyro"), two_outcomes("numpyro"), Y, sides=sides, **options)
 
 
+@pytest.mark.parametrize(
+    ("line", "option"),
+    [
+        ("renames = {'a': 'b'}", "rename"),
+        ("point = {'mine': {'mu': 0.5}}", "points"),
+        ("poins: dict = {'mine': {'mu': 0.5}}", "points"),
+        ("known_difference = {'density/y': 'old'}", "known_differences"),
+        ("exchangable = ('theta',)", "exchangeable"),
+        ("plate_nesting = 1", "max_plate_nesting"),
+    ],
+)
+def test_a_misspelt_option_of_a_file_is_told_of(
+    sides: dict[str, Side], tmp_path: Path, line: str, option: str
+) -> None:
+    path = tmp_path / "port.py"
+    path.write_text(f"pyro_model = numpyro_model = data = dict\n{line}\n")
+    name = line.partition(" ")[0].rstrip(":")
+    with pytest.raises(
+        InputError, match=f"port.py sets '{name}' and never uses it. Did you mean '{option}'?"
+    ):
+        load_pair(str(path), sides)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "pointwise = {'mine': {'mu': 0.5}}",
+        "data = {'y': 1.0}",
+        "points_of = {'a': 1}",
+        "names = {'a': 'b'}",
+        "point = 0.5",
+        "renames = 'a'",
+        "exchangeables = True",
+        "plate_nesting = 1.5",
+        "_renames = {'a': 'b'}",
+        "RENAMES = {'a': 'b'}",
+        "renames = {'a': 'b'}\nrename = renames",
+        "renames = {'a': 'b'}\ndef data(): return dict(renames)",
+        "points = {'mine': {'mu': 0.5}}\npoint = {'mu': 0.5}",
+        "def renames(): return {'a': 'b'}",
+        "from collections import ChainMap as renames",
+        "def f():\n    renames = {'a': 'b'}",
+    ],
+)
+def test_an_ordinary_name_of_a_file_is_no_misspelt_option(tmp_path: Path, code: str) -> None:
+    path = tmp_path / "module.py"
+    path.write_text(code)
+    assert misspelt(FileReference(str(path), "").load(SimpleNamespace(NAME="numpyro")), OPTIONS) == {}
+
+
 def test_data_beside_a_pair_of_ones_own_are_refused(tmp_path: Path) -> None:
     (tmp_path / "port.py").write_text("pyro_model = numpyro_model = data = dict\n")
     found = CliRunner().invoke(app, ["check", str(tmp_path / "port.py"), "--data", "nothere.csv"])
     assert found.exit_code == 2
     assert "Error: --data must go with the mixture" in found.stderr
+
+
+@pytest.mark.parametrize("pair", ["port.py", "--pyro a.py:model --numpyro b.py:model --data d.py:data"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--components 2",
+        "--concentration 1",
+        "--prior-mean 0",
+        "--prior-cov 9",
+        "--noise-scale 0.4",
+        "--formulation enumerated",
+        "--dim 2",
+        "--no-standardize",
+    ],
+)
+def test_options_of_the_mixture_beside_a_pair_of_ones_own_are_refused(pair: str, option: str) -> None:
+    found = CliRunner().invoke(app, ["check", *pair.split(), *option.split()])
+    assert found.exit_code == 2
+    assert found.stderr.startswith(f"Error: {option.split()[0]} must go with the mixture; a pair has its own")
+
+
+def test_a_frozen_side_has_no_options_of_the_mixture_either(tmp_path: Path) -> None:
+    words = ["freeze", "port.py", "--side", "pyro", "--out", str(tmp_path / "a.npz"), "-K", "2"]
+    found = CliRunner().invoke(app, words)
+    assert (found.exit_code, found.stderr.split(" must")[0]) == (2, "Error: --components")
 
 
 def test_a_check_that_fails_has_a_status_of_its_own(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:

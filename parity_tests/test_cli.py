@@ -168,6 +168,19 @@ def test_check_refuses_to_replace_its_files(folder: Path) -> None:
     assert "unless --force is given" in refused(folder, "check --out results")
 
 
+def test_a_check_that_is_refused_leaves_no_folder(folder: Path) -> None:
+    (folder / "there").mkdir()
+    for out in ("new", "new/deep", "there/new"):
+        assert "there is no file 'models.py'" in refused(folder, f"check models.py --out {out}")
+    long = 300 * "a"
+    assert f"--out must be a folder that can be made; 'new/{long}'" in refused(
+        folder, f"check --out new/{long}"
+    )
+    assert "must be a folder; " in refused(folder, "check --out ok.csv/new")
+    assert not (folder / "new").exists()
+    assert list((folder / "there").iterdir()) == []
+
+
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that nobody can write to")
 def test_a_folder_must_be_writable(folder: Path) -> None:
     assert "'/proc' is not" in refused(folder, "fit --data ok.csv -K 2 --out /proc/o.nc")
@@ -217,8 +230,8 @@ def test_the_same_option_is_the_same_everywhere() -> None:
     for function in (check, fit, render, sample):
         for name, parameter in inspect.signature(function).parameters.items():
             seen.setdefault(name, str(parameter.annotation))
-            # A folder or a file; required or not; a rule for data or the size of what is made.
-            if name not in {"out", "data", "dim"}:
+            # A folder or a file; required or not; a rule for data or the size of what is made; of the mixture alone.
+            if name not in {"out", "data", "dim", "formulation"}:
                 assert seen[name] == str(parameter.annotation), name
 
 

@@ -19,7 +19,8 @@ from parity_tests import report_cases
 from parity_tests.report_cases import EVERY
 from ppl_parity.findings import Finding, Report, RungResult
 from ppl_parity.report.terminal import TerminalReport, print_report, three_lines
-from ppl_parity.report.wording import duration, labelled_lines, number, summary, where
+from ppl_parity.report.wording import duration, labelled_lines, notes, number, summary, where
+from ppl_parity.statistics.equivalence import POWER
 
 PLOTS = {
     "posterior": {"pyro": [1.0], "numpyro": ["nan"]},
@@ -132,9 +133,31 @@ def test_rungs_that_were_asked_for_and_not_reached_are_named():
 def test_the_rest_worth_knowing_is_listed_briefly():
     text = " ".join(printed(EVERY["different"]()).split())
     assert "density, tau: HalfCauchy of tau differs by the constant log 2" in text
-    noted = Finding("same", "q", "an offset", "mu", notable=True)
-    many = Report("pair", "same", (RungResult("density", "same", 0.1, (noted,) * 9),), {}, {})
-    assert "and 3 more" in printed(many)
+    noted = tuple(Finding("same", "q", f"offset {i}", "mu", notable=True) for i in range(9))
+    many = Report("pair", "same", (RungResult("density", "same", 0.1, noted),), {}, {})
+    assert "and 3 more, in the JSON and HTML reports" in printed(many)
+
+
+def test_a_remark_of_many_sites_is_one_line():
+    def split(site, shape="(3,)"):
+        return Finding("same", "split", f"The split of {site!r} is {shape}.", site, notable=True)
+
+    found = (
+        *map(split, "abcdef"),
+        split("g", "(4,)"),
+        *map(split, "hh"),
+        split("i", "(5,)"),
+        split("j", "(5,)"),
+    )
+    rung = RungResult("structure", "same", 0.1, (*found, Finding("same", "q", "Of all.", notable=True)))
+    folded = notes(Report("pair", "same", (rung,), {}, {}))
+    assert [finding.detail for _, finding in folded] == [
+        "The split of 'a' is (3,). The same holds of 'b', 'c' and 4 more.",
+        "The split of 'g' is (4,).",
+        "The split of 'i' is (5,). The same holds of 'j'.",
+        "Of all.",
+    ]
+    assert {name for name, _ in folded} == {"structure"}
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -161,8 +184,29 @@ def test_three_lines_of_a_same_state_its_resolution():
     assert "8 rungs" in compared
     assert "3e-14 (density)" in exactly
     assert "0.11 posterior sd (posterior), 0.06 (assignments)" in by_samples
+    assert "none of 0.15 sd or more (the margin); a difference of" in by_samples
+    assert f"with a probability of {100 * POWER:.0f} % at least" in by_samples
     quick = report_cases.report("quick", report_cases.structure())
     assert "no sampling rung was run" in three_lines(quick)
+
+
+def test_a_resolution_is_certain_only_where_numbers_are_exact():
+    found = Finding("different", "q", "It differs.", "mu", 0.3, 0.2, numbers={"unit": "sd"})
+    assert "A difference of 0.2 sd would be found, with a probability of" in three_lines(
+        one(found, rung="forward")
+    )
+    for rung in ("density", "assignments"):
+        assert "Anything above 0.2 sd would be seen." in three_lines(one(found, rung=rung))
+
+
+def test_no_margin_is_claimed_where_a_difference_was_let_pass():
+    found = [
+        Finding("same", "mean", "", "mu", 0.1, 0.2),
+        Finding("same", "mean", "Known.", "nu", 0.9, notable=True),
+    ]
+    for findings, told in ((found[:1], True), (found, False)):
+        rung = RungResult("posterior", "same", 0.1, tuple(findings))
+        assert ("(the margin)" in three_lines(Report("pair", "same", (rung,), {"margin": 0.15}, {}))) == told
 
 
 def test_three_lines_of_an_unresolved_say_what_to_do():
@@ -196,6 +240,17 @@ def test_the_largest_is_of_one_unit_and_no_offset():
     other = Finding("same", "q", "d", "c", 5.0, numbers={"unit": "steps"})
     rung = RungResult("density", "same", 0.1, (offset, *nats, other))
     assert summary(rung).endswith("largest difference 1e-9")
+
+
+@pytest.mark.parametrize(
+    ("size", "magnitude", "text"),
+    [(256.0, 1e18, "256 in 1.00e18"), (2e-12, 600.0, "2e-12"), (0.5, None, "0.5"), (0.5, 0.2, "0.5")],
+)
+def test_a_difference_of_huge_numbers_is_set_beside_them(size, magnitude, text):
+    numbers = {} if magnitude is None else {"magnitude": magnitude}
+    made = one(Finding("same", "q", "d", size=size, resolution=1e9, numbers=numbers))
+    assert summary(made.rungs[0]) == f"largest difference {text}"
+    assert f"largest difference {text} (density)." in three_lines(made)
 
 
 def test_a_place_in_words():
@@ -236,6 +291,17 @@ def test_a_remark_is_no_comparison():
 
 def test_durations_in_words():
     assert [duration(each) for each in (0.084, 1.42, 14.2, 125)] == ["0.08 s", "1.4 s", "14 s", "2 min 05 s"]
+
+
+def test_a_duration_is_never_broken_over_two_lines():
+    slow = Finding("unresolved", "q", "The sampler of numpyro gave no answer in 12.3 s and was ended.", "mu")
+    noted = Finding("same", "q", "It took 2 min 05 s longer than that of pyro.", "mu", notable=True)
+    made = Report("pair", "unresolved", (RungResult("density", "unresolved", 0.1, (slow, noted)),), {}, {})
+    for width in range(40, 121):
+        text = printed(made, width)
+        assert max(map(len, text.splitlines())) <= width
+        for whole in ("14 s", "12.3 s", "2 min 05 s"):
+            assert whole in text, (width, whole)
 
 
 def test_progress_is_for_terminals_only():

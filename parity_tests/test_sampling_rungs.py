@@ -33,7 +33,7 @@ def test_forward_says_same_with_its_resolution() -> None:
     mean = next(f for f in found if f.site == "mu" and "mean" in f.quantity)
     assert mean.resolution is not None
     assert 0.1 < mean.resolution < 0.2
-    assert "would have been seen" in mean.detail
+    assert "would have been found with a probability of 80 %" in mean.detail
 
 
 def test_forward_names_the_library_whose_sampler_does_not_match_its_log_prob() -> None:

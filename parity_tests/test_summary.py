@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from ppl_parity import arviz_compat
+from ppl_parity.cli import console
 from ppl_parity.errors import InputError
 from ppl_parity.posterior import MIXTURE_DIMS, attribute, group, load, save, to_datatree, to_groups
 from ppl_parity.report.tables import compare, comparison_table, summary_table
@@ -288,3 +290,18 @@ def test_tables_fit_the_terminal_and_name_every_row():
     assert "The worst 5 of 36 scalars." in short
     assert "old" in short
     assert len(short.splitlines()) < 16
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_long_name_is_whole_at_every_width(width):
+    name = "hierarchical_intercept_of_the_third_group"
+    one = summarize(to_datatree({"posterior": {name: np.random.default_rng(0).normal(size=(4, 400))}}, {}))
+    for whole in (summary_table(one), comparison_table(one, one)):
+        screen = Console(file=io.StringIO(), width=width, highlight=False)
+        console.table(screen, whole)
+        lines = screen.file.getvalue().splitlines()
+        assert max(map(len, lines)) <= width
+        start = next(i for i, line in enumerate(lines) if "hierarchical" in line)
+        assert "".join(line.split()[0] for line in lines[start : start + 2] if line.strip()) == name
+        if width == 120:
+            assert name in lines[start]

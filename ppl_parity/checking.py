@@ -175,6 +175,7 @@ def prepare(
         alpha=split_false_alarm(rungs, settings.false_alarm),
         progress=progress,
         deadline=time.monotonic() + settings.seconds(rungs),
+        rungs=tuple(rungs),
     )
     frozen = next((side for side in sides.values() if isinstance(side, FrozenSide)), None)
     if frozen is not None:

@@ -31,7 +31,8 @@ class Finding:
         detail: a full sentence for a person: what was found, with the numbers.
         site: the site it concerns; None for the model as a whole.
         size: how large the difference is, in the unit that ``detail`` names; None where it has none.
-        resolution: the smallest difference that would have been seen, in the same unit.
+        resolution: a difference that would have been called different, in the same unit: by an exact rung surely, by
+            samples with a probability of 80 %.
         point: the name of the point at which the difference is largest.
         index: where in the site it is largest, such as the row of the data.
         hint: the probable cause, where the pattern is known.

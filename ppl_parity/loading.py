@@ -22,7 +22,8 @@ def load_pair(where: str, sides: Mapping[str, Side]) -> Pair:
         sides: open processes; the file is imported there, once in each.
 
     Raises:
-        InputError: a name is missing, the file cannot be imported, or ``data`` is not what a model can be given.
+        InputError: a name is missing, the file cannot be imported, ``data`` is not what a model can be given, or an
+            option seems to be misspelt.
     """
     is_file = where.endswith(".py") or "/" in where
     if is_file and not Path(where).is_file():
@@ -35,6 +36,11 @@ def load_pair(where: str, sides: Mapping[str, Side]) -> Pair:
     asker = sides.get("numpyro") or sides["pyro"]
     data = asker.call("evaluate", reference("data"))
     found = asker.call("attributes", reference("data"), list(OPTIONS))
+    for name, option in asker.call("misspelt", reference("data"), list(OPTIONS)).items():
+        raise InputError(
+            f"An option must be one of {', '.join(OPTIONS)}; {where} sets {name!r} and never uses it. "
+            f"Did you mean {option!r}?"
+        )
     return Pair(
         name=Path(where).stem if is_file else where,
         models={side: reference(f"{side}_model") for side in SIDES},

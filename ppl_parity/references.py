@@ -37,7 +37,11 @@ class FileReference:
     function: str
 
     def resolve(self, backend: Any, precision: str = "float64") -> Callable[..., Any]:
-        """The model function, in this process; the file's folder is importable to it.
+        """The model function, in this process."""
+        return _function(self.load(backend, precision), self.function, Path(self.path).name)
+
+    def load(self, backend: Any, precision: str = "float64") -> ModuleType:
+        """The file as a module of this process; the file's folder is importable to it.
 
         Args:
             backend: that will run it.
@@ -62,7 +66,7 @@ class FileReference:
                 except BaseException:
                     del sys.modules[name]
                     raise
-        return _function(module, self.function, path.name)
+        return module
 
 
 @dataclass(frozen=True)
@@ -73,12 +77,15 @@ class ModuleReference:
     function: str
 
     def resolve(self, backend: Any, precision: str = "float64") -> Callable[..., Any]:
-        """The model function, in this process; the working directory is importable."""
+        """The model function, in this process."""
+        return _function(self.load(backend), self.function, self.module)
+
+    def load(self, backend: Any) -> ModuleType:
+        """The module itself; the working directory is importable."""
         if "" not in sys.path and os.getcwd() not in sys.path:
             sys.path.insert(0, os.getcwd())
         with explain(backend.NAME, f"{self.module} cannot be imported"):
-            module = importlib.import_module(self.module)
-        return _function(module, self.function, self.module)
+            return importlib.import_module(self.module)
 
 
 @dataclass(frozen=True)

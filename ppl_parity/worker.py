@@ -22,6 +22,7 @@ from ppl_parity.deferring import OF_A_BACKEND, deferring
 from ppl_parity.errors import InputError
 from ppl_parity.importing import importing
 from ppl_parity.leaving import leave
+from ppl_parity.misspelt import misspelt
 from ppl_parity.references import CallableReference, FileReference, MixtureReference, ModuleReference
 from ppl_parity.spec import SamplerSettings
 
@@ -80,6 +81,11 @@ class Server:
         backend = self._backend()
         precision = _precision(args, kwargs)
         with default_precision(precision):
+            if name in ("attributes", "misspelt"):  # of the pair's own file: data() may be another's
+                module, options = args[0].load(backend), args[1]
+                if name == "misspelt":
+                    return misspelt(module, options)
+                return {option: getattr(module, option, None) for option in options}
             args = [
                 self._resolved(arg, backend, precision) if isinstance(arg, REFERENCES) else arg
                 for arg in args
@@ -95,9 +101,6 @@ class Server:
         if name == "evaluate":
             with explain(backend.NAME, "data() failed"):
                 return args[0]()
-        if name == "attributes":
-            module = sys.modules[args[0].__module__]
-            return {option: getattr(module, option, None) for option in args[1]}
         owner = backend if target is None else self.programs[target]
         result = getattr(owner, name)(*args, **kwargs)
         return str(result) if isinstance(result, os.PathLike) else result

@@ -38,7 +38,7 @@ def check(
     prior_mean: options.PriorMean = None,
     prior_cov: options.PriorCov = None,
     noise_scale: options.NoiseScale = None,
-    formulation: options.Formulation = "enumerated",
+    formulation: options.CheckedFormulation = None,
     out: options.OutFolder = None,
     html: options.Html = None,
     json: options.Json = None,
@@ -93,6 +93,8 @@ def check(
                 finished=terminal.finished,
             )
             terminal.print_report(report)
+    if out is not None:  # now that there is something to put there
+        out.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     for path in filter(None, (html, files["html"])):
         written.append(report.to_html(path))
@@ -139,4 +141,3 @@ def _check_outputs(
     for path in (files["html"], files["json"], *files["posteriors"].values()):
         if path.exists() and not force:
             raise InputError(f"--out must not hold results already unless --force is given; {path} is there.")
-    out.mkdir(parents=True, exist_ok=True)

@@ -32,21 +32,30 @@ def screen(json: str | None = None) -> Console:
 
 def facts(out: Console, rows: Mapping[str, str]) -> None:
     """What was asked for, a line a topic."""
+    from ppl_parity.report.unbroken import Unbroken
+
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
     for name, text in rows.items():
-        grid.add_row(name, Text(text))
+        grid.add_row(name, Unbroken(Text(text)))
     out.print(grid)
     out.print()
 
 
 def table(out: Console, whole: Table) -> None:
-    """Print a table; what a narrow terminal has no room for is left out, from the right, and named."""
+    """Print a table; what a narrow terminal has no room for is left out, from the right, and named.
+
+    Names, in the first column, get the room that a wide one leaves.
+    """
     left_out = []
     unbounded = out.options.update(max_width=10_000)
     while len(whole.columns) > 2 and Measurement.get(out, unbounded, whole).maximum > out.width:
         left_out.insert(0, " ".join(str(whole.columns.pop().header).split()))
+    names = whole.columns[0]
+    spare = out.width - Measurement.get(out, unbounded, whole).maximum
+    if names.max_width is not None and spare > 0:
+        names.max_width += spare
     if left_out:
         whole.caption = f"{whole.caption or ''} In a wider window: {', '.join(left_out)}."
     out.print(whole)

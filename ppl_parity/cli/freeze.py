@@ -24,7 +24,7 @@ def freeze(
     prior_mean: options.PriorMean = None,
     prior_cov: options.PriorCov = None,
     noise_scale: options.NoiseScale = None,
-    formulation: options.Formulation = "enumerated",
+    formulation: options.CheckedFormulation = None,
     force: options.Force = False,
     pyro_python: options.PyroPython = None,
     numpyro_python: options.NumpyroPython = None,

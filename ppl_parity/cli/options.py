@@ -108,6 +108,15 @@ Formulation = Annotated[
         help=f"How the density is written: {', '.join(FORMULATIONS)}. The same posterior; fused is fastest.",
     ),
 ]
+CheckedFormulation = Annotated[
+    str | None,
+    _option(
+        "--formulation",
+        panel=MODEL,
+        metavar="NAME",
+        help=f"How the mixture's density is written: {', '.join(FORMULATIONS)}. Default enumerated.",
+    ),
+]
 
 # --- data -------------------------------------------------------------------------------------------------
 
@@ -283,7 +292,9 @@ Margin = Annotated[
         panel=LADDER,
         parser=_number,
         metavar="M",
-        help="The difference, in posterior standard deviations, that 'same' excludes.",
+        help="What 'same' excludes, with 95 % confidence: a difference of M or more in the mean or spread of "
+        "anything drawn, in standard deviations of the draws (both sides' pooled). What would have been found is "
+        "another number, the report's resolution. Calibration has a margin of its own.",
     ),
 ]
 FalseAlarm = Annotated[

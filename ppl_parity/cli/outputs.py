@@ -8,6 +8,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +39,28 @@ def check_file(path: Path, option: str, suffixes: Sequence[str] | None, force: b
 def check_folder(path: Path, option: str) -> None:
     """Refuse a folder that could not be made, or not be written to.
 
+    It is made for a moment, for nothing less shows that it can be; what was not there before is gone again.
+
     Raises:
         InputError: it is a file, or it, or the nearest folder above that exists, is not writable.
     """
-    above = next((p for p in (path, *path.absolute().parents) if p.exists()), path)
+    every = (path.absolute(), *path.absolute().parents)
+    missing = [each for each in every if not os.path.exists(each)]  # which takes a name that is too long
+    above = every[len(missing)] if missing else path
     if not above.is_dir():
         raise InputError(f"{option} must be a folder; {str(above)!r} is a file.")
     _check_writable(above, option)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(
+            f"{option} must be a folder that can be made; {str(path)!r} cannot: {reason}."
+        ) from None
+    finally:
+        for each in missing:
+            with suppress(OSError):
+                each.rmdir()
 
 
 def check_plots(folder: Path | None, force: bool) -> None:

@@ -16,8 +16,13 @@ BACKENDS = ("pyro", "numpyro")  # the original first
 
 
 def shipped(asked: Mapping[str, Any]) -> Pair | None:
-    """The mixture on the data that were asked for; None for a pair of the user's own."""
+    """The mixture on the data that were asked for; None for a pair of the user's own.
+
+    Raises:
+        InputError: an option breaks a rule, or says of a pair of the user's own what only the mixture has.
+    """
     if asked["pair"] != SHIPPED or asked.get("pyro") or asked.get("numpyro"):
+        _refuse_the_mixtures(asked)
         return None
     from ppl_parity.cli import inputs
     from ppl_parity.cli.job import HYPERPARAMETERS
@@ -26,12 +31,12 @@ def shipped(asked: Mapping[str, Any]) -> Pair | None:
     from ppl_parity.references import MixtureReference
     from ppl_parity.spec import FORMULATIONS
 
-    one_of("--formulation", asked["formulation"], FORMULATIONS)
+    formulation = one_of("--formulation", asked["formulation"] or "enumerated", FORMULATIONS)
     given = inputs.hyperparameters(*(asked[name] for name in HYPERPARAMETERS))
     dataset, spec = inputs.data_and_spec(
         asked["data"] or "old-faithful", asked["standardize"], asked["dim"], given
     )
-    reference = MixtureReference(spec, asked["formulation"])
+    reference = MixtureReference(spec, formulation)
     return Pair(
         name=f"mixture on {dataset.name}",
         models=dict.fromkeys(BACKENDS, reference),
@@ -64,3 +69,15 @@ def described(asked: Mapping[str, Any], sides: Mapping[str, Side]) -> Pair:
     if missing:
         raise InputError(f"A pair in separate files needs {', '.join(missing)} as well, as FILE:NAME.")
     return load_parts({side: str(given[side]) for side in BACKENDS if side in sides}, asked["data"], sides)
+
+
+def _refuse_the_mixtures(asked: Mapping[str, Any]) -> None:
+    """Options that would change nothing are no harmless ones: who gives them believes that they do."""
+    from ppl_parity.cli.job import HYPERPARAMETERS
+
+    names = [name for name in ("dim", *HYPERPARAMETERS, "formulation") if asked[name] is not None]
+    given = [f"--{name.replace('_', '-')}" for name in names]
+    if asked["standardize"] is not None:
+        given.insert(0, "--standardize" if asked["standardize"] else "--no-standardize")
+    if given:
+        raise InputError(f"{', '.join(given)} must go with the mixture; a pair has its own models and data.")

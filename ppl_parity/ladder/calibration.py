@@ -305,5 +305,6 @@ def _finding(study: Study, case: Case, what: str, found: Ranks, decision: Decisi
         size=float(max(abs(found.location[worst]), abs(found.spread[worst] - 1) / np.sqrt(2))),
         resolution=float(decision.resolution.max()),
         hint=hint if verdict == "different" else None,
-        numbers={"quantities": names, "p": found.p_value, "location": found.location, "spread": found.spread},
+        numbers={"quantities": names, "p": found.p_value, "location": found.location, "spread": found.spread}
+        | {"unit": "sd"},
     )

@@ -24,6 +24,7 @@ class Comparison:
         size: the largest difference that is left when the offset is taken out.
         worst: the point of that.
         one_sided: points where exactly one side is finite.
+        magnitude: of the larger number there: of numbers around 1e18 a difference of 256 is rounding.
     """
 
     relation: Relation
@@ -31,6 +32,7 @@ class Comparison:
     size: float
     worst: int
     one_sided: tuple[int, ...]
+    magnitude: float = 0.0
 
 
 def compare(
@@ -59,6 +61,7 @@ def compare(
     with np.errstate(invalid="ignore"):
         difference = np.where(finite, b - a, 0.0)
     limit = allowed(quantity, a, b, precision) + extra
+    magnitude = np.where(finite, np.maximum(np.abs(a), np.abs(b)), 0.0)
     if np.all((np.abs(difference) <= limit) | ~finite):
         worst = int(np.argmax(np.abs(difference)))
         return Comparison(
@@ -67,6 +70,7 @@ def compare(
             math.inf if one_sided else float(np.abs(difference).max()),
             one_sided[0] if one_sided else worst,
             one_sided,
+            float(magnitude[worst]),
         )
     offset = float(np.median(difference[finite]))
     # Rounding at far points, where the limit is too tight by a little, is no constant.
@@ -76,14 +80,15 @@ def compare(
     constant = finite.sum() >= 3 and bool(np.all((np.abs(rest) <= 3 * limit) | ~finite))
     if constant and not one_sided:
         relation = "constant" if offset else "equal"
-        return Comparison(relation, offset, float(np.abs(rest).max()), worst, ())
+        return Comparison(relation, offset, float(np.abs(rest).max()), worst, (), float(magnitude[worst]))
     if constant:
         return Comparison("different", offset, math.inf, one_sided[0], one_sided)
     # A few points may agree and most differ: the place to show is where the difference is largest.
     # At a preferred point, if it shows there: a number of ordinary size says more than one at an edge.
     shown = (np.abs(difference) > limit) & np.asarray(preferred if preferred is not None else True)
     worst = int(np.argmax(np.abs(np.where(shown, difference, 0.0) if shown.any() else difference)))
-    return Comparison("different", offset, float(np.abs(difference[worst])), worst, one_sided)
+    size = float(np.abs(difference[worst]))
+    return Comparison("different", offset, size, worst, one_sided, float(magnitude[worst]))
 
 
 def name_of_constant(offset: float, count: int) -> str:

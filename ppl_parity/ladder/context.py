@@ -31,7 +31,8 @@ class CheckSettings:
         seed: of everything random.
         false_alarm: the probability that a check of two models that are the same calls them different,
             over all sampling rungs together; it is split before anything runs.
-        margin: the difference, in posterior standard deviations, that ``same`` excludes.
+        margin: what ``same`` excludes, with 95 % confidence: a difference of this, or more, in a mean or spread, in
+            standard deviations of the draws, of both sides pooled.
         budget: seconds that the sampling rungs may take together; None is ``BUDGET``, and ``LONG_BUDGET`` where
             calibration is among them.
         num_points: shared points of the deterministic rungs, at least 20.
@@ -127,6 +128,7 @@ class Context:
         frozen: the side that is a file, and answers only what was asked of it when it was frozen; or None.
         walks: the trajectories that it walked then.
         precision: float32 once a side was found to store a site in it, and to differ by no more than that.
+        rungs: that are climbed; empty where that is not known.
     """
 
     pair: Pair
@@ -144,6 +146,7 @@ class Context:
     frozen: str | None = None
     walks: tuple[Walk, ...] = ()
     precision: str = "float64"
+    rungs: tuple[str, ...] = ()
 
     @property
     def live(self) -> tuple[str, ...]:

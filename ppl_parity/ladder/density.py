@@ -17,9 +17,14 @@ from ppl_parity.ladder.context import SIDES, Context
 from ppl_parity.ladder.deterministic import differing
 from ppl_parity.ladder.hints import explain_site
 from ppl_parity.ladder.precision import NARROW, drift, narrow_sites
+from ppl_parity.listing import listed
 from ppl_parity.tolerances import CLAMP, CLAMPED_FAMILIES, LIBRARY_LIMITS, agree, library_limit
 
 NAME = "density"
+
+ROUNDING = (
+    1e-12  # of a sum of log probs: what is no more than this is not the library's limit that is told of
+)
 
 SiteLogProbs = dict[str, list[Arrays]]
 
@@ -35,13 +40,7 @@ def run(context: Context) -> Iterator[Finding]:
         )
         return
     if context.enumerated_on_one_side:
-        names = ", ".join(map(repr, context.enumerated_on_one_side))
-        yield Finding(
-            "same",
-            "log joint",
-            f"Only one side has {names}, and sums over it; the enumerated densities are compared.",
-            notable=True,
-        )
+        yield _left_to_enumeration(context)
         return
     unsteady = list(_unsteady(context))
     yield from unsteady
@@ -97,7 +96,28 @@ def run(context: Context) -> Iterator[Finding]:
         numbers={
             "sites": {n: comparisons[n].size for n in sites},
             "points": len(context.points),
+            "magnitude": joint.magnitude,
         },
+    )
+
+
+def _left_to_enumeration(context: Context) -> Finding:
+    """A site that only one side sums over has no value at a shared point, so no log prob can be asked for there."""
+    names = listed(context.enumerated_on_one_side)
+    told = f"Only one side has {names}, and sums over it, so no log prob was compared here"
+    if context.rungs and "enumeration" not in context.rungs:
+        return Finding(
+            "unresolved",
+            "log joint",
+            f"{told}, and the enumeration rung, which compares the sums, was not asked for.",
+            hint="add enumeration to the rungs (--rungs)",
+        )
+    return Finding(
+        "same",
+        "log joint",
+        f"{told}; the enumeration rung compares the sums.",
+        notable=True,
+        numbers={"summary": "left to the enumeration rung"},
     )
 
 
@@ -261,7 +281,8 @@ def _spread(context: Context, comparisons: dict[str, Comparison]) -> Iterator[Fi
         )
     for name in comparisons:
         site = context.sites["pyro"].get(name)
-        if site is not None and site.family in LIBRARY_LIMITS and comparisons[name].size > 1e-9:
+        beyond = 1e-9 + ROUNDING * comparisons[name].magnitude
+        if site is not None and site.family in LIBRARY_LIMITS and comparisons[name].size > beyond:
             yield Finding(
                 "same",
                 "log prob",

@@ -139,5 +139,5 @@ def _compare(context: Context, walk: Walk, *, plot: bool) -> Finding:
         f"{NUM_STEPS} leapfrog steps of {step:g} from {point} stay together.",
         size=float(gap.max()),
         point=point,
-        numbers=numbers if plot else {},
+        numbers=(numbers if plot else {}) | {"magnitude": float(scale[int(gap.argmax())])},
     )

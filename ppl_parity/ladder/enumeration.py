@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from ppl_parity.findings import Finding
-from ppl_parity.ladder.comparison import compare, name_of_constant
+from ppl_parity.ladder.comparison import Comparison, compare, name_of_constant
 from ppl_parity.ladder.context import SIDES, Context
+from ppl_parity.listing import listed
 from ppl_parity.tolerances import allowed
 
 NAME = "enumeration"
@@ -43,19 +44,8 @@ def run(context: Context) -> Iterator[Finding]:
         ]
     )
     found = compare("log density", values["pyro"], values["numpyro"], precision=context.precision)
-    point = context.points[found.worst]
     if found.relation == "different":
-        a, b = (values[side][found.worst] for side in SIDES)
-        yield Finding(
-            "different",
-            "log density",
-            f"With {', '.join(summed)} summed out, the log density is {a:.10g} in pyro and "
-            f"{b:.10g} in numpyro at {point.name}, though it agrees with them given.",
-            site=summed[0],
-            size=found.size,
-            point=point.name,
-            hint="a mask on an enumerated site, a wrong axis in the sum, or a max_plate_nesting too small",
-        )
+        yield _different(context, found, values, enumerated)
         return
     if found.relation == "unusable":
         yield Finding("unresolved", "log density", "The enumerated density is finite at no shared point.")
@@ -68,17 +58,45 @@ def run(context: Context) -> Iterator[Finding]:
             size=abs(found.offset),
             notable=True,
         )
-    if not one_sided:
-        yield from _marginals(context)
-    yield Finding(
-        "same",
-        "log density",
-        f"Summed over {', '.join(summed)}, it agrees at {len(context.points)} points.",
-        size=found.size,
-    )
+    yield from _marginals(context, enumerated["pyro"] & enumerated["numpyro"])
+    told = f"Summed over {listed(summed)}, it agrees at {len(context.points)} points."
+    if one_sided:
+        told = f"It agrees at {len(context.points)} points: {_who(enumerated)}. No site was compared alone."
+    yield Finding("same", "log density", told, size=found.size, numbers={"magnitude": found.magnitude})
 
 
-def _marginals(context: Context) -> Iterator[Finding]:
+def _who(enumerated: Mapping[str, set[str]]) -> str:
+    sums = {side: listed(sorted(names)) or "nothing" for side, names in enumerated.items()}
+    return f"pyro sums over {sums['pyro']}, numpyro over {sums['numpyro']}"
+
+
+def _different(
+    context: Context, found: Comparison, values: Mapping[str, list[float]], enumerated: Mapping[str, set[str]]
+) -> Finding:
+    """What is blamed depends on what the density rung has seen: of sites on one side only it saw nothing."""
+    a, b = (values[side][found.worst] for side in SIDES)
+    point = context.points[found.worst].name
+    told = f"the log density is {a:.10g} in pyro and {b:.10g} in numpyro at {point}"
+    if context.enumerated_on_one_side:
+        site, detail = None, f"T{told[1:]}: {_who(enumerated)}. No site was compared alone."
+        hint = (
+            "any site may differ, or the sum on one side is not the distribution that the other writes for it"
+        )
+    else:
+        summed = sorted(enumerated["pyro"])
+        agrees = context.results.get("verdicts", {}).get("density") == "same"
+        given = (
+            "though it agrees with them given" if agrees else "and it was not found to agree with them given"
+        )
+        site, detail = summed[0], f"With {listed(summed)} summed out, {told}, {given}."
+        hint = "a mask on an enumerated site, a wrong axis in the sum, or a max_plate_nesting too small"
+    return Finding("different", "log density", detail, site=site, size=found.size, point=point, hint=hint)
+
+
+def _marginals(context: Context, names: set[str]) -> Iterator[Finding]:
+    """The conditional probabilities of the sites that both sides sum over."""
+    if not names:
+        return
     largest = 0.0
     points = list(context.points)
     marginals = context.both(
@@ -91,8 +109,8 @@ def _marginals(context: Context) -> Iterator[Finding]:
     )
     for i, point in enumerate(points):
         both = {side: marginals[side][i] for side in SIDES}
-        for name, a in both["pyro"].items():
-            b = both["numpyro"][name]
+        for name in sorted(names):
+            a, b = (both[side][name] for side in SIDES)
             if a.shape != b.shape:
                 yield Finding(
                     "different",
@@ -115,6 +133,5 @@ def _marginals(context: Context) -> Iterator[Finding]:
                 )
                 return
             largest = max(largest, float(gap.max(initial=0.0)))
-    yield Finding(
-        "same", "marginal", "The conditional probabilities of the discrete sites agree.", size=largest
-    )
+    told = f"The conditional probabilities of {listed(sorted(names))} agree."
+    yield Finding("same", "marginal", told, size=largest)

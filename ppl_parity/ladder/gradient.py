@@ -56,7 +56,7 @@ def run(context: Context) -> Iterator[Finding]:
 
 
 def _against_each_other(context: Context, found: list[Position]) -> Iterator[Finding]:
-    largest = 0.0
+    largest = magnitude = 0.0
     # A family that is off by so much has a derivative that is off by as much, times its slope.
     limit = 10 * sum(library_limit(site) for side in SIDES for site in context.sites[side].values())
     rounding = ROUNDING[context.precision]
@@ -80,8 +80,15 @@ def _against_each_other(context: Context, found: list[Position]) -> Iterator[Fin
             if finding is not None:
                 yield finding
                 return
-            largest = max(largest, float(np.max(np.abs(a - b), initial=0.0)))
-    yield Finding("same", "gradient", f"Both gradients agree at {len(found)} points.", size=largest)
+            if (gap := float(np.max(np.abs(a - b), initial=0.0))) > largest:
+                largest, magnitude = gap, scale
+    yield Finding(
+        "same",
+        "gradient",
+        f"Both gradients agree at {len(found)} points.",
+        size=largest,
+        numbers={"magnitude": magnitude},
+    )
 
 
 def _gap(

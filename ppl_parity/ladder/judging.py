@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ppl_parity.findings import Finding, Verdict
-from ppl_parity.statistics.equivalence import FALSE_SAME, Comparison, decide, moments
+from ppl_parity.statistics.equivalence import FALSE_SAME, POWER, Comparison, decide, moments
 from ppl_parity.statistics.splitting import holm, share_of_look
 
 Name = tuple[str | None, tuple[int, ...]]
 
 FUNCTIONALS = ("mean", "spread")
+UNIT = "sd"  # pooled, of the draws or of their normal scores
 ORDER = {"different": 2, "unresolved": 1, "same": 0}
 
 
@@ -195,7 +196,8 @@ def _finding(
             what = f"The {of} of all {len(members)} scalars of {site!r}"
         detail = (
             f"{what} agrees within {max(m.upper for m in members):.2g} {unit}; the margin is "
-            f"{family.margin:g}, and {max(m.resolution for m in members):.2g} would have been seen."
+            f"{family.margin:g}, and {max(m.resolution for m in members):.2g} would have been found with a "
+            f"probability of {100 * POWER:.0f} %."
         )
     else:
         count = sum(one.verdict == "unresolved" for one in members)
@@ -222,6 +224,7 @@ def _finding(
             "error": [one.error for one in members],
             "adjusted_p": [one.p_value for one in members],
             "margin": family.margin,
+            "unit": UNIT,
         },
     )
 

@@ -156,9 +156,10 @@ def _table(title: str, names: Iterable[str]) -> Table:
         title_style="bold",
         caption_justify="left",
     )
-    # Without a least width rich shortens every column alike, and "beta[0, ..." names nothing.
+    # Without a least width rich shortens every column alike; a longer name goes on in the next line, for its end is
+    # what tells it from the others.
     width = min(MAX_NAME, max(map(len, names), default=0))
-    table.add_column("parameter", no_wrap=True, overflow="ellipsis", min_width=width, max_width=MAX_NAME)
+    table.add_column("parameter", overflow="fold", min_width=width, max_width=MAX_NAME)
     return table
 
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ppl_parity.findings import Report, RungResult, Verdict
+from ppl_parity.report.unbroken import Unbroken
 from ppl_parity.report.wording import (
     NOT_RUN,
     duration,
@@ -115,12 +116,12 @@ def print_report(report: Report, console: Console, elapsed: float | None = None,
     if rows.row_count:
         console.print(rows)
     console.print()
-    console.print(_conclusion(report, console, seconds))
+    console.print(Unbroken(_conclusion(report, console, seconds)))
     lines = Table.grid(padding=(0, 2))
     lines.add_column(style="bold", no_wrap=True)
     lines.add_column(overflow="fold")
     for label, text in labelled_lines(report):
-        lines.add_row(label, _text(console, text))
+        lines.add_row(label, Unbroken(_text(console, text)))
     console.print(Padding(lines, (0, 0, 0, 2)))
     _print_notes(report, console)
 
@@ -180,7 +181,7 @@ def _print_notes(report: Report, console: Console) -> None:
     grid.add_column(overflow="fold")
     for rung, finding in found[:MAX_NOTES]:
         subject = _text(console, f"{rung}, {place(finding)}: ", "bold")
-        grid.add_row("-", subject + _text(console, finding.detail))
+        grid.add_row("-", Unbroken(subject + _text(console, finding.detail)))
     if len(found) > MAX_NOTES:
         grid.add_row("-", f"and {len(found) - MAX_NOTES} more, in the JSON and HTML reports.")
     console.print(Padding(grid, (0, 0, 0, 2)))

@@ -9,8 +9,13 @@ from typing import Literal
 
 from ppl_parity.findings import Finding, Report, RungResult
 from ppl_parity.ladder import SAMPLING
+from ppl_parity.report.folding import fold
 
 NOT_RUN = "not run"
+# The power at which ``statistics.equivalence`` states a resolution; SciPy takes too long to import for one number.
+_CHANCE = "with a probability of 80 % at least"
+
+_LOOKS_LARGE = 1e-6  # of a difference that was found to be rounding: what is smaller says so by itself
 
 _ASK_FOR_DRAWS = "give it more time (--budget SECONDS), or loosen what a same must exclude (the margin)."
 _ASK_FOR_SAMPLES = (
@@ -96,11 +101,19 @@ def widest(findings: Iterable[Finding], key: Literal["size", "resolution"] = "si
 
 
 def amount(finding: Finding | None, key: Literal["size", "resolution"] = "size") -> str:
-    """A finding's size, or its resolution, with its unit; an empty text where it has none."""
+    """A finding's size, or its resolution, with its unit; an empty text where it has none.
+
+    A size that looks large is followed by that of the numbers it is a difference of, where the finding tells:
+    ``256 in 1.00e18``.
+    """
     value = None if finding is None else getattr(finding, key)
     if finding is None or value is None:
         return ""
-    return f"{number(abs(value))} {unit(finding)}".strip()
+    magnitude = finding.numbers.get("magnitude")
+    told = f"{number(abs(value))} {unit(finding)}".strip()
+    if key == "size" and isinstance(magnitude, float) and _LOOKS_LARGE <= abs(value) < magnitude:
+        told += f" in {number(magnitude)}"
+    return told
 
 
 def summary(rung: RungResult) -> str:
@@ -144,13 +157,16 @@ def first(report: Report, verdict: str) -> tuple[str, Finding] | None:
 
 
 def notes(report: Report) -> list[tuple[str, Finding]]:
-    """The findings that are no difference and yet worth a line: notable ones, and what samples had to settle."""
-    return [
+    """The findings that are no difference and yet worth a line: notable ones, and what samples had to settle.
+
+    Those that say the same of several sites are one.
+    """
+    return fold(
         (rung.name, each)
         for rung in report.rungs
         for each in rung.findings
         if (each.notable or each.deferred) and each.verdict != "different"
-    ]
+    )
 
 
 def labelled_lines(report: Report) -> list[tuple[str, str]]:
@@ -166,15 +182,10 @@ def labelled_lines(report: Report) -> list[tuple[str, str]]:
     rung, finding = found
     hint = None if finding.hint is None else one_line(finding.hint)
     if report.verdict == "different":
-        seen = (
-            ""
-            if finding.resolution is None
-            else f" (Anything above {amount(finding, 'resolution')} would be seen.)"
-        )
         unknown = f"no known pattern; compare how the two models write {_subject(finding)}."
         return [
             ("Where", where(rung, finding)),
-            ("How much", one_line(finding.detail) + seen),
+            ("How much", one_line(finding.detail) + _seen(rung, finding)),
             ("Probably", hint or unknown),
         ]
     others = sum(each.verdict == "unresolved" for rung in report.rungs for each in rung.findings) - 1
@@ -205,13 +216,33 @@ def _same_lines(report: Report) -> list[tuple[str, str]]:
     else:
         exactly = "every exact comparison agrees." if exact else "no exact rung was run."
     if resolutions:
-        by_samples = f"a larger difference than these would have been seen: {resolutions}."
+        by_samples = (
+            f"{_excluded(report, sampled)}a difference of {resolutions} would have been found, {_CHANCE}."
+        )
     elif sampled:
         by_samples = "no difference found; the sampling rungs state no resolution."
     else:
         by_samples = "no sampling rung was run: what only samples show is not excluded."
     checked = f"{count(len(report.rungs), 'rung')}, {count(compared, 'comparison')}, no difference found."
     return [("Compared", checked), ("Exactly", exactly), ("By samples", by_samples)]
+
+
+def _excluded(report: Report, sampled: Sequence[RungResult]) -> str:
+    """What the margin says where every sample was held to it: in two rungs, and where no difference was let pass."""
+    held = [rung for rung in sampled if rung.name in ("forward", "posterior")]
+    let_pass = any(each.notable and each.size is not None for rung in held for each in rung.findings)
+    margin = report.settings.get("margin")
+    return "" if not held or let_pass or margin is None else f"none of {margin:g} sd or more (the margin); "
+
+
+def _seen(rung: str, finding: Finding) -> str:
+    """What the rung would have told apart; draws do so by chance, exact numbers always."""
+    if finding.resolution is None:
+        return ""
+    least = amount(finding, "resolution")
+    if rung in SAMPLING and rung != "assignments":
+        return f" (A difference of {least} would be found, {_CHANCE}.)"
+    return f" (Anything above {least} would be seen.)"
 
 
 def _each(rungs: Sequence[RungResult], key: Literal["size", "resolution"]) -> str:
