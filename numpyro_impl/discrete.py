@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from numpyro.primitives import Messenger
 
+PREVIOUS = "_PREV_"  # NumPyro's mark
+
 
 class Tilted(dist.Distribution):
     """A discrete distribution with t[..., v] added to the log probability of its v-th value.
@@ -40,12 +42,37 @@ class Tilted(dist.Distribution):
 
 
 class tilt(Messenger):
-    """Replace the distribution of each named site by its tilted one."""
+    """Replace the distribution of each named site by its tilted one.
+
+    Of a site in an enumerated ``scan`` NumPyro unrolls the first steps, as sites of their own with ``_PREV_`` once
+    or more before the name, and gives the others a leading axis of time.
+    """
 
     def __init__(self, fn: Any, tilts: dict[str, Any]):
         self.tilts = tilts
+        self.unrolled: dict[str, int] = {}
         super().__init__(fn)
 
     def process_message(self, msg: dict[str, Any]) -> None:
-        if msg["type"] == "sample" and msg["name"] in self.tilts:
-            msg["fn"] = Tilted(msg["fn"], self.tilts[msg["name"]], msg["scale"])
+        name = msg.get("name") or ""
+        site = name.removeprefix(PREVIOUS * name.count(PREVIOUS))
+        if msg["type"] != "sample" or site not in self.tilts:
+            return
+        tilt = self.tilts[site]
+        if name != site:
+            back = name.count(PREVIOUS)
+            tilt = tilt[self.unrolled.setdefault(site, back) - back]
+        elif _has_time(msg):
+            tilt = _aligned(tilt[self.unrolled.get(site, 0) :], msg)
+        msg["fn"] = Tilted(msg["fn"], tilt, msg["scale"])
+
+
+def _has_time(msg: dict[str, Any]) -> bool:
+    names = (msg["infer"].get("dim_to_name") or {}).values()
+    return any(name.startswith("_time_") for name in names)
+
+
+def _aligned(tilt: Any, msg: dict[str, Any]) -> Any:
+    """The steps' axis where the site has it: left of the enumerated dimensions, which are left of the plates."""
+    ndim = max(len(msg["fn"].batch_shape), jnp.ndim(msg["value"]))
+    return jnp.reshape(tilt, (tilt.shape[0], *(1,) * (ndim + 1 - tilt.ndim), *tilt.shape[1:]))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -27,6 +27,8 @@ from ppl_parity.options import check_names, checked
 from ppl_parity.pairs import Pair
 from ppl_parity.references import CallableReference
 from ppl_parity.sides import Side
+from ppl_parity.stacked_side import StackedProgram, StackedSide
+from ppl_parity.stacking import find_stacks, merge_sites
 
 Progress = Callable[[str], None]
 
@@ -155,7 +157,15 @@ def prepare(
         with _telling_lengths(pair):
             both = {side: future.result() for side, future in opened.items()}
     programs: dict[str, Program] = {side: program for side, (program, _) in both.items()}
-    sites: dict[str, dict[str, Site]] = {side: found for side, (_, found) in both.items()}
+    own: dict[str, dict[str, Site]] = {side: found for side, (_, found) in both.items()}
+    pair, stacks = find_stacks(pair, own)
+    opened_sides: dict[str, Any] = dict(sides)
+    for side, found in stacks.items():
+        if found:
+            opened_sides[side] = StackedSide(sides[side], found)
+            programs[side] = cast(Program, StackedProgram(programs[side], found))
+            own[side] = {site.name: site for site in merge_sites(own[side].values(), found)}
+    sites = {side: pair.from_side(side, own[side]) for side in SIDES}
     check_names(pair, sites)
     for side in SIDES:
         refuse_subsampling(side, sites[side].values())
@@ -167,7 +177,7 @@ def prepare(
     context = Context(
         pair=pair,
         settings=settings,
-        sides=dict(sides),
+        sides=opened_sides,
         programs=programs,
         sites=sites,
         shared=shared,
@@ -176,12 +186,13 @@ def prepare(
         progress=progress,
         deadline=time.monotonic() + settings.seconds(rungs),
         rungs=tuple(rungs),
+        stacks=stacks,
     )
     frozen = next((side for side in sides.values() if isinstance(side, FrozenSide)), None)
     if frozen is not None:
-        context.frozen, context.walks = frozen.name, frozen.walks(pair)
+        context.frozen, context.walks = frozen.name, opened_sides[frozen.name].walks(pair)
     if frozen is not None and not context.reparameterised and _same_shapes(context):
-        context.points = _numbered(context, frozen.points(pair))
+        context.points = _numbered(context, opened_sides[frozen.name].points(pair))
     elif not context.reparameterised and _same_shapes(context):
         context.points = Points(lambda: _found_points(context))
     return context
@@ -207,7 +218,7 @@ def _program(pair: Pair, name: str, side: Side) -> tuple[Program, dict[str, Site
     sites = {site.name: site for site in program.sites()}
     if not sites:
         raise InputError(f"{name}: the model has no sample statement, so there is nothing to compare.")
-    return program, pair.from_side(name, sites)
+    return program, sites
 
 
 @contextmanager

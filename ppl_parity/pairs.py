@@ -10,6 +10,8 @@ import numpy as np
 
 from ppl_parity.references import Reference
 
+SIDES = ("pyro", "numpyro")
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -19,7 +21,8 @@ class Pair:
         name: for reports.
         models: side -> model, for ``pyro`` and ``numpyro``.
         data: side -> keyword arguments of its model; usually the same ones.
-        rename: pyro's site name -> numpyro's, where they differ.
+        rename: pyro's site name -> numpyro's, where they differ; a ``*`` on one side stands for the sites of a loop
+            that are one site of the other (``stacking``), on both for the same text.
         max_plate_nesting: None lets each framework find it.
         points: more parameter values to compare at: name -> site (pyro's names) -> value, constrained.
         known_differences: ``rung`` or ``rung/site`` -> the reason; reported, not failed, and reported when it

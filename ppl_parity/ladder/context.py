@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,12 +12,10 @@ from typing import Any, overload
 from ppl_parity.contract import Arrays, Program, Site
 from ppl_parity.errors import InputError
 from ppl_parity.findings import RungResult
-from ppl_parity.pairs import Pair
+from ppl_parity.pairs import SIDES, Pair
 from ppl_parity.sides import Side
 from ppl_parity.spec import check_seed
-
-SIDES = ("pyro", "numpyro")
-
+from ppl_parity.stacking import Stack
 
 BUDGET = 180.0
 LONG_BUDGET = 900.0  # a calibration refits both models some hundred times
@@ -129,6 +127,7 @@ class Context:
         walks: the trajectories that it walked then.
         precision: float32 once a side was found to store a site in it, and to differ by no more than that.
         rungs: that are climbed; empty where that is not known.
+        stacks: side -> those of its sites that are compared as one of the other's.
     """
 
     pair: Pair
@@ -147,6 +146,7 @@ class Context:
     walks: tuple[Walk, ...] = ()
     precision: str = "float64"
     rungs: tuple[str, ...] = ()
+    stacks: Mapping[str, Sequence[Stack]] = field(default_factory=dict)
 
     @property
     def live(self) -> tuple[str, ...]:

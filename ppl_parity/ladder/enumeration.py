@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from ppl_parity.errors import InputError
 from ppl_parity.findings import Finding
 from ppl_parity.ladder.comparison import Comparison, compare, name_of_constant
 from ppl_parity.ladder.context import SIDES, Context
@@ -99,14 +100,23 @@ def _marginals(context: Context, names: set[str]) -> Iterator[Finding]:
         return
     largest = 0.0
     points = list(context.points)
-    marginals = context.both(
-        lambda side, program: [
-            context.pair.from_side(
-                side, program.discrete_marginals(context.values(side, point, discrete=False))
-            )
-            for point in points
-        ]
-    )
+    try:
+        marginals = context.both(
+            lambda side, program: [
+                context.pair.from_side(
+                    side, program.discrete_marginals(context.values(side, point, discrete=False))
+                )
+                for point in points
+            ]
+        )
+    except InputError as error:  # the densities decide; this names what a sum over the wrong axis would hide
+        yield Finding(
+            "same",
+            "marginal",
+            f"The conditional probabilities of {listed(sorted(names))} were not compared: {error}",
+            notable=True,
+        )
+        return
     for i, point in enumerate(points):
         both = {side: marginals[side][i] for side in SIDES}
         for name in sorted(names):

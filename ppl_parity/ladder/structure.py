@@ -28,6 +28,7 @@ def run(context: Context) -> Iterator[Finding]:
                 hint=f"write {side}.{statement.partition('.')[2].partition('(')[0]} in its place",
             )
     yield from _params(context)
+    yield from _stacks(context)
     pyro, numpyro = (context.sites[side] for side in SIDES)
     for name in list(pyro) + [name for name in numpyro if name not in pyro]:
         if name in pyro and name in numpyro:
@@ -51,6 +52,20 @@ def _params(context: Context) -> Iterator[Finding]:
             site=name,
             notable=True,
         )
+
+
+def _stacks(context: Context) -> Iterator[Finding]:
+    for side in SIDES:
+        for stack in context.stacks.get(side, ()):
+            (name,) = context.pair.from_side(side, {stack.name: None})
+            other = SIDES[1 - SIDES.index(side)]
+            yield Finding(
+                "same",
+                "stack",
+                f"{stack} of {side} are compared as the {len(stack.members)} steps of {stack.name!r} in {other}.",
+                site=name,
+                notable=True,
+            )
 
 
 def _one_sided(name: str, side: str, context: Context) -> Iterator[Finding]:
@@ -148,8 +163,9 @@ def _compare(name: str, a: Site, b: Site, context: Context) -> Iterator[Finding]
     if (a.batch_shape, a.event_shape) != (b.batch_shape, b.event_shape) and a.kind != "factor":
         left, right = (f"batch {s.batch_shape} event {s.event_shape}" for s in (a, b))
         yield finding("same", "split into batch and event", left, right)
+    stacked = {stack.name for found in context.stacks.values() for stack in found}
     plates = [sorted((p.size, p.subsample_size) for p in site.plates) for site in (a, b)]
-    if plates[0] != plates[1]:
+    if plates[0] != plates[1] and not {a.name, b.name} & stacked:
         yield finding("same", "sizes of the plates", plates[0], plates[1])
     if a.enumerated != b.enumerated:
         left, right = ("summed out" if site.enumerated else "not" for site in (a, b))

@@ -1,0 +1,253 @@
+"""Is a loop's ``h_0``, ``h_1``, ... compared as the one site of a scan or a plate, by every rung?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pyro")
+pytest.importorskip("numpyro")
+
+from ppl_parity import check
+from ppl_parity.checking import check_file, check_pair
+from ppl_parity.contract import Site
+from ppl_parity.errors import InputError
+from ppl_parity.findings import Report
+from ppl_parity.freezing import freeze
+from ppl_parity.frozen_side import FrozenSide
+from ppl_parity.ladder.context import SIDES
+from ppl_parity.loading import load_pair
+from ppl_parity.pairs import Pair
+from ppl_parity.sides import Side
+from ppl_parity.spec import SamplerSettings
+from ppl_parity.stacked_side import StackedSide
+from ppl_parity.stacking import Stack, find_stacks, merge, merge_sites, merge_sums, merge_terms, split
+
+pytestmark = pytest.mark.pyro
+
+PAIRS = Path(__file__).parent / "pairs" / "equivalent"
+Y = np.array([0.3, -0.2, 0.9, 1.4, 0.1])
+
+
+@pytest.fixture(scope="module")
+def sides() -> Iterator[dict[str, Side]]:
+    with Side("pyro", num_threads=1) as pyro, Side("numpyro", num_threads=1) as numpyro:
+        yield {"pyro": pyro, "numpyro": numpyro}
+
+
+def site(name: str, shape: tuple[int, ...] = (), kind: str = "latent", **more) -> Site:
+    value = np.zeros(shape)
+    return Site(name, kind, "Normal", shape, (), "real", "float64", value=value, **more)  # type: ignore[arg-type]
+
+
+def sites(**shapes: tuple[int, ...]) -> dict[str, Site]:
+    return {name: site(name, shape) for name, shape in shapes.items()}
+
+
+def pair(**options) -> Pair:
+    return Pair("pair", {}, {}, **options)
+
+
+def found(pyro: Mapping[str, Site], numpyro: Mapping[str, Site], **options) -> dict[str, tuple[Stack, ...]]:
+    return find_stacks(pair(**options), {"pyro": pyro, "numpyro": numpyro})[1]
+
+
+LOOP = sites(a=(), h_0=(2,), h_1=(2,), h_2=(2,))
+SCAN = sites(a=(), h=(3, 2))
+
+
+def test_numbered_sites_are_found_on_either_side() -> None:
+    stack = (Stack("h", ("h_0", "h_1", "h_2")),)
+    assert found(LOOP, SCAN) == {"pyro": stack, "numpyro": ()}
+    assert found(SCAN, LOOP) == {"pyro": (), "numpyro": stack}
+
+
+@pytest.mark.parametrize("names", [("x1", "x2"), ("x[0]", "x[1]"), ("x.5", "x.6"), ("x-0", "x-1")])
+def test_ways_to_number(names: tuple[str, str]) -> None:
+    assert found({n: site(n) for n in names}, sites(x=(2,)))["pyro"] == (Stack("x", names),)
+
+
+def test_numbers_are_numbers_and_not_texts() -> None:
+    loop = {f"x_{i}": site(f"x_{i}") for i in [10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0]}
+    assert found(loop, sites(x=(11,)))["pyro"] == (Stack("x", tuple(f"x_{i}" for i in range(11))),)
+
+
+@pytest.mark.parametrize(
+    ("loop", "whole"),
+    [
+        (sites(h_0=(), h_2=()), sites(h=(2,))),  # a gap
+        (sites(h_0=()), sites(h=(1,))),  # one site
+        (sites(h_0=(2,), h_1=()), sites(h=(2, 2))),  # two shapes
+        (sites(h_0=(2,), h_1=(2,)), sites(h=(2, 3))),  # another shape
+        (sites(h_0=(), h_1=()), sites(g=(2,))),  # another name
+        (sites(h_0=(), h_1=(), h=(2,)), sites(h=(2,))),  # it is there already
+        (sites(h_0=(), h_1=()), sites(h=(2,), h_0=())),  # so is a step
+        ({"h_0": site("h_0"), "h_1": site("h_1", kind="observed")}, sites(h=(2,))),
+    ],
+)
+def test_what_is_no_stack_is_left(loop: dict[str, Site], whole: dict[str, Site]) -> None:
+    assert found(loop, whole) == {"pyro": (), "numpyro": ()}
+
+
+def test_another_number_of_steps_is_a_stack_whose_shape_differs() -> None:
+    assert found(LOOP, sites(h=(4, 2)))["pyro"] == (Stack("h", ("h_0", "h_1", "h_2")),)
+
+
+def test_a_star_names_what_the_names_do_not() -> None:
+    loop = sites(first=(), h_1=(), h_2=(), h_end=())
+    scan = sites(start=(), state=(3,))
+    rename = {"h_*": "state", "first": "start"}
+    assert found(loop, scan, rename=rename)["pyro"] == (Stack("state", ("h_1", "h_2", "h_end")),)
+    turned, stacks = find_stacks(
+        pair(rename={"start": "first", "state": "h_*"}), {"pyro": scan, "numpyro": loop}
+    )
+    assert stacks["numpyro"] == (Stack("state", ("h_1", "h_2", "h_end")),)
+    assert turned.rename == {"start": "first"}
+
+
+def test_the_first_of_a_chain_may_be_a_site_of_its_own() -> None:
+    loop = sites(h_0=(), h_1=(), h_2=())
+    for rename in ({"h_0": "start"}, {"h_0": "start", "h_*": "h"}):
+        assert found(loop, sites(start=(), h=(2,)), rename=rename)["pyro"] == (Stack("h", ("h_1", "h_2")),)
+
+
+def test_two_stars_rename_one_by_one() -> None:
+    both = {"pyro": sites(h_0=(), h_1=()), "numpyro": sites(g_0=(), g_1=())}
+    renamed, stacks = find_stacks(pair(rename={"h_*": "g_*"}), both)
+    assert renamed.rename == {"h_0": "g_0", "h_1": "g_1"}
+    assert stacks == {"pyro": (), "numpyro": ()}
+
+
+def test_a_star_that_fits_nothing_is_refused() -> None:
+    with pytest.raises(InputError, match=r"of pyro's model.*'k_\*' fits none"):
+        find_stacks(pair(rename={"k_*": "h"}), {"pyro": LOOP, "numpyro": SCAN})
+
+
+STACKS = (Stack("h", ("h_0", "h_1")),)
+
+
+def test_values_are_split_and_merged_along_any_axis() -> None:
+    values = {"a": np.arange(3.0), "h": np.arange(12.0).reshape(3, 2, 2)}
+    apart = split(values, STACKS, axis=1)
+    assert list(apart) == ["a", "h_0", "h_1"]
+    np.testing.assert_array_equal(apart["h_1"], values["h"][:, 1])
+    again = merge(apart, STACKS, axis=1)
+    assert list(again) == ["a", "h"]
+    np.testing.assert_array_equal(again["h"], values["h"])
+    assert list(merge({"h_0": np.ones(2), "a": np.ones(1)}, STACKS)) == ["h_0", "a"]  # not all are there
+
+
+def test_terms_are_summed_where_steps_have_other_shapes() -> None:
+    terms = {"h_0": np.array(1.0), "h_1": np.array([1.0, 2.0])}
+    np.testing.assert_array_equal(merge_terms(terms, STACKS)["h"], [1.0, 3.0])
+    np.testing.assert_array_equal(merge_sums({"h_0": np.array(1.0), "h_1": np.array(2.0)}, STACKS)["h"], 3.0)
+
+
+def test_what_does_not_fit_is_refused_in_words() -> None:
+    with pytest.raises(
+        InputError, match=r"h_0 and h_1 must have one shape to be 'h'; they have \(2,\), \(3,\)"
+    ):
+        merge({"h_0": np.ones(2), "h_1": np.ones(3)}, STACKS)
+    with pytest.raises(InputError, match=r"'h' must have 2 steps; its shape is \(3,\)"):
+        split({"h": np.ones(3)}, STACKS)
+
+
+def test_one_description_for_all_steps() -> None:
+    steps = [site("h_0", (2,), params={"loc": np.zeros(())}), site("a"), site("h_1", (2,), scale=3.0)]
+    steps[2] = Site(**{**steps[2].__dict__, "params": {"loc": np.ones(2), "scale": np.ones(2)}})
+    first, second = merge_sites(steps, STACKS)
+    assert (first.name, second.name) == ("h", "a")
+    assert (first.batch_shape, first.scale, np.shape(first.value)) == ((2, 2), 3.0, (2, 2))
+    np.testing.assert_array_equal(first.params["loc"], [[0.0, 0.0], [1.0, 1.0]])
+    assert "scale" not in first.params  # the first step has none
+
+
+def chain(ppl: str, *, scanned: bool = False, factor: float = 0.9, length: int | None = None) -> Callable:
+    """A hidden chain of positive numbers in a loop, or in a scan of NumPyro's."""
+
+    def model(y):
+        import importlib
+
+        framework, dist = importlib.import_module(ppl), importlib.import_module(f"{ppl}.distributions")
+        state = framework.sample("start", dist.LogNormal(0.0, 1.0))
+        if not scanned:
+            for t in range(len(y)):
+                state = framework.sample(f"state_{t}", dist.Gamma(2.0, 2.0 / (0.9 * state)))
+                framework.sample(f"y_{t}", dist.Normal(state, 0.5), obs=y[t])
+            return
+        from numpyro.contrib.control_flow import scan
+
+        def step(before, seen):
+            now = framework.sample("state", dist.Gamma(2.0, 2.0 / (factor * before)))
+            framework.sample("y", dist.Normal(now, 0.5), obs=seen)
+            return now, None
+
+        scan(step, state, y[:length])
+
+    return model
+
+
+def differs(report: Report) -> tuple[str, str]:
+    assert report.first_difference is not None
+    return report.first_difference["rung"], report.first_difference["site"]
+
+
+def test_a_loop_and_a_scan_are_the_same(sides: dict[str, Side]) -> None:
+    models = chain("pyro"), chain("numpyro", scanned=True)
+    rungs = ["structure", "density", "gradient", "transform", "dynamics", "forward"]
+    report = check(*models, {"y": Y}, rungs=rungs, sides=sides)
+    assert report.verdict == "same", report.first_difference
+    said = [f.detail for f in report.rungs[0].findings if f.quantity == "stack"]
+    assert said[0] == "state_0 to state_4 of pyro are compared as the 5 steps of 'state' in numpyro."
+    assert len(said) == 2
+
+
+def test_a_scan_that_differs_is_found_at_its_step(sides: dict[str, Side]) -> None:
+    wrong = chain("numpyro", scanned=True, factor=0.8)
+    report = check(chain("pyro"), wrong, {"y": Y}, rungs=["structure", "density"], sides=sides)
+    assert differs(report) == ("density", "state")
+    assert report.first_difference is not None
+    assert len(report.first_difference["index"]) == 1
+    assert "its rate is" in report.first_difference["hint"]
+    short = chain("numpyro", scanned=True, length=4)
+    report = check(chain("pyro"), short, {"y": Y}, rungs=["structure", "density"], sides=sides)
+    assert differs(report) == ("structure", "state")
+    assert report.first_difference is not None
+    assert "(5,) in pyro and (4,) in numpyro" in report.first_difference["detail"]
+
+
+def test_a_loop_in_numpyro_is_drawn_from_as_one_site(sides: dict[str, Side]) -> None:
+    from ppl_parity.references import CallableReference
+
+    stacks = (Stack("state", tuple(f"state_{t}" for t in range(len(Y)))),)
+    side = StackedSide(sides["numpyro"], stacks)
+    settings = SamplerSettings(num_draws=10, num_warmup=10, num_chains=2, seed=1, init="uniform")
+    model = CallableReference.of(chain("numpyro"))
+    starts = {"start": np.ones(2), "state": np.full((2, len(Y)), 0.5)}
+    groups, _ = side.sample_posterior(model, {"y": Y}, settings, initial_values=starts)
+    assert groups["posterior"]["state"].shape == (2, 10, len(Y))
+    assert np.all(groups["posterior"]["state"] > 0)
+
+
+def test_an_enumerated_scan_is_a_summed_loop(sides: dict[str, Side]) -> None:
+    path = str(PAIRS / "enumerated_scan.py")
+    report = check_file(path, rungs=["structure", "density", "enumeration"], sides=sides)
+    assert report.verdict == "same", report.first_difference
+    (marginal,) = [f for f in report.rungs[-1].findings if f.quantity == "marginal"]
+    assert "agree" in marginal.detail
+    assert marginal.size is not None
+    assert marginal.size < 1e-10
+
+
+@pytest.mark.parametrize("frozen", SIDES)
+def test_a_frozen_side_is_stacked_too(frozen: str, sides: dict[str, Side]) -> None:
+    loaded = load_pair(str(PAIRS / "scan_or_loop.py"), sides)
+    file = freeze(loaded, frozen, sides[frozen], settings=None)
+    live = next(side for side in SIDES if side != frozen)
+    both = {live: sides[live], frozen: FrozenSide(file)}
+    report = check_pair(loaded, sides=both, level="quick")  # type: ignore[arg-type]
+    assert report.verdict == "same", report.first_difference
+    assert "20 leapfrog steps" in " ".join(f.detail for rung in report.rungs for f in rung.findings)
