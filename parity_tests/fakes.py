@@ -36,6 +36,7 @@ class Faults:
         rho: autocorrelation of the chains. stuck: sd by which the chains' means are apart.
         diverging: share of draws. correlation: of the posterior's mu and w.
         nan: share of prior draws of w. improper: the prior cannot be drawn from. undrawable: y cannot.
+        flat: the density does not depend on w.
         marginal: added to the posterior probability of z = 1.
     """
 
@@ -52,6 +53,7 @@ class Faults:
     improper: bool = False
     undrawable: bool = False
     refuses: bool = False
+    flat: bool = False
     marginal: float = 0.0
 
 
@@ -106,7 +108,11 @@ class FakeProgram:
         return {"mu": np.zeros(num_chains), "w": np.zeros(num_chains)}
 
     def potential_and_gradient(self, unconstrained: Mapping[str, np.ndarray]) -> tuple[float, Arrays]:
-        return 0.0, dict(unconstrained)
+        slopes = dict(unconstrained)
+        return 0.0, slopes | {"w": np.zeros(())} if self.faults.flat else slopes
+
+    def unconstrain(self, values: Mapping[str, np.ndarray]) -> Arrays:
+        return {"mu": np.asarray(values["mu"]), "w": np.log(values["w"])}
 
     def constrain(self, unconstrained: Mapping[str, np.ndarray]) -> Arrays:
         return {"mu": unconstrained["mu"], "w": np.exp(unconstrained["w"])}
@@ -117,6 +123,7 @@ class FakeSide:
 
     def __init__(self, name: str, faults: Faults) -> None:
         self.name, self.faults, self.runs = name, faults, 0
+        self.timeouts: list[float] = []
 
     def another(self) -> FakeSide:
         return FakeSide(self.name, self.faults)
@@ -132,6 +139,7 @@ class FakeSide:
 
     def sample_posterior(self, model: Any, data: Mapping[str, Any], settings: Any, **options: Any):
         self.runs += 1
+        self.timeouts.append(options["timeout"])
         faults = self.faults
         if faults.refuses:
             raise InputError(f"{self.name}: NUTS cannot sample this model.")

@@ -165,6 +165,20 @@ def test_divergences_excuse_a_small_difference_and_no_large_one() -> None:
     assert verdict == "different"
 
 
+def test_a_posterior_without_an_end_is_not_sampled() -> None:
+    climb = context(numpyro=Faults(flat=True))
+    verdict, found, _ = climbed(posterior.run(climb))
+    assert verdict == "unresolved"
+    assert "does not depend on 1 of the numbers of 'w'" in found[0].detail
+    assert all(side.runs == 0 for side in climb.sides.values())  # type: ignore[attr-defined]
+
+
+def test_a_sampler_is_ended_soon_after_the_budget() -> None:
+    climb = context(budget=20.0)
+    climbed(posterior.run(climb))
+    assert 0 < max(max(side.timeouts) for side in climb.sides.values()) < 20.0 + 61.0  # type: ignore[attr-defined]
+
+
 def test_a_side_that_cannot_sample_is_unresolved_with_its_reason() -> None:
     verdict, found, _ = climbed(posterior.run(context(numpyro=Faults(refuses=True))))
     assert verdict == "unresolved"

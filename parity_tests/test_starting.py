@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from parity_tests.fakes import context, sites
 from ppl_parity.contract import Arrays
-from ppl_parity.ladder.starting import CANDIDATES, _dispersed
+from ppl_parity.errors import InputError
+from ppl_parity.ladder.context import SIDES, Point
+from ppl_parity.ladder.starting import CANDIDATES, _dispersed, shared_starts
 
 NUM_CHAINS = 4
 
@@ -36,6 +39,37 @@ class Hills:
 def starts(program: Any) -> np.ndarray:
     drawn = program.initial("uniform", num_chains=CANDIDATES * NUM_CHAINS, seed=1)["u"]
     return np.array([point["u"] for point in _dispersed(program, [{"u": u} for u in drawn], NUM_CHAINS)])
+
+
+class Cut(Hills):
+    """The hills, of which no uniform point is one, and whose first point has no density."""
+
+    def initial(self, strategy: str, *, num_chains: int, seed: int) -> Arrays:
+        raise InputError("no starting point")
+
+    def unconstrain(self, values: Arrays) -> Arrays:
+        return {"u": np.log(values["w"])}
+
+    def constrain(self, unconstrained: Arrays) -> Arrays:
+        return {"w": np.exp(unconstrained["u"])}
+
+    def potential_and_gradient(self, unconstrained: Arrays) -> tuple[float, Arrays]:
+        value, gradient = super().potential_and_gradient(unconstrained)
+        return (np.inf if unconstrained["u"] > 1.5 else value), gradient
+
+
+def test_chains_start_at_shared_points_where_no_other_is_found() -> None:
+    climb = context()
+    described = {"w": sites()["w"]}
+    climb.sites = dict.fromkeys(SIDES, described)
+    climb.programs = dict.fromkeys(SIDES, Cut(0.0))  # type: ignore[arg-type]
+    values = np.exp([2.0, 0.9, 1.1, -0.8, -1.3])
+    climb.points = [Point(f"prior {i}", {"w": np.asarray(w)}) for i, w in enumerate(values)]
+    found = shared_starts(climb, NUM_CHAINS)
+    assert found is not None
+    np.testing.assert_allclose(found["pyro"]["w"], values[1:])
+    climb.points = climb.points[:1]
+    assert shared_starts(climb, NUM_CHAINS) is None
 
 
 def test_a_mode_without_mass_is_left_out() -> None:

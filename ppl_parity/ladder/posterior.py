@@ -19,6 +19,7 @@ from ppl_parity.ladder import exchangeable
 from ppl_parity.ladder.context import SIDES, Context, is_discrete
 from ppl_parity.ladder.convergence import finding
 from ppl_parity.ladder.derived import Derived
+from ppl_parity.ladder.flat import flat_sites
 from ppl_parity.ladder.judging import findings
 from ppl_parity.ladder.looking import DIVERGING, Look, examine, renamed
 from ppl_parity.ladder.sampling import (
@@ -52,6 +53,19 @@ def run(context: Context) -> Iterator[Finding]:
             "posterior",
             f"There is no continuous latent site in {' and '.join(silent)}, so there is nothing for NUTS.",
             notable=True,
+        )
+        return
+    endless = flat_sites(context)
+    if endless:
+        told = ", ".join(f"{count} of the numbers of {name!r}" for name, count in endless.items())
+        yield Finding(
+            "unresolved",
+            "posterior",
+            f"The posterior has no end: the density does not depend on {told}, at any point that was tried. NUTS would "
+            "go on along these for ever, on both sides, so it was not run.",
+            site=next(iter(endless)),
+            hint="obs_mask leaves a site for all rows, of which those observed hang on nothing: give what is missing a "
+            "site of its own",
         )
         return
     share = SHARE_BEFORE_CALIBRATION if "calibration" in context.alpha else SHARE_OF_BUDGET

@@ -9,7 +9,7 @@ import numpy as np
 from ppl_parity.contract import Arrays
 from ppl_parity.errors import InputError
 from ppl_parity.ladder.context import Context, is_discrete
-from ppl_parity.ladder.sampling import sampled_model
+from ppl_parity.ladder.sampling import patience, sampled_model
 from ppl_parity.spec import SamplerSettings
 
 
@@ -68,6 +68,7 @@ def fit_once(
         settings,
         initial_values=initial,
         max_plate_nesting=context.pair.max_plate_nesting,
+        timeout=patience(context),
     )
     return context.pair.from_side(side, groups["posterior"])
 

@@ -31,7 +31,9 @@ STARTUP = 10.0  # seconds: processes and compilation
 SHARE_OF_FIRST = 0.6  # of the time that a first round may take
 SCALES = (0.3, 0.6, 1.0)  # of a first round: few, so that compiled samplers are found again; with less than
 # the least, nothing could converge
-GRACE = 180.0  # seconds beyond the budget before a sampler that does not end is ended
+# Seconds beyond the budget before a sampler that does not end is ended: what a first round may take to begin, which is
+# planned for half of the budget.
+GRACE = 60.0
 
 
 @dataclass
@@ -97,6 +99,11 @@ def next_round(
     _run(context, chains, draws, num_warmup, starts)
 
 
+def patience(context: Context) -> float:
+    """Seconds after which a sampler that is started now is ended."""
+    return max(0.0, context.seconds_left()) + GRACE
+
+
 def affordable(chains: Chains, draws: dict[str, int], num_warmup: int, seconds: float) -> dict[str, int]:
     """The draws that can be had in ``seconds``: both sides' shrunk alike, to the slower one's measure."""
     share = 1.0
@@ -132,7 +139,7 @@ def _run(
             settings,
             initial_values=None if starts is None else context.pair.to_side(side, starts[side]),
             max_plate_nesting=context.pair.max_plate_nesting,
-            timeout=max(0.0, context.seconds_left()) + GRACE,
+            timeout=patience(context),
         )
         return groups, time.monotonic() - began
 
