@@ -190,14 +190,18 @@ def labelled_lines(report: Report) -> list[tuple[str, str]]:
         ]
     others = sum(each.verdict == "unresolved" for rung in report.rungs for each in rung.findings) - 1
     more = f" (and {count(others, 'other comparison')})" if others else ""
-    advice = _ASK_FOR_DRAWS if rung in SAMPLING else _ASK_FOR_COMPARABLE
-    if finding.deferred:
-        advice = _ASK_FOR_SAMPLES
     return [
         ("Where", where(rung, finding) + more),
         ("Why", one_line(finding.detail)),
-        ("What to do", hint or advice),
+        ("What to do", _advice(report, rung, finding, hint)),
     ]
+
+
+def _advice(report: Report, rung: str, finding: Finding, hint: str | None) -> str:
+    """What would settle an unresolved finding: its own hint, and the sampling rungs where it is left to them."""
+    if finding.deferred and not {"forward", "posterior"} <= {each.name for each in report.rungs}:
+        return _ASK_FOR_SAMPLES + (f" Probably {hint}." if hint else "")
+    return hint or (_ASK_FOR_DRAWS if rung in SAMPLING else _ASK_FOR_COMPARABLE)
 
 
 def three_lines(report: Report) -> str:
