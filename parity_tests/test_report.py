@@ -227,6 +227,13 @@ def test_three_lines_of_an_unresolved_say_what_to_do():
     assert "no finding says where" in three_lines(Report("pair", "unresolved", (), {}, {}))
 
 
+def test_more_time_is_asked_for_only_where_a_difference_was_measured():
+    judged = Finding("unresolved", "prior mean", "It could differ.", "mu", 0.1, 0.3)
+    assert "--budget" in three_lines(one(judged, rung="forward"))
+    refused = Finding("unresolved", "prior draws", "The models cannot be drawn from.", "mu")
+    assert "--budget" not in three_lines(one(refused, rung="forward"))
+
+
 def test_a_rung_in_a_few_words():
     sites = tuple(Finding("same", "q", "d", site, 3e-14, numbers={"points": 24}) for site in "abcd")
     rung = RungResult("density", "same", 0.1, sites)
