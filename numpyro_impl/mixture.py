@@ -16,7 +16,8 @@ import numpyro.distributions as dist
 from numpyro_impl import formulations
 from numpyro_impl.assignments import compile_ahead
 from numpyro_impl.program import Program
-from numpyro_impl.runtime import session, to_framework
+from numpyro_impl.runtime import NAME, session, to_framework
+from ppl_parity.checks import explain
 from ppl_parity.contract import Arrays, Model
 from ppl_parity.errors import one_of
 from ppl_parity.graphs import write_graph
@@ -73,6 +74,6 @@ def sample_mixture(
 
 def render(model: Model, data: Mapping[str, Any], path: str | Path) -> Path:
     """See ``contract.Backend.render``."""
-    with session():
+    with session(), explain(NAME, "the model cannot be drawn as a graph"):
         graph = numpyro.render_model(model, model_kwargs=to_framework(dict(data)), render_distributions=True)
     return write_graph(graph, path)

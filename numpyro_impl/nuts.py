@@ -28,6 +28,7 @@ from ppl_parity.chains import (
     run_attributes,
     starting_points,
 )
+from ppl_parity.checks import explain
 from ppl_parity.contract import Arrays, Groups, Model, Values
 from ppl_parity.errors import InputError
 from ppl_parity.orbits import ORBITS
@@ -118,9 +119,10 @@ def run_chains(
     with program.session():
         method, reason = chain_method(settings)
         began = time.perf_counter()
-        draws = _sample(
-            program, settings, in_precision(position), in_precision(inverse_mass), method, progress
-        )
+        with explain(NAME, "sampling failed"):
+            draws = _sample(
+                program, settings, in_precision(position), in_precision(inverse_mass), method, progress
+            )
         seconds = time.perf_counter() - began
     unconstrained, stats = draws
     posterior = by_chain(program.constrain_draws(flattened(unconstrained)), settings)

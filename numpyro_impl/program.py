@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import jax
@@ -120,14 +121,14 @@ class Program(TracedModel):
                 )
         return {name: np.stack([point[name] for point in chains]) for name in self.continuous}
 
-    def prior_samples(self, *, num_draws: int, seed: int) -> Arrays:
-        return simulate(self, {}, num_draws, seed)
+    def prior_samples(self, *, num_draws: int, seed: int, kept: Collection[str] = ()) -> Arrays:
+        return simulate(self, {}, num_draws, seed, kept)
 
-    def predictive_samples(self, draws: Values, *, seed: int) -> Arrays:
+    def predictive_samples(self, draws: Values, *, seed: int, kept: Collection[str] = ()) -> Arrays:
         given = {name: np.asarray(draws[name]) for name in self.shapes if name in draws}
         check_values(NAME, given, self.shapes, required=self.continuous, batch_ndim=1)
-        samples = simulate(self, given, len(next(iter(given.values()))), seed)
-        return {name: samples[name] for name in self.observed}
+        samples = simulate(self, given, len(next(iter(given.values()))), seed, kept)
+        return {name: samples[name] for name in self.observed if name not in kept}
 
     def log_likelihood(self, draws: Values) -> Arrays:
         if self.enumerated:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -13,12 +15,17 @@ from numpyro_impl.runtime import NAME, seed_to_rng, to_framework, to_numpy
 from numpyro_impl.sites import family, is_factor
 from ppl_parity.checks import explain
 from ppl_parity.contract import Arrays
+from ppl_parity.errors import ModelError
 
 if TYPE_CHECKING:
     from numpyro_impl.tracing import TracedModel
 
+BLOCK = 1000  # draws at a time
 
-def simulate(program: TracedModel, given: Arrays, num_draws: int, seed: int) -> Arrays:
+
+def simulate(
+    program: TracedModel, given: Arrays, num_draws: int, seed: int, kept: Collection[str] = ()
+) -> Arrays:
     """Run the program once a draw, its data not observed: site -> (S, ...).
 
     Args:
@@ -26,39 +33,60 @@ def simulate(program: TracedModel, given: Arrays, num_draws: int, seed: int) -> 
         given: the values of each run's latent sites, (S, ...); none of them for draws of the prior.
         num_draws: S.
         seed: of the first key; each draw has its own.
+        kept: observed sites that stay observed, and are left out.
     """
 
-    def run(arrays, batch):
+    def draws(arrays, batch, mapped):
         def one(pair):
             key, values = pair
-            model = _Unobserved(handlers.substitute(handlers.seed(program.model, key), data=values))
+            model = _Unobserved(handlers.substitute(handlers.seed(program.model, key), data=values), kept)
             trace = handlers.trace(model).get_trace(**program.arguments(arrays))
-            kept = ("sample", "deterministic")
             return {
                 name: node["value"]
                 for name, node in trace.items()
-                if node["type"] in kept and not is_factor(node)
+                if node["type"] in ("sample", "deterministic") and not is_factor(node) and name not in kept
             }
 
         words, values = batch
         keys = jax.vmap(lambda i: jax.random.fold_in(seed_to_rng(words[0]), i))(jnp.arange(num_draws))
-        return jax.lax.map(one, (keys, values), batch_size=1000)
+        return mapped(one, (keys, values))
 
-    name = f"simulate {num_draws} {sorted(given)}"
-    with program.session():
-        given = to_framework(given)
+    name = f"simulate {num_draws} {sorted(given)} {sorted(kept)}"
+    with program.session(), explain(NAME, "the model cannot be simulated"):
+        batch = (np.array([seed], dtype=np.uint32), to_framework(given))
         if name not in program.compiled:
-            program.compiled[name] = jax.jit(run)
-        with explain(NAME, "the model cannot be simulated"):
-            batch = (np.array([seed], dtype=np.uint32), given)
+            program.compiled[name] = jax.jit(lambda arrays, batch: draws(arrays, batch, _compiled))
+        try:
             return to_numpy(program.compiled[name](program.arrays, batch))
+        except ModelError as refused:
+            # Some samplers need the numbers of a total that the model makes of its data, which compiled are none.
+            program.compiled[name] = lambda arrays, batch: draws(arrays, batch, _step_by_step)
+            try:
+                return to_numpy(program.compiled[name](program.arrays, batch))
+            except Exception:
+                raise refused from refused.__cause__
+
+
+def _compiled(one: Callable[..., Any], over: Any) -> Any:
+    return jax.lax.map(one, over, batch_size=BLOCK)
+
+
+def _step_by_step(one: Callable[..., Any], over: Any) -> Any:
+    """What does not depend on the draw has its numbers, for only the draws are mapped over."""
+    blocks = [slice(start, start + BLOCK) for start in range(0, len(over[0]), BLOCK)]
+    parts = [jax.vmap(one)(jax.tree.map(itemgetter(block), over)) for block in blocks]
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
 
 
 class _Unobserved(handlers.uncondition):
     """Sample what was observed, and name the site whose sampler fails; a ``factor`` has no value to sample."""
 
+    def __init__(self, fn: Any, kept: Collection[str]):
+        self.kept = kept
+        super().__init__(fn)
+
     def process_message(self, msg: dict[str, Any]) -> None:
-        if msg["type"] == "sample" and not is_factor(msg):
+        if msg["type"] == "sample" and not is_factor(msg) and msg["name"] not in self.kept:
             super().process_message(msg)
             if msg["value"] is None:
                 with explain(NAME, f"the sampler of {msg['name']!r} ({family(msg['fn'])}) failed"):

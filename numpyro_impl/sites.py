@@ -13,6 +13,9 @@ from ppl_parity.contract import Plate, Site, SiteKind
 
 WRAPPERS = (dist.Independent, dist.ExpandedDistribution, dist.MaskedDistribution)
 
+# Distributions that are made from others, which have the parameters.
+PARTS = (("mixing", "mixing_distribution"), ("component", "component_distribution"), ("base", "base_dist"))
+
 # NumPyro splits a family by parameterisation (BernoulliProbs, BernoulliLogits); the family is one.
 SUFFIXES = ("Probs", "Logits")
 
@@ -52,13 +55,12 @@ def numbers(trace: dict[str, Any]) -> dict[str, dict[str, Any]]:
             found[name] = {"value": node["value"]}
         elif node["type"] == "sample":
             base = unwrap(node["fn"])
-            params = {key: value for key, value in vars(base).items() if key in base.arg_constraints}
             found[name] = {
                 "value": node["value"],
                 "scale": 1.0 if node["scale"] is None else jnp.max(jnp.asarray(node["scale"])),
                 "masked": _masked(node["fn"]),
                 "bounds": _bounds(node["fn"].support),
-                "params": {key: value for key, value in params.items() if value is not None},
+                "params": _params(base),
             }
     return found
 
@@ -146,6 +148,19 @@ def family(fn: Any) -> str:
     for suffix in SUFFIXES:
         name = name.removesuffix(suffix)
     return {"MixtureSameFamily": "Mixture", "MixtureGeneral": "Mixture"}.get(name, name)
+
+
+def _params(base: Any) -> dict[str, Any]:
+    """What the distribution was made from."""
+    own = {key: value for key, value in vars(base).items() if key in base.arg_constraints}
+    params = {key: value for key, value in own.items() if value is not None}
+    return params | {
+        f"{prefix} {name}": value
+        for prefix, attribute in PARTS
+        if (part := getattr(base, attribute, None)) is not None
+        for name, value in _params(unwrap(part)).items()
+        if name not in params
+    }
 
 
 def _masked(fn: Any) -> Any:

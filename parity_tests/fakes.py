@@ -8,7 +8,7 @@ Its posterior is known, so its "NUTS" draws from it, with whatever is asked to b
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +35,7 @@ class Faults:
         posterior_shift: of posterior draws of mu, in posterior sd. ignore_data: the posterior is the prior.
         rho: autocorrelation of the chains. stuck: sd by which the chains' means are apart.
         diverging: share of draws. correlation: of the posterior's mu and w.
-        nan: share of prior draws of w. improper: the prior cannot be drawn from.
+        nan: share of prior draws of w. improper: the prior cannot be drawn from. undrawable: y cannot.
         marginal: added to the posterior probability of z = 1.
     """
 
@@ -50,6 +50,7 @@ class Faults:
     correlation: float = 0.0
     nan: float = 0.0
     improper: bool = False
+    undrawable: bool = False
     refuses: bool = False
     marginal: float = 0.0
 
@@ -60,19 +61,28 @@ class FakeProgram:
     def __init__(self, faults: Faults, data: Mapping[str, Any]) -> None:
         self.faults, self.y = faults, np.asarray(data["y"], dtype=float)
 
-    def prior_samples(self, *, num_draws: int, seed: int) -> Arrays:
+    def prior_samples(self, *, num_draws: int, seed: int, kept: Collection[str] = ()) -> Arrays:
         if self.faults.improper:
             raise InputError("fake: an improper prior has no draws.")
         rng, faults = np.random.default_rng(seed), self.faults
+        self._refuse_y(kept)
         own = faults.prior_mean + faults.sampler_shift + faults.sampler_scale * rng.normal(size=num_draws)
         w = rng.exponential(size=num_draws)
         w[rng.uniform(size=num_draws) < faults.nan] = np.nan
         y = own[:, None] + rng.normal(size=(num_draws, len(self.y)))
-        return {"mu": own, "w": w, "z": rng.integers(0, 2, size=num_draws), "y": y}
+        drawn = {"mu": own, "w": w, "z": rng.integers(0, 2, size=num_draws), "y": y}
+        return {name: value for name, value in drawn.items() if name not in kept}
 
-    def predictive_samples(self, draws: Mapping[str, np.ndarray], *, seed: int) -> Arrays:
+    def predictive_samples(
+        self, draws: Mapping[str, np.ndarray], *, seed: int, kept: Collection[str] = ()
+    ) -> Arrays:
         rng = np.random.default_rng(seed)
-        return {"y": draws["mu"][:, None] + rng.normal(size=(len(draws["mu"]), len(self.y)))}
+        self._refuse_y(kept)
+        return {} if kept else {"y": draws["mu"][:, None] + rng.normal(size=(len(draws["mu"]), len(self.y)))}
+
+    def _refuse_y(self, kept: Collection[str]) -> None:
+        if self.faults.undrawable and "y" not in kept:
+            raise InputError("fake: the sampler of 'y' (Normal) failed: TypeError: no integers")
 
     def site_log_probs(self, values: Mapping[str, np.ndarray]) -> Arrays:
         mu, w = np.asarray(values["mu"]), np.asarray(values["w"])

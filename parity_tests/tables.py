@@ -52,7 +52,7 @@ def between(text: str, name: str, block: str) -> str:
 
 
 def of_mutants(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Kills per rung, the share at the right site, and every survivor with its reason, in Markdown.
+    """Kills per rung, the share at the right site and of the right cause, and every survivor, in Markdown.
 
     Args:
         results: rows of ``mutation.table.plain``.
@@ -62,13 +62,18 @@ def of_mutants(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     faults = [r for r in results if not r["equivalent"] and r["outcome"] != "refused"]
     killed = [r for r in faults if r["outcome"] == "killed"]
     placed = [r for r in killed if r["localised"] is not None]
-    yield "| first difference at | mutants | at the right site |"
-    yield "|---|---|---|"
+    yield "| first difference at | mutants | at the right site | cause named |"
+    yield "|---|---|---|---|"
     for rung, count in Counter(r["rung"] for r in killed).most_common():
         own = [r for r in placed if r["rung"] == rung]
-        yield f"| {rung} | {count} | {sum(r['localised'] for r in own)} of {len(own)} |"
+        named = sum(r["named"] for r in killed if r["rung"] == rung)
+        yield f"| {rung} | {count} | {sum(r['localised'] for r in own)} of {len(own)} | {named} |"
     right = sum(r["localised"] for r in placed)
-    yield f"| **caught** | **{len(killed)} of {len(faults)}** | **{right} of {len(placed)}** |"
+    named = sum(r["named"] for r in killed)
+    yield (
+        f"| **caught** | **{len(killed)} of {len(faults)}** | **{right} of {len(placed)}** | "
+        f"**{named} of {len(killed)}** |"
+    )
     yield ""
     wrong = sum(r["outcome"] == "killed" for r in same)
     told = (

@@ -21,6 +21,7 @@ from ppl_parity import check
 from ppl_parity.cli.app import app
 from ppl_parity.errors import InputError
 from ppl_parity.findings import Finding, Report
+from ppl_parity.ladder.context import CheckSettings
 from ppl_parity.loading import load_pair
 from ppl_parity.misspelt import misspelt
 from ppl_parity.options import OPTIONS
@@ -397,3 +398,66 @@ def test_a_check_that_fails_has_a_status_of_its_own(monkeypatch: pytest.MonkeyPa
         Exits(name="ppl-parity").main(["check"])
     assert ended.value.code == FAILED == 4
     assert "a bug" in capsys.readouterr().err
+
+
+def cut_short(ppl: str, *, flat: bool) -> Callable:
+    """Data in (0, t), and a prior of t where they leave some room: a distribution, or flat with a factor."""
+
+    def model(x, y):
+        library, dist = libraries(ppl)
+        prior = dist.Gamma(100.0, 4.0)
+        if flat:
+            t = library.sample("t", dist.ImproperUniform(dist.constraints.positive, (), ()))
+            library.factor("prior", prior.log_prob(t))
+        else:
+            t = library.sample("t", prior)
+        with library.plate("rows", 3):
+            library.sample("y", dist.Uniform(0.0, t), obs=y)
+
+    return model
+
+
+CUT = {"x": np.ones(2), "y": np.array([3.0, 15.0, 20.0])}
+
+
+@pytest.mark.parametrize("flat", ["pyro", "numpyro"])
+def test_one_sides_draws_serve_the_other_that_finds_none(sides: dict[str, Side], flat: str) -> None:
+    models = [cut_short(ppl, flat=ppl == flat) for ppl in ("pyro", "numpyro")]
+    rungs = ["structure", "density", "gradient", "posterior"]
+    report = check(*models, CUT, rungs=rungs, settings=CheckSettings(budget=60.0), sides=sides)
+    assert report.verdict == "same"
+
+
+def test_a_pair_without_a_point_is_refused_in_one_sentence(sides: dict[str, Side]) -> None:
+    models = [cut_short(ppl, flat=True) for ppl in ("pyro", "numpyro")]
+    with pytest.raises(InputError, match=r"no starting point .* supports\.$"):
+        check(*models, CUT, level="quick", sides=sides)
+
+
+def counted(ppl: str, *, totals: str) -> Callable:
+    """Counts whose totals are made of the data, or given as floats: neither can be drawn by NumPyro compiled."""
+
+    def model(counts):
+        library, dist = libraries(ppl)
+        c = library.sample("c", dist.Gamma(2.0, 1.0).expand([3]).to_event(1))
+        with library.plate("rows", len(counts)):
+            if totals == "computed":
+                library.sample("y", dist.DirichletMultinomial(c, total_count=counts.sum(-1)), obs=counts)
+            else:
+                library.sample("y", dist.Binomial(counts.sum(-1), c[0] / c.sum()), obs=counts[:, 0])
+
+    return model
+
+
+@pytest.mark.parametrize("totals", ["computed", "floats"])
+def test_counts_with_totals_are_drawn_or_left_to_the_density(sides: dict[str, Side], totals: str) -> None:
+    counts = np.random.default_rng(0).multinomial(12, [0.2, 0.3, 0.5], 6)
+    data = {"counts": counts if totals == "computed" else counts.astype(float)}
+    models = [counted(ppl, totals=totals) for ppl in ("pyro", "numpyro")]
+    report = check(*models, data, rungs=["structure", "density", "forward"], sides=sides)
+    assert report.verdict == "same"
+    found = told(report, "forward")
+    assert {f.site for f in found if f.resolution is not None} == {None, "c", *["y"] * (totals == "computed")}
+    left = [f.detail for f in found if f.quantity == "draws"]
+    assert len(left) == (totals == "floats")
+    assert all("'y' cannot be drawn in numpyro" in detail for detail in left)

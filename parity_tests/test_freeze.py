@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from ppl_parity.frozen_side import FrozenProgram, FrozenSide
 from ppl_parity.ladder.context import SIDES, CheckSettings
 from ppl_parity.loading import load_pair
 from ppl_parity.pairs import Pair
+from ppl_parity.references import CallableReference
 from ppl_parity.sides import Side
 from ppl_parity.spec import SamplerSettings
 
@@ -170,3 +172,17 @@ def test_what_is_no_frozen_file_is_refused(content: str | None, tmp_path: Path) 
     result = CliRunner().invoke(app, ["freeze", "--side", "pyor", "--out", str(tmp_path / "o.npz")])
     assert result.exit_code == 2
     assert "Did you mean 'pyro'" in result.stderr
+
+
+@pytest.mark.parametrize("name", SIDES)
+def test_a_subsampled_plate_is_not_frozen(name: str, sides: dict[str, Side]) -> None:
+    def model(y):
+        library, dist = import_module(name), import_module(f"{name}.distributions")
+        mu = library.sample("mu", dist.Normal(0.0, 1.0))
+        with library.plate("rows", len(y), subsample_size=2) as rows:
+            library.sample("y", dist.Normal(mu, 1.0), obs=y[rows])
+
+    half = CallableReference.of(model)
+    pair = Pair("half", dict.fromkeys(SIDES, half), {side: {"y": np.arange(4.0)} for side in SIDES})
+    with pytest.raises(InputError, match=f"{name}: a plate must take all of its rows"):
+        freeze(pair, name, sides[name], settings=None)

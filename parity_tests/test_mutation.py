@@ -12,6 +12,7 @@ pytest.importorskip("pyro")
 pytest.importorskip("numpyro")
 
 from parity_tests.mutation.catalogue import OPERATORS, catalogue, operator_mutants
+from parity_tests.mutation.causes import CAUSES
 from parity_tests.mutation.mutants import Mutant, constant_of, pair_files
 from parity_tests.mutation.runner import Result, judge, run
 from parity_tests.mutation.syntax import blamed, calls, find_model, sources_of, walk
@@ -74,6 +75,23 @@ def test_blame_follows_the_data() -> None:
     assert [blamed(model, node, ancestors) for node, ancestors in links] == [("y",)]
     observed = calls(model, ("sample",))[-1]
     assert sources_of(model, observed) == ("intercept", "slope")
+
+
+def test_every_fault_has_a_cause_that_can_be_named(everything: list[Mutant]) -> None:
+    faults = {m.operator for m in [*everything, *catalogue()] if m.equivalent is None and m.below is None}
+    assert faults == set(CAUSES)
+
+
+def test_a_cause_is_named_by_its_words_alone() -> None:
+    fault = Mutant("pair", "square_scale", "a -> b", "source", ("y",))
+    said = (
+        "numpyro's is pyro's squared: a variance for a scale?",
+        "numpyro's is minus pyro's: a sign",
+        None,
+    )
+    results = [judge(fault, _report("different", "y", hint), 0.1) for hint in said]
+    assert [result.named for result in results] == [True, False, False]
+    assert summary(results)["cause named"] == 1
 
 
 def test_an_operator_names_its_place() -> None:
@@ -139,7 +157,7 @@ def _functions(source: str) -> dict[str, str]:
     return {n.name: ast.unparse(n) for n in ast.parse(source).body if isinstance(n, ast.FunctionDef)}
 
 
-def _report(verdict: str, site: str | None = None) -> Report:
-    finding = Finding(verdict, "log prob", "what was found", site=site)  # type: ignore[arg-type]
+def _report(verdict: str, site: str | None = None, hint: str | None = None) -> Report:
+    finding = Finding(verdict, "log prob", "what was found", site=site, hint=hint)  # type: ignore[arg-type]
     rung = RungResult("density", verdict, 0.1, (finding,))  # type: ignore[arg-type]
     return Report("pair", verdict, (rung,), {}, {})  # type: ignore[arg-type]

@@ -160,6 +160,25 @@ def test_prior_samples_follow_the_prior_and_do_not_see_the_data(regression: Any)
     np.testing.assert_allclose(samples["twice"], 2 * samples["slope"], rtol=1e-14)
 
 
+def test_a_site_that_is_kept_has_its_data_in_every_draw(backend: Any) -> None:
+    library = importlib.import_module(backend.NAME)
+    dist = importlib.import_module(f"{backend.NAME}.distributions")
+
+    def model(y: Any) -> None:
+        mu = library.sample("mu", dist.Normal(0.0, 1.0))
+        first = library.sample("y", dist.Normal(mu, 1.0), obs=y)
+        library.sample("then", dist.Normal(first, 0.01), obs=y)
+
+    program = backend.Program(model, {"y": np.array(50.0)})
+    for kept, centre, within in (((), 0.0, 10.0), (("y",), 50.0, 0.1)):
+        prior = program.prior_samples(num_draws=300, seed=0, kept=kept)  # enough for a recording
+        replicates = program.predictive_samples({"mu": np.zeros(3)}, seed=0, kept=kept)
+        assert set(prior) == {"mu", "y", "then"} - set(kept)
+        assert set(replicates) == {"y", "then"} - set(kept)
+        for then in (prior["then"], replicates["then"]):
+            assert np.all(np.abs(then - centre) < within)
+
+
 @pytest.mark.parametrize("strategy", ["uniform", "prior"])
 def test_starting_points_differ_and_repeat(regression: Any, strategy: str) -> None:
     points = regression.initial(strategy, num_chains=3, seed=5)

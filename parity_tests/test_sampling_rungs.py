@@ -75,16 +75,38 @@ def test_forward_says_what_it_cannot_compare() -> None:
     assert verdict == "different"
     assert first is not None
     assert "not finite" in first.detail
-    verdict, found, _ = climbed(forward.run(context(Faults(improper=True))))
-    assert verdict == "unresolved"
-    assert "improper prior" in found[0].detail
 
 
-def test_forward_draws_data_at_shared_points_where_both_priors_are_improper() -> None:
-    verdict, found, _ = climbed(forward.run(context(Faults(improper=True), Faults(improper=True))))
+@pytest.mark.parametrize("other", [Faults(improper=True), Faults()], ids=["both", "one"])
+def test_forward_draws_data_at_shared_points_where_a_prior_is_improper(other: Faults) -> None:
+    verdict, found, _ = climbed(forward.run(context(Faults(improper=True), other)))
     assert verdict == "same"
+    assert "improper prior" in found[0].detail
     assert found[0].notable
     assert {f.site for f in found} == {None, "y"}
+
+
+@pytest.mark.parametrize(
+    ("pyro", "compared"),
+    [(Faults(undrawable=True), {None, "mu", "w", "z"}), (Faults(undrawable=True, improper=True), {None})],
+)
+def test_forward_leaves_a_site_that_cannot_be_drawn_to_the_density(pyro: Faults, compared: set) -> None:
+    verdict, found, _ = climbed(forward.run(context(pyro)))
+    assert verdict == "same"
+    left = next(f for f in found if f.quantity == "draws")
+    assert left.notable
+    assert "'y' cannot be drawn in pyro, so it keeps its data" in left.detail
+    assert "no integers" in left.detail
+    assert {f.site for f in found if f is not left} == compared
+    verdict, _, first = climbed(forward.run(context(pyro, Faults(sampler_shift=0.4))))
+    assert (verdict, first and first.site) == (("different", "mu") if "mu" in compared else ("same", None))
+
+
+@pytest.mark.parametrize("pyro", [Faults(undrawable=True), Faults(improper=True)])
+def test_forward_leaves_nothing_to_a_density_that_was_not_compared(pyro: Faults) -> None:
+    climb = context(pyro)
+    climb.results["verdicts"] = {}
+    assert climbed(forward.run(climb))[0] == "unresolved"
 
 
 # posterior

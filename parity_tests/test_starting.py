@@ -34,7 +34,8 @@ class Hills:
 
 
 def starts(program: Any) -> np.ndarray:
-    return np.array([point["u"] for point in _dispersed(program, NUM_CHAINS, seed=1)])
+    drawn = program.initial("uniform", num_chains=CANDIDATES * NUM_CHAINS, seed=1)["u"]
+    return np.array([point["u"] for point in _dispersed(program, [{"u": u} for u in drawn], NUM_CHAINS)])
 
 
 def test_a_mode_without_mass_is_left_out() -> None:
@@ -49,5 +50,4 @@ def test_a_mode_without_mass_is_left_out() -> None:
 @pytest.mark.parametrize("program", [Hills(0.0), Hills(5.0), Hills(0.0, funnel=True)])
 def test_modes_that_count_and_densities_without_bound_change_nothing(program: Hills) -> None:
     found = starts(program)
-    assert len(program.drawn) == CANDIDATES * NUM_CHAINS
     np.testing.assert_array_equal(found, program.drawn[:NUM_CHAINS])

@@ -16,7 +16,7 @@ from parity_tests.tables import between, main, of_alarms, of_mutants
 
 def mutant(outcome: str, **more: Any) -> dict[str, Any]:
     row = {"pair": "a", "operator": "drop_obs", "outcome": outcome, "rung": None, "localised": None}
-    return row | {"why": None, "equivalent": False} | more
+    return row | {"why": None, "equivalent": False, "named": None} | more
 
 
 def check(verdict: str, least_p: float | None, **more: Any) -> dict[str, Any]:
@@ -26,9 +26,9 @@ def check(verdict: str, least_p: float | None, **more: Any) -> dict[str, Any]:
 
 def test_mutants_are_counted_by_rung_and_place() -> None:
     rows = [
-        mutant("killed", rung="density", localised=True),
-        mutant("killed", rung="density", localised=False),
-        mutant("killed", rung="structure", pair="b"),
+        mutant("killed", rung="density", localised=True, named=True),
+        mutant("killed", rung="density", localised=False, named=True),
+        mutant("killed", rung="structure", pair="b", named=False),
         mutant("survived", why="only in samples"),
         mutant("survived", equivalent=True, why="a plate names it"),
         mutant("killed", equivalent=True, rung="density", localised=True),
@@ -36,9 +36,9 @@ def test_mutants_are_counted_by_rung_and_place() -> None:
     ]
     text = "\n".join(of_mutants(rows))
     said = " ".join(text.split())
-    assert "| density | 2 | 1 of 2 |" in text
-    assert "| structure | 1 | 0 of 0 |" in text
-    assert "| **caught** | **3 of 4** | **1 of 2** |" in text
+    assert "| density | 2 | 1 of 2 | 2 |" in text
+    assert "| structure | 1 | 0 of 0 | 0 |" in text
+    assert "| **caught** | **3 of 4** | **1 of 2** | **2 of 3** |" in text
     assert (
         "7 mutants of 2 correct pairs. 2 change no density; of these 1 was called different. 1 cannot" in said
     )
@@ -67,7 +67,7 @@ def test_a_row_that_was_cut_off_is_run_again(tmp_path: Path) -> None:
 def test_the_readme_is_written_between_its_markers(tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
     readme.write_text("a\n<!-- mutation:begin -->\nold\n<!-- mutation:end -->\nb\n")
-    rows = [mutant("killed", rung="density", localised=True)]
+    rows = [mutant("killed", rung="density", localised=True, named=True)]
     (tmp_path / "mutation.json").write_text(json.dumps({"results": rows}))
     main(["--results", str(tmp_path), "--readme", str(readme)])
     text = readme.read_text()

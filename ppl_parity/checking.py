@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ppl_parity.checks import refuse_subsampling
 from ppl_parity.contract import Program, Site
 from ppl_parity.errors import InputError
 from ppl_parity.findings import Report, RungResult
@@ -27,6 +29,8 @@ from ppl_parity.references import CallableReference
 from ppl_parity.sides import Side
 
 Progress = Callable[[str], None]
+
+OF_LENGTHS = re.compile("size|shape|dimension|broadcast|length|element|index|bounds", re.IGNORECASE)
 
 
 def check(
@@ -153,7 +157,8 @@ def prepare(
     programs: dict[str, Program] = {side: program for side, (program, _) in both.items()}
     sites: dict[str, dict[str, Site]] = {side: found for side, (_, found) in both.items()}
     check_names(pair, sites)
-    _refuse_subsampling(sites)
+    for side in SIDES:
+        refuse_subsampling(side, sites[side].values())
     shared = tuple(
         name
         for name, site in sites["pyro"].items()
@@ -182,19 +187,6 @@ def prepare(
     return context
 
 
-def _refuse_subsampling(sites: Mapping[str, Mapping[str, Site]]) -> None:
-    """Each side would draw rows of its own, and neither library gives such a model a potential."""
-    for side in SIDES:
-        for site in sites[side].values():
-            for plate in site.plates:
-                if plate.subsample_size < plate.size:
-                    raise InputError(
-                        f"{side}: a plate must take all of its rows while it is checked; {plate.name!r} takes "
-                        f"{plate.subsample_size} of {plate.size} at random. Make subsample_size an argument of the "
-                        "model, and let data() give None for it."
-                    )
-
-
 def _found_points(context: Context) -> list[Point]:
     context.progress("finding points to compare at")
     pair, settings = context.pair, context.settings
@@ -220,15 +212,15 @@ def _program(pair: Pair, name: str, side: Side) -> tuple[Program, dict[str, Site
 
 @contextmanager
 def _telling_lengths(pair: Pair) -> Iterator[None]:
-    """Add the data's lengths to what a side refuses, where they are not all the same."""
+    """Add the data's lengths to what a side refuses of shapes or indices, where they are not all the same."""
     try:
         yield
     except InputError as error:
         shapes = {name: np.shape(v) for name, v in pair.data["pyro"].items() if isinstance(v, np.ndarray)}
-        if len({shape[:1] for shape in shapes.values()}) < 2:
+        if len({shape[:1] for shape in shapes.values()}) < 2 or not OF_LENGTHS.search(str(error)):
             raise
         told = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-        raise InputError(f"{error}. The data are of unequal length: {told}.") from error
+        raise InputError(f"{str(error).rstrip('.')}. The data are of unequal length: {told}.") from error
 
 
 def _check_numbers(context: Context, side: str, points: list[Point]) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
 
-from ppl_parity.contract import Values
-from ppl_parity.errors import InputError, nearest
+from ppl_parity.contract import Site, Values
+from ppl_parity.errors import InputError, ModelError, nearest
+from ppl_parity.lines import own_line, site_at_work
 
 
 def check_values(
@@ -42,14 +44,32 @@ def check_values(
 
 @contextmanager
 def explain(side: str, what: str) -> Iterator[None]:
-    """Turn what a user's model raises into one sentence that names the side; ours pass as they are."""
+    """Turn what a user's model raises into one sentence that names the side and the line; ours pass as they are."""
     try:
         yield
+    except ModelError as error:  # from within the model, where a handler of ours saw no line of the user's
+        raise error.original().at(own_line(error)) from error.original().__cause__
     except InputError:
         raise
     except Exception as error:
         reason = (str(error).strip() or "no message").splitlines()[0]
-        raise InputError(f"{side}: {what}: {type(error).__name__}: {reason}") from error
+        site = site_at_work(error)
+        place = own_line(error) or (f"the site {site!r}" if site else None)
+        raise ModelError(side, what, f"{type(error).__name__}: {reason}{_clash(reason)}", place) from error
+
+
+def _clash(reason: str) -> str:
+    """What to do where arrays of two kinds met that a framework does not mix; empty where none did."""
+    words = set(re.findall(r"\w+", reason.lower()))
+    narrow, wide = words & {"float", "float32", "f32"}, words & {"double", "float64", "f64"}
+    if narrow and wide:
+        return (
+            " (float32 met float64, in which models are compared: drop the dtype that makes a constant of the model "
+            "float32, or convert it)"
+        )
+    if words & {"long", "int64"} and narrow | wide:
+        return " (integers met floats: let data() give this side floats there, or convert them in the model)"
+    return ""
 
 
 def refuse_varying(
@@ -75,4 +95,23 @@ def refuse_varying(
             raise InputError(
                 f"{side}: the site {name!r} has shape {shape} in one run and {second[name]} in the next. "
                 f"{what_to_do}"
+            )
+
+
+def refuse_subsampling(side: str, sites: Iterable[Site]) -> None:
+    """Refuse a plate that takes some of its rows: each side would draw its own, and neither gives it a potential.
+
+    Args:
+        side: which side's model it is.
+        sites: of the model.
+
+    Raises:
+        InputError: naming the plate.
+    """
+    for plate in (plate for site in sites for plate in site.plates):
+        if plate.subsample_size < plate.size:
+            raise InputError(
+                f"{side}: a plate must take all of its rows while it is checked; {plate.name!r} takes "
+                f"{plate.subsample_size} of {plate.size} at random. Make subsample_size an argument of the "
+                "model, and let data() give None for it."
             )

@@ -11,7 +11,7 @@ afterwards: nothing here leaves a process-wide switch behind.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -226,20 +226,25 @@ class Program(Protocol):
         """
         ...
 
-    def prior_samples(self, *, num_draws: int, seed: int) -> Arrays:
+    def prior_samples(self, *, num_draws: int, seed: int, kept: Collection[str] = ()) -> Arrays:
         """Independent joint draws of every site, observed ones included as if they were not observed.
+
+        Args:
+            kept: observed sites that keep their data in every draw, and are left out: of no use but where a
+                library cannot draw from them.
 
         Returns:
             site -> (num_draws, ...), deterministic sites included.
         """
         ...
 
-    def predictive_samples(self, draws: Values, *, seed: int) -> Arrays:
+    def predictive_samples(self, draws: Values, *, seed: int, kept: Collection[str] = ()) -> Arrays:
         """One replicate of every observed site for each draw of the latent ones.
 
         Args:
             draws: site -> (num_draws, ...), constrained; discrete latent sites may be left out and are
                 then drawn from their conditional prior.
+            kept: as for ``prior_samples``.
 
         Returns:
             observed site -> (num_draws, ...).

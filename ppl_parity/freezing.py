@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ppl_parity.checks import refuse_subsampling
 from ppl_parity.contract import Arrays, Groups, Program, Site
 from ppl_parity.errors import InputError
 from ppl_parity.frozen import Frozen, fingerprint, key_of
@@ -28,7 +29,9 @@ from ppl_parity.tolerances import agree
 
 NUM_POINTS = 24
 MOST_PRIOR_NUMBERS = 2_000_000  # 16 MB
-MOST_PARAMETER_NUMBERS = 10_000  # of a site's parameter at a point, which serves a hint only
+MOST_PARAMETER_NUMBERS = (
+    10_000  # of a site's parameter at a point, which serves a hint only; of a deterministic site
+)
 
 
 def freeze(
@@ -60,6 +63,7 @@ def freeze(
     sites = {site.name: site for site in described}
     if not sites:
         raise InputError(f"{name}: the model has no sample statement, so there is nothing to freeze.")
+    refuse_subsampling(name, described)
     # Everything in the file is under the side's own names; the check translates.
     own = replace(
         pair, rename={}, points={n: pair.to_side(name, values) for n, values in pair.points.items()}
@@ -156,7 +160,10 @@ def _ask(record: Record, points: list[Point], sites: Mapping[str, Site]) -> list
 
 def _lighter(site: Site) -> Site:
     params = {n: v for n, v in site.params.items() if np.size(v) <= MOST_PARAMETER_NUMBERS}
-    return replace(site, value=None, params=params)
+    value = site.value if site.kind == "deterministic" else None
+    if value is not None and value.size > MOST_PARAMETER_NUMBERS:
+        value = None
+    return replace(site, value=value, params=params)
 
 
 def _steps(walk: Walk, energy: np.ndarray) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -44,9 +44,10 @@ class FrozenProgram:
         """Names of the param statements."""
         return self._frozen.params
 
-    def prior_samples(self, *, num_draws: int, seed: int) -> Arrays:
+    def prior_samples(self, *, num_draws: int, seed: int, kept: Collection[str] = ()) -> Arrays:
         """The next rows of the frozen prior draws; the same ones for the same seed."""
         frozen = self._frozen
+        self._refuse_keeping(kept)
         if frozen.prior is None:
             raise InputError(frozen.prior_refused)
         total = len(next(iter(frozen.prior.values()))) if frozen.prior else 0
@@ -56,14 +57,20 @@ class FrozenProgram:
         self._taken[seed], self._next = start, max(self._next, start + num_draws)
         return {name: value[start : start + num_draws] for name, value in frozen.prior.items()}
 
-    def predictive_samples(self, draws: Values, *, seed: int) -> Arrays:
+    def predictive_samples(self, draws: Values, *, seed: int, kept: Collection[str] = ()) -> Arrays:
         """The replicates that were drawn at these values, whatever the seed; once."""
+        self._refuse_keeping(kept)
         key = key_of("predictive_samples", draws)
         if key in self._replicated:
             raise InputError(f"{self._frozen.side}: no more replicates of the data were frozen.")
         found = self._look_up("predictive_samples", draws)
         self._replicated.add(key)
         return found
+
+    def _refuse_keeping(self, kept: Collection[str]) -> None:
+        if kept:
+            names = ", ".join(map(repr, kept))
+            raise InputError(f"{self._frozen.side}: the frozen draws were made with {names} drawn, too.")
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name.startswith("_") or not hasattr(Program, name):

@@ -88,13 +88,12 @@ def check_names(pair: Pair, sites: Mapping[str, Mapping[str, Site]]) -> None:
             )
     for point, values in pair.points.items():
         for name, value in values.items():
-            site = sites["pyro"].get(name)
-            if name not in known["pyro"]:
+            if name not in sites["pyro"]:
                 raise InputError(
-                    f"points[{point!r}] must name sites of pyro's model, of {_list(known['pyro'])}; got {name!r}."
-                    f"{nearest(name, known['pyro'])}"
+                    f"points[{point!r}] must name sites of pyro's model, of {_list([*sites['pyro']])}; got {name!r}."
+                    f"{nearest(name, [*sites['pyro']])}"
                 )
-            shape = np.shape(value) if site is None else np.shape(np.asarray(site.value))
+            shape = np.shape(np.asarray(sites["pyro"][name].value))
             if np.shape(value) != shape:
                 raise InputError(
                     f"points[{point!r}][{name!r}] must have shape {shape}; got {np.shape(value)}."

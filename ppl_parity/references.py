@@ -24,7 +24,7 @@ class MixtureReference:
     spec: MixtureSpec
     formulation: str = "enumerated"
 
-    def resolve(self, backend: Any) -> Callable[..., Any]:
+    def resolve(self, backend: Any, precision: str = "float64") -> Callable[..., Any]:
         """The model function, in this process."""
         return backend.mixture(self.spec, self.formulation)
 
@@ -36,16 +36,21 @@ class FileReference:
     path: str
     function: str
 
-    def resolve(self, backend: Any) -> Callable[..., Any]:
+    def resolve(self, backend: Any, precision: str = "float64") -> Callable[..., Any]:
         """The model function, in this process."""
-        return _function(self.load(backend), self.function, Path(self.path).name)
+        return _function(self.load(backend, precision), self.function, Path(self.path).name)
 
-    def load(self, backend: Any) -> ModuleType:
-        """The file as a module of this process, imported once; the file's folder is importable to it."""
+    def load(self, backend: Any, precision: str = "float64") -> ModuleType:
+        """The file as a module of this process; the file's folder is importable to it.
+
+        Args:
+            backend: that will run it.
+            precision: that its constants are made in (``defaults``): the file is imported once for each.
+        """
         path = Path(self.path).resolve()
         if not path.is_file():
             raise InputError(f"A model file must exist; there is no file {self.path}.")
-        name = f"_ppl_parity_{path.stem}"
+        name = f"_ppl_parity_{path.stem}" + ("" if precision == "float64" else f"_{precision}")
         module = sys.modules.get(name)
         if module is None or getattr(module, "__file__", None) != os.fspath(path):
             spec = importlib.util.spec_from_file_location(name, path)
@@ -71,7 +76,7 @@ class ModuleReference:
     module: str
     function: str
 
-    def resolve(self, backend: Any) -> Callable[..., Any]:
+    def resolve(self, backend: Any, precision: str = "float64") -> Callable[..., Any]:
         """The model function, in this process."""
         return _function(self.load(backend), self.function, self.module)
 
@@ -96,7 +101,7 @@ class CallableReference:
 
         return cls(cloudpickle.dumps(function))
 
-    def resolve(self, backend: Any) -> Callable[..., Any]:
+    def resolve(self, backend: Any, precision: str = "float64") -> Callable[..., Any]:
         """The model function, in this process. The parent made the pickle; it comes from nowhere else."""
         import cloudpickle
 

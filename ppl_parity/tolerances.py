@@ -43,12 +43,18 @@ TOLERANCES: dict[tuple[str, str], Tolerance] = {
         1e-7, 1e-7, "stick breaking and tanh maps lose digits near the edge of their support"
     ),
     ("observed", "float64"): Tolerance(1e-12, 0.0, "the same data were sent to both"),
+    ("deterministic", "float64"): Tolerance(
+        1e-7,
+        1e-9,
+        "whatever a model computes: solves and decompositions of its own lose half the digits and more",
+    ),
     ("self", "float64"): Tolerance(1e-12, 1e-12, "the same call twice in one process"),
     # Beside the judgement in float64: what a side that stores data or constants in float32 may lose.
     ("log prob", "float32"): Tolerance(1e-5, 1e-4, "seven digits of each number, and sums of them"),
     ("log density", "float32"): Tolerance(1e-5, 1e-4, "seven digits of each number, and sums of them"),
     ("marginal", "float32"): Tolerance(0.0, 1e-4, "the derivative of such a sum"),
     ("gradient", "float32"): Tolerance(1e-4, 1e-4, "sums that cancel near a mode, of seven digits"),
+    ("deterministic", "float32"): Tolerance(1e-3, 1e-4, "the same, of seven digits"),
     ("traced", "float64"): Tolerance(
         1e-12, 1e-12, "a recording makes the same calls, so on a CPU every bit is equal; a GPU reorders sums"
     ),

@@ -17,12 +17,14 @@ from typing import Any, BinaryIO
 
 from ppl_parity import wire
 from ppl_parity.checks import explain
+from ppl_parity.defaults import default_precision
 from ppl_parity.deferring import OF_A_BACKEND, deferring
 from ppl_parity.errors import InputError
 from ppl_parity.importing import importing
 from ppl_parity.leaving import leave
 from ppl_parity.misspelt import misspelt
 from ppl_parity.references import CallableReference, FileReference, MixtureReference, ModuleReference
+from ppl_parity.spec import SamplerSettings
 
 REFERENCES = (CallableReference, FileReference, MixtureReference, ModuleReference)
 EXTRAS = {"pyro_impl": "pyro", "numpyro_impl": "numpyro"}
@@ -77,12 +79,22 @@ class Server:
 
     def _call(self, *, target: int | None, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         backend = self._backend()
-        if name in ("attributes", "misspelt"):  # of the pair's own file: data() may be another's
-            module, options = args[0].load(backend), args[1]
-            if name == "misspelt":
-                return misspelt(module, options)
-            return {option: getattr(module, option, None) for option in options}
-        args = [self._resolved(arg, backend) if isinstance(arg, REFERENCES) else arg for arg in args]
+        precision = _precision(args, kwargs)
+        with default_precision(precision):
+            if name in ("attributes", "misspelt"):  # of the pair's own file: data() may be another's
+                module, options = args[0].load(backend), args[1]
+                if name == "misspelt":
+                    return misspelt(module, options)
+                return {option: getattr(module, option, None) for option in options}
+            args = [
+                self._resolved(arg, backend, precision) if isinstance(arg, REFERENCES) else arg
+                for arg in args
+            ]
+            return self._answer(backend, target, name, args, kwargs)
+
+    def _answer(
+        self, backend: Any, target: int | None, name: str, args: list[Any], kwargs: dict[str, Any]
+    ) -> Any:
         if name == "Program":
             self.programs[len(self.programs)] = backend.Program(*args, **kwargs)
             return len(self.programs) - 1
@@ -93,11 +105,12 @@ class Server:
         result = getattr(owner, name)(*args, **kwargs)
         return str(result) if isinstance(result, os.PathLike) else result
 
-    def _resolved(self, reference: Any, backend: Any) -> Any:
+    def _resolved(self, reference: Any, backend: Any, precision: str) -> Any:
         """The same function for the same reference: what was compiled for a model is found by its function."""
-        if reference not in self.models:
-            self.models[reference] = reference.resolve(backend)
-        return self.models[reference]
+        key = (reference, precision)
+        if key not in self.models:
+            self.models[key] = reference.resolve(backend, precision)
+        return self.models[key]
 
     def _backend(self) -> Any:
         try:
@@ -108,6 +121,12 @@ class Server:
                 f"The {extra} backend needs the package {error.name!r}, which is not installed in this "
                 f"Python; install 'ppl-parity[{extra}]'."
             ) from error
+
+
+def _precision(args: list[Any], kwargs: dict[str, Any]) -> str:
+    """The precision that a call asks for; the contract's own default where it says nothing."""
+    settings = [arg.precision for arg in args if isinstance(arg, SamplerSettings)]
+    return kwargs.get("precision") or (settings[0] if settings else "float64")
 
 
 def take_streams() -> tuple[BinaryIO, BinaryIO]:

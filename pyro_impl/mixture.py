@@ -11,13 +11,14 @@ import pyro
 import pyro.distributions as dist
 import torch
 
+from ppl_parity.checks import explain
 from ppl_parity.contract import Arrays, Model
 from ppl_parity.errors import one_of
 from ppl_parity.graphs import write_graph
 from ppl_parity.spec import FORMULATIONS, MixtureSpec
 from pyro_impl import formulations
 from pyro_impl.program import Program
-from pyro_impl.runtime import seed_to_rng, session, to_framework
+from pyro_impl.runtime import NAME, seed_to_rng, session, to_framework
 
 
 def textbook(spec: MixtureSpec) -> Model:
@@ -67,6 +68,6 @@ def sample_mixture(
 
 def render(model: Model, data: Mapping[str, Any], path: str | Path) -> Path:
     """See ``contract.Backend.render``."""
-    with session(), seed_to_rng(0):
+    with session(), seed_to_rng(0), explain(NAME, "the model cannot be drawn as a graph"):
         graph = pyro.render_model(model, model_kwargs=to_framework(dict(data)), render_distributions=True)
     return write_graph(graph, path)

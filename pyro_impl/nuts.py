@@ -30,6 +30,7 @@ from ppl_parity.chains import (
 )
 from ppl_parity.checks import explain
 from ppl_parity.contract import Arrays, Groups, Model, Values
+from ppl_parity.defaults import default_precision
 from ppl_parity.errors import InputError
 from ppl_parity.orbits import ORBITS
 from ppl_parity.spec import SamplerSettings
@@ -117,7 +118,8 @@ def run_chains(
     inverse_mass = checked_inverse_mass(NAME, inverse_mass, position)
     began = time.perf_counter()
     num_iterations = settings.num_chains * (settings.num_warmup + settings.num_draws)
-    potential = sampling_potential(program, position, num_iterations)
+    with explain(NAME, "sampling failed"):
+        potential = sampling_potential(program, position, num_iterations)
     unconstrained, stats, method, reason = _sample(
         program, settings, potential, position, inverse_mass, method, reason, progress
     )
@@ -309,7 +311,16 @@ def _in_parallel(
 ) -> list[tuple[Arrays, Arrays]]:
     try:
         futures = [
-            executor.submit(_in_process, packed, workers, settings, potential, *task, progress and chain == 0)
+            executor.submit(
+                _in_process,
+                packed,
+                _default_precision(),
+                workers,
+                settings,
+                potential,
+                *task,
+                progress and chain == 0,
+            )
             for chain, task in enumerate(tasks)
         ]
         return [future.result() for future in futures]
@@ -323,8 +334,13 @@ def _processes(program: Program, settings: SamplerSettings) -> tuple[Any, bytes]
     packed = _packed(program)
     workers = min(settings.num_chains, loky.cpu_count())
     executor = loky.get_reusable_executor(max_workers=workers, timeout=IDLE_SECONDS)
-    executor.submit(_load, packed).result()
+    executor.submit(_load, packed, _default_precision()).result()
     return executor, packed
+
+
+def _default_precision() -> str:
+    """What constants of the model's own modules were made in: a process that imports them makes the same."""
+    return str(torch.get_default_dtype()).removeprefix("torch.")
 
 
 def _packed(program: Program) -> bytes:
@@ -344,12 +360,13 @@ def _is_importable(module: Any) -> bool:
     return spec is not None and ("." in module.__name__ or spec.origin == getattr(module, "__file__", None))
 
 
-def _load(packed: bytes) -> None:
-    pickle.loads(packed)
+def _load(packed: bytes, precision: str) -> Any:
+    with default_precision(precision):
+        return pickle.loads(packed)
 
 
-def _in_process(packed: bytes, workers: int, *task: Any) -> tuple[Arrays, Arrays]:
-    model, data, options = pickle.loads(packed)
+def _in_process(packed: bytes, precision: str, workers: int, *task: Any) -> tuple[Arrays, Arrays]:
+    model, data, options = _load(packed, precision)
     # The native kernel sums in the same order on any number of threads; chains share the cores out.
     native.set_threads(max(1, loky.cpu_count() // workers))
     with _one_thread():

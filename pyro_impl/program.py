@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import torch
 from pyro.infer.autoguide.initialization import (
@@ -140,16 +142,16 @@ class Program(TracedModel):
                     chains.append(self._start(start, strategy))
             return to_numpy(stacked(chains))
 
-    def prior_samples(self, *, num_draws: int, seed: int) -> Arrays:
+    def prior_samples(self, *, num_draws: int, seed: int, kept: Collection[str] = ()) -> Arrays:
         with self._running("the model cannot be simulated"), seed_to_rng(seed):
-            return simulate(self, [{}] * num_draws)
+            return simulate(self, [{}] * num_draws, kept)
 
-    def predictive_samples(self, draws: Values, *, seed: int) -> Arrays:
+    def predictive_samples(self, draws: Values, *, seed: int, kept: Collection[str] = ()) -> Arrays:
         given = {name: np.asarray(draws[name]) for name in self.shapes if name in draws}
         check_values(NAME, given, self.shapes, required=self.continuous, batch_ndim=1)
         with self._running("the model cannot be simulated"), seed_to_rng(seed):
-            samples = simulate(self, self._each(given))
-        return {name: samples[name] for name in self.observed}
+            samples = simulate(self, self._each(given), kept)
+        return {name: samples[name] for name in self.observed if name not in kept}
 
     def log_likelihood(self, draws: Values) -> Arrays:
         if self.enumerated:

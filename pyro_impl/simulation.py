@@ -27,7 +27,7 @@ LEAST_DRAWS = 300  # a recording costs as much as some 200 runs
 NUM_CHECKED = 16  # draws at which the program is run beside its recording
 
 
-def simulate(program: Program, draws: list[Tensors]) -> Arrays:
+def simulate(program: Program, draws: list[Tensors], kept: Collection[str] = ()) -> Arrays:
     """Run the program once a draw, its data not observed: site -> (S, ...).
 
     Pyro's ``Predictive`` changes the shapes of a model with plates, so the draws are made one by one; a long
@@ -36,14 +36,15 @@ def simulate(program: Program, draws: list[Tensors]) -> Arrays:
     Args:
         program: whose session is open.
         draws: the values of each run's latent sites; none of them for a draw of the prior.
+        kept: observed sites that stay observed, and are left out.
     """
     before = get_rng_state()
     rows = None
     if len(draws) >= LEAST_DRAWS and program.device == "cpu":  # a GPU's generator is not put back
-        rows = _by_recording(program, draws)
+        rows = _by_recording(program, draws, kept)
     if rows is None:
         set_rng_state(before)
-        rows = [_run(program, values) for values in draws]
+        rows = [_run(program, values, kept) for values in draws]
         for row in rows[1:]:
             refuse_varying(NAME, _shapes(rows[0]), _shapes(row))
     return {name: np.stack([to_numpy(row[name]) for row in rows]) for name in rows[0]}
@@ -53,19 +54,20 @@ def _shapes(row: Tensors) -> dict[str, tuple[int, ...]]:
     return {name: np.shape(to_numpy(value)) for name, value in row.items()}
 
 
-def _run(program: Program, values: Tensors) -> Tensors:
-    conditioned = poutine.condition(_Unobserved(program.observed)(program.model), values)
+def _run(program: Program, values: Tensors, kept: Collection[str]) -> Tensors:
+    drawn = [name for name in program.observed if name not in kept]
+    conditioned = poutine.condition(_Unobserved(drawn)(program.model), values)
     nodes = samples(poutine.trace(_Named()(conditioned)).get_trace(**program.data))
-    return {node["name"]: node["value"] for node in nodes if not is_factor(node)}
+    return {node["name"]: node["value"] for node in nodes if not is_factor(node) and node["name"] not in kept}
 
 
-def _by_recording(program: Program, draws: list[Tensors]) -> list[Tensors] | None:
+def _by_recording(program: Program, draws: list[Tensors], kept: Collection[str]) -> list[Tensors] | None:
     """The draws of a recording; None where the program cannot be recorded, or draws other numbers."""
     names, store = list(draws[0]), shared(program)
-    key = ("simulation", *names)
+    key = ("simulation", *names, None, *sorted(kept))
     if key not in store:
         state = get_rng_state()
-        store[key] = _recorded(program, draws[0])
+        store[key] = _recorded(program, draws[0], kept)
         set_rng_state(state)
     graph, sites = store[key]
     if graph is None:
@@ -81,18 +83,18 @@ def _by_recording(program: Program, draws: list[Tensors]) -> list[Tensors] | Non
         rows.append(dict(zip(sites, graph(*arguments), strict=True)))
         after = get_rng_state()
         set_rng_state(state)
-        own = _run(program, values)
+        own = _run(program, values, kept)
         same = list(own) == sites and all(_equal(rows[-1][name], own[name]) for name in sites)
         if not (same and _same_state(after, get_rng_state())):
             return None
     return rows
 
 
-def _recorded(program: Program, values: Tensors) -> tuple[Any, list[str]]:
+def _recorded(program: Program, values: Tensors, kept: Collection[str]) -> tuple[Any, list[str]]:
     sites: list[str] = []
 
     def run(*given: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        row = _run(program, dict(zip(values, given, strict=False)))
+        row = _run(program, dict(zip(values, given, strict=False)), kept)
         sites[:] = row
         return tuple(torch.as_tensor(value).detach() for value in row.values())
 

@@ -17,6 +17,9 @@ from pyro_impl.runtime import to_numpy
 
 WRAPPERS = (dist.Independent, dist.ExpandedDistribution, dist.MaskedDistribution)
 
+# Distributions that are made from others, which have the parameters.
+PARTS = (("mixing", "mixture_distribution"), ("component", "component_distribution"), ("base", "base_dist"))
+
 SUPPORTS = {
     "_Boolean": "boolean",
     "_Real": "real",
@@ -155,7 +158,13 @@ def _params(base: Any) -> dict[str, np.ndarray]:
             parameter = getattr(base, name, None)
             if isinstance(parameter, torch.Tensor):
                 params[name] = to_numpy(_unexpanded(parameter))
-    return params
+    return params | {
+        f"{prefix} {name}": value
+        for prefix, attribute in PARTS
+        if (part := getattr(base, attribute, None)) is not None
+        for name, value in _params(unwrap(part)).items()
+        if name not in params
+    }
 
 
 def _unexpanded(tensor: torch.Tensor) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from parity_tests.mutation.causes import CAUSES
 from parity_tests.mutation.mutants import Mutant
 from ppl_parity.checking import check_file
 from ppl_parity.errors import InputError
@@ -32,6 +34,8 @@ class Result:
             unresolved (not called the same), survived (called the same), or crashed (the check itself failed).
         rung, site, detail: of the first difference, or of what was said instead.
         localised: whether the blamed site is where the fault is; None if the fault has no site.
+        cause: what the check says of why; None where it knows no pattern.
+        named: whether that is the fault's cause; None where it was not killed.
     """
 
     mutant: Mutant
@@ -41,6 +45,8 @@ class Result:
     detail: str
     localised: bool | None
     seconds: float
+    cause: str | None = None
+    named: bool | None = None
 
 
 class Sides:
@@ -114,7 +120,11 @@ def judge(mutant: Mutant, report: Report, seconds: float) -> Result:
     first = report.first_difference
     if first is not None:
         localised = mutant.blames(first["site"]) if mutant.sites else None
-        return Result(mutant, "killed", first["rung"], first["site"], first["detail"], localised, seconds)
+        cause = first["hint"]
+        named = cause is not None and re.search(CAUSES.get(mutant.operator, "$^"), cause) is not None
+        return Result(
+            mutant, "killed", first["rung"], first["site"], first["detail"], localised, seconds, cause, named
+        )
     if report.verdict == "unresolved":
         doubt = next(
             (rung.name, finding)

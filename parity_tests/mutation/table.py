@@ -38,11 +38,13 @@ def summary(results: Sequence[Result]) -> dict[str, Any]:
         "kills per rung": {name: rungs[name] for name in RUNGS if rungs[name]},
         "with a place": len(placed),
         "localised": sum(bool(r.localised) for r in placed),
+        "cause named": sum(bool(r.named) for r in killed),
         "equivalent": sum(r.mutant.equivalent is not None for r in results),
         "refused": sum(r.outcome == "refused" for r in results),
         "false alarms": [_row(r) for r in results if r.mutant.equivalent and r.outcome == "killed"],
         "not killed": [_row(r) for r in faults if r.outcome != "killed"],
         "blamed elsewhere": [_row(r) for r in placed if not r.localised],
+        "cause not named": [_row(r) for r in killed if not r.named],
         "seconds": round(sum(r.seconds for r in results), 1),
     }
 
@@ -57,12 +59,15 @@ def report(results: Sequence[Result]) -> Iterator[str]:
     for rung, count in found["kills per rung"].items():
         yield f"  {rung:12} {count}"
     yield f"right site  {found['localised']} of {found['with a place']}"
+    yield f"right cause {found['cause named']} of {found['killed']}"
     yield f"equivalent  {found['equivalent']}, called different: {len(found['false alarms'])}"
     yield f"refused     {found['refused']}  (they cannot be run, which the check says; not counted)"
     for title in ("not killed", "false alarms", "blamed elsewhere"):
         for row in found[title]:
             why = row["why"] or row["said"]
             yield f"{title}: {row['pair']} {row['operator']} ({row['change']}): {why}"
+    for row in found["cause not named"]:
+        yield f"cause not named: {row['pair']} {row['operator']} ({row['change']}): {row['cause']}"
 
 
 def plain(results: Sequence[Result]) -> dict[str, Any]:
@@ -89,6 +94,8 @@ def _row(result: Result) -> dict[str, Any]:
         "rung": result.rung,
         "site": result.site,
         "localised": result.localised,
+        "cause": result.cause,
+        "named": result.named,
         "said": result.detail,
         "seconds": round(result.seconds, 2),
     }

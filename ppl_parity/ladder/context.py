@@ -73,8 +73,7 @@ class Point:
 
     Attributes:
         name: ``prior 3 of pyro``, ``near the mode``, ``tail 2``...
-        values: latent site -> constrained value, discrete ones included, and the index of each subsampled
-            plate under the plate's name.
+        values: latent site -> constrained value, discrete ones included.
     """
 
     name: str
@@ -191,8 +190,7 @@ class Context:
         chosen = {
             name: value
             for name, value in point.values.items()
-            if (name not in sites and name not in self.enumerated_on_one_side)
-            or (name in sites and (discrete or not is_discrete(sites[name])))
+            if name in sites and (discrete or not is_discrete(sites[name]))
         }
         return self.pair.to_side(side, chosen)
 

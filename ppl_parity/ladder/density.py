@@ -1,4 +1,7 @@
-"""Rung 2: is the log probability the same, site by site and jointly, up to a constant?"""
+"""Rung 2: is the log probability the same, site by site and jointly, up to a constant?
+
+And what the models compute of the same values, at their deterministic sites.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from ppl_parity.contract import Arrays
 from ppl_parity.findings import Finding
 from ppl_parity.ladder.comparison import Comparison, compare, name_of_constant
 from ppl_parity.ladder.context import SIDES, Context
+from ppl_parity.ladder.deterministic import differing
 from ppl_parity.ladder.hints import explain_site
 from ppl_parity.ladder.precision import NARROW, drift, narrow_sites
 from ppl_parity.listing import listed
@@ -57,6 +61,7 @@ def run(context: Context) -> Iterator[Finding]:
         drifting = _drifting(context, values, comparisons)
         if not drifting:
             yield from _blame(context, values, comparisons)
+            yield from differing(context)
             return
         context.precision = NARROW
         yield from drift(context, drifting)
@@ -81,6 +86,7 @@ def run(context: Context) -> Iterator[Finding]:
             hint="a density that one side does not normalise",
         )
     yield from _spread(context, comparisons)
+    yield from differing(context)
     yield Finding(
         "same",
         "log joint",
@@ -209,6 +215,7 @@ def _compare_site(
 def _blame(context: Context, values: SiteLogProbs, comparisons: dict[str, Comparison]) -> Iterator[Finding]:
     """One finding for each site whose log prob moves differently; the first one first."""
     blamed = [name for name, comparison in comparisons.items() if comparison.relation == "different"]
+    computed = ", ".join(repr(finding.site) for finding in differing(context))
     for name in blamed:
         comparison = comparisons[name]
         point = context.points[comparison.worst]
@@ -226,6 +233,9 @@ def _blame(context: Context, values: SiteLogProbs, comparisons: dict[str, Compar
         else:
             detail = f"The log prob of {name!r} is {a:.10g} in pyro and {b:.10g} in numpyro at {point.name}."
             hint = explain_site(context, name, values, comparison)
+            if computed:
+                also = f"what the model computes at {computed} differs too"
+                hint = f"{hint}; {also}" if hint else also
         yield Finding(
             "different",
             "log prob",

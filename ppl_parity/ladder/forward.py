@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,30 +33,37 @@ MOST_NUMBERS = 20_000_000  # of one batch of draws: 160 MB
 SHARE_OF_BUDGET = 0.25  # the posterior needs the rest
 
 
+OF_SAMPLERS = (
+    "a limit of {}'s own sampler, which the other rungs do not use; a count, such as a number of trials, may have to "
+    "be given as integers"
+)
+
+
+@dataclass(frozen=True)
+class Way:
+    """How both sides draw: at the shared points in place of the prior's, and what keeps its data meanwhile."""
+
+    conditional: bool = False
+    kept: tuple[str, ...] = ()
+
+
 def run(context: Context) -> Iterator[Finding]:
     """Draw from both priors, and again as many, until every scalar is decided or the time is up."""
-    try:
-        draws = _draw(context, look=1, conditional=False)
-        conditional = False
-    except Refused as refused:
-        if len(refused.sides) < len(SIDES) or not context.points:
-            yield _cannot(refused)
-            return
+    way = Way()
+    while True:
         try:
-            draws = _draw(context, look=1, conditional=True)
-        except Refused as again:
-            yield _cannot(again)
-            return
-        conditional = True
-        yield Finding(
-            "same",
-            "prior draws",
-            "No prior draws exist on either side, as with an improper prior; the data are drawn at the shared "
-            f"points in their place. ({refused})",
-            notable=True,
-        )
+            draws = _draw(context, look=1, way=way)
+            break
+        except Refused as refused:
+            other, remark = _other_way(context, way, refused)
+            yield remark
+            if other is None:
+                return
+            way = other
     sites, told = _common(context, draws)
     yield from told
+    if not sites and way.kept:  # and said what stands in for a comparison
+        return
     if not sites:
         yield Finding("unresolved", "prior draws", "No site is drawn alike on both sides.")
         return
@@ -65,7 +72,7 @@ def run(context: Context) -> Iterator[Finding]:
     until = time.monotonic() + SHARE_OF_BUDGET * context.seconds_left()
     look, took = 1, 0.0
     while True:
-        family, joint = _look(context, selection, columns, look, conditional)
+        family, joint = _look(context, selection, columns, look, way.conditional)
         open_ = [one for one in family.judged if one.verdict == "unresolved" and np.isfinite(one.error)]
         if not open_ or "different" in family.verdicts():
             break
@@ -75,7 +82,7 @@ def run(context: Context) -> Iterator[Finding]:
         context.progress(f"forward: drawing more ({len(columns['pyro']):,} draws so far)")
         for _ in range(len(columns["pyro"]) // len(draws["pyro"][sites[0]])):
             try:
-                more = _draw(context, look=len(columns["pyro"]) + 1, conditional=conditional)
+                more = _draw(context, look=len(columns["pyro"]) + 1, way=way)
             except Refused:  # a frozen side has no more
                 until = -np.inf
                 break
@@ -103,7 +110,7 @@ def _for_the_density(context: Context, finding: Finding, beyond: str) -> Finding
     return replace(finding, verdict="unresolved", detail=detail, hint=None)
 
 
-def _draw(context: Context, *, look: int, conditional: bool) -> dict[str, Arrays]:
+def _draw(context: Context, *, look: int, way: Way) -> dict[str, Arrays]:
     """One batch from both sides, under Pyro's names; the same size at every look, so that it compiles once."""
     seeds = np.random.SeedSequence([context.settings.seed, look]).generate_state(2)
 
@@ -111,11 +118,13 @@ def _draw(context: Context, *, look: int, conditional: bool) -> dict[str, Arrays
         seed = int(seeds[SIDES.index(side)])
         num_draws = batch_size(side, context.sites["pyro"].values())
         program = context.programs[side]
-        if not conditional:
-            return context.pair.from_side(side, program.prior_samples(num_draws=num_draws, seed=seed))
+        # Asked for only where it is needed, so that what was frozen before there was a need for it still answers.
+        kept = {"kept": tuple(context.pair.to_side(side, dict.fromkeys(way.kept)))} if way.kept else {}
+        if not way.conditional:
+            return context.pair.from_side(side, program.prior_samples(num_draws=num_draws, seed=seed, **kept))
         # Both sides draw at the same points, so the tests can only be too careful.
         given = repeated([context.values(side, point, discrete=True) for point in context.points], num_draws)
-        return context.pair.from_side(side, program.predictive_samples(given, seed=seed))
+        return context.pair.from_side(side, program.predictive_samples(given, seed=seed, **kept))
 
     return together(work)
 
@@ -131,19 +140,55 @@ def repeated(at: Sequence[Arrays], num_draws: int) -> Arrays:
     return {name: np.stack([at[i % len(at)][name] for i in range(num_draws)]) for name in at[0]}
 
 
-def _cannot(refused: Refused) -> Finding:
-    named = re.search(r"the sampler of '([^']*)'", str(refused))
-    library = " and ".join(refused.sides)
-    return Finding(
-        "unresolved",
+def _other_way(context: Context, way: Way, refused: Refused) -> tuple[Way | None, Finding]:
+    """How to draw what can be drawn where a side cannot draw all, if there is a way; and what is said of it.
+
+    What is left out is settled where density was: the log prob of all sites was compared there, exactly.
+    """
+    known = context.results.get("verdicts", {}).get("density") == "same"
+    sides = " and ".join(refused.sides)
+    stuck = _stuck(context, refused)
+    if stuck and not stuck & set(way.kept) and all(_observed(context, name) for name in stuck):
+        names = ", ".join(map(repr, sorted(stuck)))
+        settled = "its log prob was compared by density" if known else "its log prob was compared nowhere"
+        return replace(way, kept=(*way.kept, *sorted(stuck))), Finding(
+            "same" if known else "unresolved",
+            "draws",
+            f"{names} cannot be drawn in {sides}, so it keeps its data and only the other sites are drawn; {settled}. "
+            f"({refused})",
+            site=min(stuck),
+            hint=OF_SAMPLERS.format(sides),
+            notable=True,
+        )
+    if way.conditional or not context.points:
+        return None, Finding(
+            "unresolved",
+            "prior draws",
+            f"The models cannot be drawn from: {refused}",
+            site=min(stuck, default=None),
+            hint=OF_SAMPLERS.format(sides) if stuck else None,
+        )
+    none = len(refused.sides) == len(SIDES)
+    where = "on either side, as with an improper prior" if none else f"in {sides}"
+    return replace(way, conditional=True), Finding(
+        "same" if none or known else "unresolved",
         "prior draws",
-        f"The models cannot be drawn from: {refused}",
-        site=named.group(1) if named else None,
-        hint=f"a limit of {library}'s own sampler, which the other rungs do not use; a count, such as a number of "
-        "trials, may have to be given as integers"
-        if named
-        else None,
+        f"No prior draws exist {where}; the data are drawn at the shared points in their place. ({refused})",
+        notable=True,
     )
+
+
+def _stuck(context: Context, refused: Refused) -> set[str]:
+    """The sites whose samplers were refused, under Pyro's names."""
+    found: dict[str, None] = {}
+    for side, reason in refused.sides.items():
+        named = re.findall(r"the sampler of '([^']*)'", reason)
+        found |= context.pair.from_side(side, dict.fromkeys(named))
+    return set(found)
+
+
+def _observed(context: Context, name: str) -> bool:
+    return all(name in context.sites[s] and context.sites[s][name].kind == "observed" for s in SIDES)
 
 
 def _common(context: Context, draws: dict[str, Arrays]) -> tuple[list[str], list[Finding]]:

@@ -29,28 +29,50 @@ def shared_points(
 ) -> list[Point]:
     """At least ``num_points`` parameter values, under Pyro's names; the same latent sites on all sides.
 
-    Prior draws are every given side's; where the others lie is found by the first one's program.
+    Prior draws are every given side's that has some; where the others lie is found by the first one's program.
+
+    Raises:
+        InputError: no side has a draw, nor a starting point.
     """
     rng = np.random.default_rng(seed)
     lead = next(iter(programs))
     latent = [name for name, site in sites[lead].items() if site.kind == "latent"]
-    draws = {s: _prior(pair, programs[s], s, sites, max(4, num_points // 3), seed) for s in programs}
-    latent = [name for name in latent if all(name in draws[side] for side in programs)]
+    draws = _every_prior(pair, programs, sites, max(4, num_points // 3), seed)
+    latent = [name for name in latent if all(name in drawn for drawn in draws.values())]
     points = [
-        Point(f"prior draw {i} of {side}", {name: draws[side][name][i] for name in latent})
-        for side in programs
-        for i in range(len(draws[side][latent[0]]) if latent else 1)
+        Point(f"prior draw {i} of {side}", {name: drawn[name][i] for name in latent})
+        for side, drawn in draws.items()
+        for i in range(len(drawn[latent[0]]) if latent else 1)
     ]
     points += _moved(programs[lead], sites[lead], points, num_points - len(points), rng)
     # Torch clamps probabilities at 2e-16, NumPyro at 1e-308: nearer to an edge each has its own density.
     points = [point for point in points if _inside(point, sites[lead])] or points
     if _clamps_are_summed(sites[lead]):
         points = [point for point in points if not point.name.startswith("edge")]
-    plates = _subsampled(sites[lead])
     points += [
         Point(name, {k: np.asarray(v) for k, v in values.items()}) for name, values in pair.points.items()
     ]
-    return [Point(point.name, plates | point.values) for point in points]
+    return points
+
+
+def _every_prior(
+    pair: Pair,
+    programs: Mapping[str, Program],
+    sites: Mapping[str, Mapping[str, Site]],
+    count: int,
+    seed: int,
+) -> dict[str, Arrays]:
+    """side -> its prior draws; a side that has none is left out, for the other's are values of its sites, too."""
+    draws: dict[str, Arrays] = {}
+    refused: list[InputError] = []
+    for side, program in programs.items():
+        try:
+            draws[side] = _prior(pair, program, side, sites, count, seed)
+        except InputError as error:
+            refused.append(error)
+    if not draws:
+        raise refused[0]
+    return draws
 
 
 def _prior(
@@ -74,13 +96,12 @@ def _moved(
 ) -> list[Point]:
     """Points near the mode, in the tails and at the edges, in about equal numbers."""
     discrete = [name for name, site in sites.items() if site.kind == "latent" and is_discrete(site)]
-    plates = _subsampled(sites)
     points = []
-    mode = _mode(program, [point.values for point in prior], discrete, plates)
+    mode = _mode(program, [point.values for point in prior], discrete)
     for i in range(max(count, 6)):
         values = prior[i % len(prior)].values
         continuous = {name: value for name, value in values.items() if name not in discrete}
-        start = program.unconstrain(plates | continuous)
+        start = program.unconstrain(continuous)
         if not start:
             break
         if i % 3 == 0 and mode is not None:
@@ -103,11 +124,9 @@ def _moved(
     return points
 
 
-def _mode(program: Program, draws: list[Arrays], discrete: list[str], plates: Arrays) -> Arrays | None:
+def _mode(program: Program, draws: list[Arrays], discrete: list[str]) -> Arrays | None:
     """A mode of the posterior, unconstrained, from the best of some prior draws; None if there is none."""
-    starts = [
-        program.unconstrain(plates | {n: v for n, v in d.items() if n not in discrete}) for d in draws[:6]
-    ]
+    starts = [program.unconstrain({n: v for n, v in d.items() if n not in discrete}) for d in draws[:6]]
     values = [program.potential(start) for start in starts]
     if not starts or not starts[0] or not np.any(np.isfinite(values)):
         return None
@@ -158,13 +177,3 @@ def _clamps_are_summed(sites: Mapping[str, Site]) -> bool:
     """Whether an impossible event's clamped probability enters a sum over states, beside what is all but so."""
     some = [site.family in CLAMPED_FAMILIES for site in sites.values() if not site.enumerated]
     return any(some) and any(site.enumerated for site in sites.values())
-
-
-def _subsampled(sites: Mapping[str, Site]) -> Arrays:
-    """Fixed indices for every subsampled plate, so that both sides take the same rows."""
-    return {
-        plate.name: np.arange(plate.subsample_size)
-        for site in sites.values()
-        for plate in site.plates
-        if plate.subsample_size < plate.size
-    }

@@ -21,8 +21,8 @@ LOST = 10.0
 def shared_starts(context: Context, num_chains: int) -> dict[str, Arrays] | None:
     """side -> site -> (num_chains, ...), the same on both sides; None where the sides differ in what they have.
 
-    k-means++ for the mixture; for any other model, uniform unconstrained points from which the potential leads
-    downhill to the best mode that was found, or to one that is nearly as good.
+    k-means++ for the mixture; for any other model, uniform unconstrained points, or else shared ones, from which the
+    potential leads downhill to the best mode that was found, or to one that is nearly as good.
     """
     model = context.pair.models["pyro"]
     if isinstance(model, MixtureReference):
@@ -32,10 +32,10 @@ def shared_starts(context: Context, num_chains: int) -> dict[str, Arrays] | None
     if context.reparameterised:
         return None
     program = context.programs["numpyro"]
-    try:
-        rows = [program.constrain(point) for point in _dispersed(program, num_chains, context.settings.seed)]
-    except InputError:
+    found = _found(context, program, CANDIDATES * num_chains)
+    if not found:
         return None
+    rows = [program.constrain(point) for point in _dispersed(program, found, num_chains)]
     latent = latent_sites(context, "numpyro")
     stacked = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
     start = {
@@ -49,20 +49,31 @@ def latent_sites(context: Context, side: str) -> list[str]:
     return [n for n, s in context.sites[side].items() if s.kind == "latent" and not is_discrete(s)]
 
 
-def _dispersed(program: Program, num_chains: int, seed: int) -> list[Arrays]:
-    """The first candidates whose mode is not lost; where too few are left, these again.
+def _found(context: Context, program: Program, number: int) -> list[Arrays]:
+    """Unconstrained points with a finite potential: uniform ones, or, where there are none, the shared points."""
+    try:
+        drawn = program.initial("uniform", num_chains=number, seed=context.settings.seed)
+    except InputError:  # a support that data cut short may lie elsewhere, where a prior draw is
+        points = [
+            program.unconstrain(context.values("numpyro", point, discrete=False)) for point in context.points
+        ]
+        return [point for point in points if _is_finite(program, point)][:number]
+    return [{name: value[i] for name, value in drawn.items()} for i in range(number)]
 
-    Raises:
-        InputError: there is no starting point.
-    """
-    number = CANDIDATES * num_chains
-    drawn = program.initial("uniform", num_chains=number, seed=seed)
-    points = [{name: value[i] for name, value in drawn.items()} for i in range(number)]
+
+def _is_finite(program: Program, point: Arrays) -> bool:
+    value, gradient = program.potential_and_gradient(point)
+    return bool(np.isfinite(value)) and all(np.all(np.isfinite(g)) for g in gradient.values())
+
+
+def _dispersed(program: Program, points: list[Arrays], num_chains: int) -> list[Arrays]:
+    """The first candidates whose mode is not lost; where too few are left, these again."""
     lowest = []
     for point in points:
         value, _, settled = descend(program, point, DESCENT)
         if not settled:  # as in a funnel, whose density has no bound: there are no modes to weigh
-            return points[:num_chains]
+            lowest = [0.0] * len(points)
+            break
         lowest.append(value)
     kept = [point for point, value in zip(points, lowest, strict=True) if value <= min(lowest) + LOST]
     return [kept[i % len(kept)] for i in range(num_chains)]

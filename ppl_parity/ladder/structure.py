@@ -161,7 +161,10 @@ def _compare(name: str, a: Site, b: Site, context: Context) -> Iterator[Finding]
 
 def _support_hint(a: Site, b: Site) -> str:
     if "real" in (a.support, b.support):
-        return "a half distribution whose port lives on the whole line, or the reverse"
+        other = b.support if a.support == "real" else a.support
+        if other.startswith(("positive", "greater_than", "less_than")):
+            return "a half distribution whose port lives on the whole line, or the reverse"
+        return f"a transform to {other} that one side has lost, or another distribution"
     same_kind = a.support.partition("(")[0] == b.support.partition("(")[0]
     return "its bounds are others" if same_kind else "another distribution"
 

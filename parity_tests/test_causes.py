@@ -1,0 +1,110 @@
+"""Is the probable cause of a difference named, by both frameworks' own descriptions of a site?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pyro")
+pytest.importorskip("numpyro")
+
+from ppl_parity import check
+from ppl_parity.findings import Report
+from ppl_parity.sides import Side
+
+pytestmark = pytest.mark.pyro
+
+DATA = {
+    "y": np.array([0.31, 0.27, 0.9, 0.4, 1.2, 0.6]),
+    "won": np.array([0.0, 1.0, 1.0, 0.0, 1.0, 1.0]),
+    "group": np.array([0, 1, 2, 2, 1, 0]),
+}
+
+
+@pytest.fixture(scope="module")
+def sides() -> Iterator[dict[str, Side]]:
+    with Side("pyro", num_threads=1) as pyro, Side("numpyro", num_threads=1) as numpyro:
+        yield {"pyro": pyro, "numpyro": numpyro}
+
+
+def model(ppl: str, kind: str, *, port: bool = False) -> Callable:
+    """A small model in either framework; ``port`` makes the mistake that ``kind`` names."""
+
+    def written(y, won, group):
+        import importlib
+
+        import numpy as np
+
+        framework, dist = importlib.import_module(ppl), importlib.import_module(f"{ppl}.distributions")
+        if ppl == "pyro":
+            import torch as xp
+        else:
+            import jax.numpy as xp
+        a = framework.sample("a", dist.Normal(xp.zeros(3), 1.0).to_event(1))
+        with framework.plate("rows", len(y)):
+            if kind == "index":
+                framework.sample("y", dist.Normal(a[group + 1 if port else group], 1.0), obs=y)
+            elif kind == "logits":
+                chance = xp.exp(a[0]) / (1 + xp.exp(a[0]))
+                made = dist.Bernoulli(logits=chance) if port else dist.Bernoulli(probs=chance)
+                framework.sample("won", made, obs=won)
+            elif kind == "mask":
+                handlers = framework.poutine if ppl == "pyro" else framework.handlers
+                shown = won > 0
+                with handlers.mask(mask=~shown if port else shown):
+                    framework.sample("y", dist.Normal(a[0], 1.0), obs=y)
+            elif kind == "mixture":
+                scale = xp.exp(a[1:])
+                parts = dist.Normal(a[1:], scale**2 if port else scale)
+                mixing = dist.Categorical(xp.ones(2) / 2)
+                framework.sample("y", dist.MixtureSameFamily(mixing, parts), obs=y)
+            elif kind == "computed":
+                framework.deterministic("width", xp.exp(-a[0] if port else a[0]))
+                framework.sample("y", dist.Normal(a[0], 1.0), obs=y)
+        if kind == "covariance":
+            matrix = xp.eye(3) + 0.5 * xp.ones((3, 3))
+            name = "precision_matrix" if port else "covariance_matrix"
+            framework.sample("v", dist.MultivariateNormal(a, **{name: matrix}), obs=xp.ones(3))
+        elif kind == "factor":
+            if port:
+                framework.sample("f", dist.Normal(a[0], 2.0), obs=xp.zeros(()))
+            else:
+                framework.factor("f", -(a[0] ** 2) / 2)
+        elif kind == "sign":
+            framework.factor("f", np.sum(DATA["y"]) * (-a[1] if port else a[1]) + a[0])
+
+    return written
+
+
+def compared(kind: str, sides: dict[str, Side], *, port: bool = True) -> Report:
+    """A right and a wrong port in NumPyro are both held to Pyro's."""
+    pyro, numpyro = model("pyro", kind), model("numpyro", kind, port=port)
+    return check(pyro, numpyro, DATA, rungs=["structure", "density"], sides=sides)
+
+
+@pytest.mark.parametrize(
+    ("kind", "site", "said"),
+    [
+        ("index", "y", "numpyro takes a[i + 1] where pyro takes a[i], clamped at the end as JAX does"),
+        ("logits", "won", "the logistic function of pyro's: a probability that is taken for a logit?"),
+        ("mask", "y", "the mask is inverted"),
+        ("mixture", "y", "its component scale is"),
+        ("mixture", "y", "pyro's squared: a variance for a scale?"),
+        ("covariance", "v", "the inverse of pyro's: a precision for a covariance"),
+        ("factor", "f", "it is a factor in pyro and a Normal in numpyro"),
+        ("sign", "f", "apart by a term in 'a' alone: a sign"),
+        ("computed", "width", "numpyro's is one over pyro's"),
+    ],
+)
+def test_the_cause_is_named(sides: dict[str, Side], kind: str, site: str, said: str) -> None:
+    first = compared(kind, sides).first_difference
+    assert first is not None
+    assert (first["rung"], first["site"]) == ("density", site)
+    assert said in first["hint"]
+
+
+@pytest.mark.parametrize("kind", ["computed", "mixture", "logits"])
+def test_a_right_port_is_the_same(sides: dict[str, Side], kind: str) -> None:
+    assert compared(kind, sides, port=False).verdict == "same"

@@ -1,0 +1,36 @@
+"""How one array of numbers is made from another, told from their values at several points.
+
+A relation has to hold at every point: at one alone, two and four are a square, a double and a sum.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ppl_parity.statistics.relations.elements import other_elements
+from ppl_parity.statistics.relations.functions import multiple, of_axes, of_elements, of_simplices
+from ppl_parity.statistics.relations.pairs import Pairs
+from ppl_parity.statistics.relations.terms import named_site, term
+
+__all__ = ["Pairs", "relation"]
+
+
+def relation(pairs: Pairs) -> str | None:
+    """What numpyro's array is of pyro's: ``numpyro's is minus pyro's: a sign``; None where it is nothing known."""
+    ways = (_two_sites, of_simplices, of_elements, of_axes, other_elements, multiple, term, _one_site)
+    with np.errstate(all="ignore"):
+        return next((told for way in ways if (told := way(pairs))), None)
+
+
+def _two_sites(pairs: Pairs) -> str | None:
+    left, right = (named_site(side, pairs) for side in (pairs.left, pairs.right))
+    if left and right and left != right:
+        return f"pyro's is the value of {left!r}, numpyro's of {right!r}"
+    return None
+
+
+def _one_site(pairs: Pairs) -> str | None:
+    for side, whose in ((pairs.left, "pyro's"), (pairs.right, "numpyro's")):
+        if name := named_site(side, pairs):
+            return f"{whose} is the value of {name!r}, and the other side's is not"
+    return None

@@ -1,0 +1,96 @@
+"""What is added or multiplied on one side only: a term that the port lost, doubled, or gave another sign."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import combinations_with_replacement
+
+import numpy as np
+from scipy.special import logit
+
+from ppl_parity.statistics.relations.pairs import NEAR, Pairs, near, shaped
+
+SPARE = 3  # points beyond the unknowns of a fit, so that an exact one is no accident
+LINKS: tuple[tuple[Callable[[np.ndarray], np.ndarray], str], ...] = (
+    (lambda x: x, ""),
+    (np.log, "on the log scale, "),
+    (logit, "on the logit scale, "),
+)
+WRONG = "a sign, a coefficient or an index, or a term that one side lost"
+
+
+def term(pairs: Pairs) -> str | None:
+    """A constant, or a term in one site, in two of them multiplied, or in several; also under a log or logit."""
+    for link, words in LINKS:
+        left, right = link(pairs.left), link(pairs.right)
+        if len(left) < SPARE or not (np.all(np.isfinite(left)) and np.all(np.isfinite(right))):
+            continue
+        gap = right - left
+        if told := _constant(gap) or _added(gap, pairs) or _fitted(gap, pairs) or _product(gap, pairs):
+            return words + told
+    return None
+
+
+def named_site(side: np.ndarray, pairs: Pairs) -> str | None:
+    """The site whose value an array is, at every point."""
+    if len(side) < SPARE:
+        return None
+    for name, values in pairs.sites.items():
+        own = shaped(values, side.shape)
+        if own is not None and np.ptp(values, axis=0).all() and near(own, side):
+            return name
+    return None
+
+
+def _constant(gap: np.ndarray) -> str | None:
+    size = np.abs(gap).max()
+    if not np.all(np.ptp(gap, axis=0) < NEAR * size):
+        return None
+    one = np.ptp(gap) < NEAR * size
+    amount = f"{gap.flat[0]:.4g}" if one else "a number of each element's own, the same at every point"
+    return f"numpyro's is pyro's plus {amount}"
+
+
+def _added(gap: np.ndarray, pairs: Pairs) -> str | None:
+    for sign, words in ((1, "numpyro's has {} added"), (-1, "pyro's has {} added")):
+        if name := named_site(sign * gap, pairs):
+            return f"{words.format(repr(name))}, and the other side has not"
+    return None
+
+
+def _product(gap: np.ndarray, pairs: Pairs) -> str | None:
+    """One site, or two multiplied, times a number of each element's own that is the same at every point."""
+    fitting = {name: shaped(values, gap.shape) for name, values in pairs.sites.items()}
+    usable = {name: v for name, v in fitting.items() if v is not None and np.ptp(v, axis=0).all()}
+    singles = [((name,), values) for name, values in usable.items()]
+    doubles = [((a, b), usable[a] * usable[b]) for a, b in combinations_with_replacement(usable, 2)]
+    for names, values in singles + doubles:
+        ratio = gap / values
+        if np.all(np.isfinite(ratio)) and np.all(np.ptp(ratio, axis=0) <= NEAR * np.abs(ratio).max(axis=0)):
+            return f"apart by a term in {' times '.join(map(repr, names))} alone: {WRONG}"
+    return None
+
+
+def _fitted(gap: np.ndarray, pairs: Pairs) -> str | None:
+    """The fewest sites of which the gap is a linear function, with the constant among them."""
+    flat = gap.reshape(len(gap), -1)
+    columns = {name: values.reshape(len(values), -1) for name, values in pairs.sites.items()}
+    columns = {name: c for name, c in columns.items() if np.all(np.isfinite(c)) and np.ptp(c)}
+    kept = [name for name in columns if _fits(flat, [columns[name]])][:1] or list(columns)
+    if not kept or not _fits(flat, [columns[name] for name in kept]):
+        return None
+    for name in list(kept):  # those that are not needed
+        rest = [columns[other] for other in kept if other != name]
+        if rest and _fits(flat, rest):
+            kept.remove(name)
+    if len(kept) == 1:
+        return f"apart by a term in {kept[0]!r} alone: {WRONG}"
+    return f"apart by terms in {', '.join(map(repr, kept[:-1]))} and {kept[-1]!r}: {WRONG}"
+
+
+def _fits(gap: np.ndarray, columns: list[np.ndarray]) -> bool:
+    basis = np.concatenate([np.ones((len(gap), 1)), *columns], axis=1)
+    if len(basis) < basis.shape[1] + SPARE:
+        return False
+    weights = np.linalg.lstsq(basis, gap, rcond=None)[0]
+    return bool(np.abs(basis @ weights - gap).max() < NEAR * np.abs(gap).max())
