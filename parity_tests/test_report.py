@@ -215,7 +215,23 @@ def test_three_lines_of_an_unresolved_say_what_to_do():
     deferred = one(Finding("unresolved", "sites", "The sites differ.", deferred=True), rung="structure")
     assert "sampling rungs" in three_lines(deferred)
     assert "Worth knowing" in printed(deferred)
+    hinted = Finding(
+        "unresolved", "sites", "The sites differ.", hint="a renamed site (give rename)", deferred=True
+    )
+    told = three_lines(one(hinted, rung="structure"))
+    assert "--level standard" in told
+    assert "Probably a renamed site (give rename)." in told
+    climbed = tuple(RungResult(name, "same", 0.1, ()) for name in ("forward", "posterior"))
+    made = one(hinted, rung="structure")
+    assert "--level standard" not in three_lines(replace(made, rungs=made.rungs + climbed))
     assert "no finding says where" in three_lines(Report("pair", "unresolved", (), {}, {}))
+
+
+def test_more_time_is_asked_for_only_where_a_difference_was_measured():
+    judged = Finding("unresolved", "prior mean", "It could differ.", "mu", 0.1, 0.3)
+    assert "--budget" in three_lines(one(judged, rung="forward"))
+    refused = Finding("unresolved", "prior draws", "The models cannot be drawn from.", "mu")
+    assert "--budget" not in three_lines(one(refused, rung="forward"))
 
 
 def test_a_rung_in_a_few_words():

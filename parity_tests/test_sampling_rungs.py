@@ -8,13 +8,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from parity_tests.fakes import FakeProgram, Faults, context
+from parity_tests.fakes import FakeProgram, FakeSide, Faults, context
 from ppl_parity.errors import InputError
-from ppl_parity.findings import Finding, worst
+from ppl_parity.findings import Finding, Report, RungResult, worst
 from ppl_parity.ladder import assignments, calibration, exchangeable, forward, posterior
 from ppl_parity.ladder.context import SIDES, CheckSettings, Context, Point
+from ppl_parity.ladder.convergence import converged, finding
 from ppl_parity.ladder.exchangeable import Components
 from ppl_parity.ladder.refit import replaceable, with_data
+from ppl_parity.report.wording import three_lines
 
 
 def climbed(findings: Iterable[Finding]) -> tuple[str, list[Finding], Finding | None]:
@@ -66,6 +68,9 @@ def test_forward_says_what_it_cannot_compare() -> None:
     verdict, found, _ = climbed(forward.run(context(Faults(nan=0.05), Faults(nan=0.05))))
     assert verdict == "unresolved"
     assert any("'w' are not finite" in f.detail for f in found)
+    report = Report("fake", "unresolved", (RungResult("forward", "unresolved", 0.1, tuple(found)),), {}, {})
+    assert "more time gives no finite ones" in three_lines(report)
+    assert "--budget" not in three_lines(report)
     verdict, _, first = climbed(forward.run(context(numpyro=Faults(nan=0.05))))
     assert verdict == "different"
     assert first is not None
@@ -123,6 +128,39 @@ def test_posterior_names_the_site_and_the_size() -> None:
     assert first.size is not None
     assert 0.25 < first.size < 0.55
     assert not any(f.site == "w" and f.verdict == "different" for f in found)
+
+
+def test_draws_that_are_not_finite_are_no_slow_chains() -> None:
+    draws = np.random.default_rng(0).normal(size=(4, 800, 2))
+    draws[0, :3, 1] = np.nan
+    names = [("mu", ()), ("r", ())]
+    told = finding("pyro", converged(draws), names, "4 chains of 800 draws")
+    assert (told.verdict, told.site) == ("unresolved", "r")
+    assert told.detail == "pyro: some of 4 chains of 800 draws are not finite at 'r'."
+    assert told.hint is not None
+    assert "more time gives no finite ones" in told.hint
+    draws[..., 0] += 9 * np.arange(4)[:, None]
+    assert (
+        "1 of the finite scalars have not converged"
+        in finding("pyro", converged(draws), names, "they").detail
+    )
+
+
+def test_an_open_posterior_says_which_draws_are_not_finite() -> None:
+    class Broken(FakeSide):
+        def sample_posterior(self, *args, **options):
+            groups, more = super().sample_posterior(*args, **options)
+            groups["posterior"]["w"][0, :3] = np.inf
+            return groups, more
+
+    climb = context(budget=1.0)
+    climb.sides["pyro"] = Broken("pyro", Faults())  # type: ignore[assignment]
+    verdict, found, _ = climbed(posterior.run(climb))
+    assert verdict == "unresolved"
+    mean = next(f for f in found if f.quantity == "posterior mean" and f.site == "w")
+    assert mean.detail == "The posterior mean of 'w' cannot be judged: some draws of 'w' are not finite."
+    assert mean.hint is not None
+    assert "more time gives no finite ones" in mean.hint
 
 
 def test_posterior_sees_a_correlation_that_no_scalar_shows() -> None:

@@ -262,6 +262,7 @@ def _tell(study: Study, judged: dict[Case, tuple[Ranks, Decision]], done: int) -
                 "unresolved",
                 "calibration",
                 f"Data {what}: {done} simulations; {LOOKS[0]} at least are needed, and the budget is spent.",
+                hint="a larger budget (--budget SECONDS)",
             )
             continue
         yield _finding(study, case, what, *judged[case])

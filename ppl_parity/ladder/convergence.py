@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ppl_parity.findings import Finding
+from ppl_parity.ladder.judging import NOT_FINITE
+from ppl_parity.listing import listed
 from ppl_parity.statistics import diagnostics
 
 MAX_RHAT = 1.01  # Vehtari et al. 2021, section 5
@@ -23,11 +25,13 @@ class Convergence:
     Attributes:
         r_hat, ess: (Q,); ess is the smaller of the bulk's and the tail's.
         usable: (Q,) whether the scalar may be judged.
+        finite: (Q,) whether all draws are numbers.
     """
 
     r_hat: np.ndarray
     ess: np.ndarray
     usable: np.ndarray
+    finite: np.ndarray
 
 
 def converged(draws: np.ndarray) -> Convergence:
@@ -45,7 +49,7 @@ def converged(draws: np.ndarray) -> Convergence:
     # A quantile that all draws share, as that of a bounded discrete scalar, has no ESS.
     ess = np.where(np.isnan(tail), bulk, np.minimum(bulk, tail))
     usable = finite & (constant | ((r_hat < MAX_RHAT) & (ess > MIN_ESS)))
-    return Convergence(np.where(constant, np.nan, r_hat), np.where(constant, np.nan, ess), usable)
+    return Convergence(np.where(constant, np.nan, r_hat), np.where(constant, np.nan, ess), usable, finite)
 
 
 def stuck(convergence: Convergence) -> bool:
@@ -63,9 +67,23 @@ def finding(
     if np.all(convergence.usable):
         detail = f"{side}: {told} converged: R-hat at most {worst_r:.3f}, ESS at least {worst_e:.0f}."
         return Finding("same", "convergence", detail, numbers=numbers)
+    if not np.all(convergence.finite):
+        lost = [int(q) for q in np.flatnonzero(~convergence.finite)]
+        where = listed(dict.fromkeys(names[q][0] for q in lost))
+        slow = int(np.sum(convergence.finite & ~convergence.usable))
+        also = f", and {slow} of the finite scalars have not converged" if slow else ""
+        return Finding(
+            "unresolved",
+            "convergence",
+            f"{side}: some of {told} are not finite at {where}{also}.",
+            site=names[lost[0]][0],
+            index=names[lost[0]][1] or None,
+            hint=NOT_FINITE,
+            numbers=numbers,
+        )
     order = np.argsort(np.where(convergence.usable, -np.inf, np.nan_to_num(r_hat, nan=np.inf)))[::-1]
     bad = [int(q) for q in order if not convergence.usable[q]]
-    listed = ", ".join(
+    worst = ", ".join(
         f"{names[q][0]}{list(names[q][1]) or ''} (R-hat {r_hat[q]:.3f}, ESS {ess[q]:.0f})"
         for q in bad[:NAMED]
     )
@@ -78,7 +96,7 @@ def finding(
     return Finding(
         "unresolved",
         "convergence",
-        f"{side}: {told} have not converged at {listed}{more}; R-hat must be below {MAX_RHAT} and ESS above "
+        f"{side}: {told} have not converged at {worst}{more}; R-hat must be below {MAX_RHAT} and ESS above "
         f"{MIN_ESS:.0f}.",
         site=names[bad[0]][0],
         index=names[bad[0]][1] or None,

@@ -17,7 +17,7 @@ from ppl_parity.contract import Arrays, Site
 from ppl_parity.findings import Finding
 from ppl_parity.ladder.blame import blame
 from ppl_parity.ladder.context import SIDES, Context
-from ppl_parity.ladder.judging import Block, Family, findings, judge
+from ppl_parity.ladder.judging import Block, Family, Open, findings, judge
 from ppl_parity.ladder.together import Refused, together
 from ppl_parity.statistics.selection import Selection, project, select
 from ppl_parity.statistics.splitting import share_of_look
@@ -264,11 +264,9 @@ def _tell(
     count: int,
 ) -> Iterator[Finding]:
     density = context.results.get("verdicts", {}).get("density")
-    lost = [one.site for one in family.judged if not np.isfinite(one.error)]
-    reason = f"{count:,} draws of pyro's are too few"
-    if lost:
-        reason = f"some draws of {', '.join(map(repr, dict.fromkeys(lost)))} are not finite"
-    told = list(findings(family, reason=reason))
+    few = Open(f"{count:,} draws of pyro's are too few")
+    # A scalar is unusable here for one reason only.
+    told = list(findings(family, reason=few, unusable=lambda site: Open.not_finite([str(site)])))
     wrong = {finding.site for finding in told if finding.verdict == "different"}
     first = next((finding for finding in told if finding.verdict == "different"), None)
     for finding in told:

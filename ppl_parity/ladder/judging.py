@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from ppl_parity.findings import Finding, Verdict
+from ppl_parity.listing import listed
 from ppl_parity.statistics.equivalence import FALSE_SAME, POWER, Comparison, decide, moments
 from ppl_parity.statistics.splitting import holm, share_of_look
 
 Name = tuple[str | None, tuple[int, ...]]
 
 FUNCTIONALS = ("mean", "spread")
+NOT_FINITE = (
+    "find what overflows, or has no value, in these draws (a division by zero, the log of a negative number): more "
+    "time gives no finite ones"
+)
 UNIT = "sd"  # pooled, of the draws or of their normal scores
 ORDER = {"different": 2, "unresolved": 1, "same": 0}
 
@@ -141,12 +146,32 @@ def _test(block: Block) -> tuple[tuple[Comparison, Comparison], np.ndarray, np.n
     return (comparisons[0], comparisons[1]), scored, p_values
 
 
-def findings(family: Family, *, reason: str, hint: str | None = None) -> Iterator[Finding]:
+@dataclass(frozen=True)
+class Open:
+    """Why what is unresolved stayed so, and what to do about it where more draws would not help."""
+
+    reason: str
+    advice: str | None = None
+
+    @classmethod
+    def not_finite(cls, names: Iterable[str]) -> Open:
+        """For sites some of whose draws are no numbers."""
+        return cls(f"some draws of {listed(names)} are not finite", NOT_FINITE)
+
+
+def findings(
+    family: Family,
+    *,
+    reason: Open,
+    unusable: Callable[[str | None], Open] | None = None,
+    hint: str | None = None,
+) -> Iterator[Finding]:
     """One finding a site and functional, at its worst scalar, in the order in which the blocks came.
 
     Args:
         family: what ``judge`` returned.
-        reason: why what is unresolved stayed so.
+        reason: of what is unresolved though it could be judged.
+        unusable: of a site that could not be judged; None is the same.
         hint: the probable cause of a difference.
     """
     groups: dict[tuple[int, str | None, str], list[Judged]] = {}
@@ -160,11 +185,12 @@ def findings(family: Family, *, reason: str, hint: str | None = None) -> Iterato
     for members in groups.values():
         worst = max(members, key=_severity)
         spread = spreads.get((id(worst.block), worst.site, worst.index), np.nan) if worst.by_shape else np.nan
-        yield _finding(members, worst, spread, family, reason, hint)
+        why = reason if unusable is None or np.isfinite(worst.error) else unusable(worst.site)
+        yield _finding(members, worst, spread, family, why, hint)
 
 
 def _finding(
-    members: list[Judged], worst: Judged, spread: float, family: Family, reason: str, hint: str | None
+    members: list[Judged], worst: Judged, spread: float, family: Family, why: Open, hint: str | None
 ) -> Finding:
     block, site = worst.block, worst.site
     of = f"{block.label} {worst.functional}"
@@ -207,7 +233,7 @@ def _finding(
             if np.isfinite(worst.upper)
             else "cannot be judged"
         )
-        detail = f"{what} {told}{some}: {reason}."
+        detail = f"{what} {told}{some}: {why.reason}."
     resolution = max(one.resolution for one in members)
     return Finding(
         worst.verdict,
@@ -217,7 +243,7 @@ def _finding(
         size=size if np.isfinite(size) else None,
         resolution=resolution if np.isfinite(resolution) else None,
         index=worst.index or None,
-        hint=hint if worst.verdict == "different" else None,
+        hint={"different": hint, "unresolved": why.advice}.get(worst.verdict),
         numbers={
             "indices": [list(one.index) for one in members],
             "difference": [one.difference for one in members],

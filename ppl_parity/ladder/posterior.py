@@ -8,7 +8,7 @@ leaves something open, more is drawn, until all is decided or the time is up.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from scipy import stats
@@ -20,7 +20,7 @@ from ppl_parity.ladder.context import SIDES, Context, is_discrete
 from ppl_parity.ladder.convergence import finding
 from ppl_parity.ladder.derived import Derived
 from ppl_parity.ladder.flat import flat_sites
-from ppl_parity.ladder.judging import findings
+from ppl_parity.ladder.judging import Open, findings
 from ppl_parity.ladder.looking import DIVERGING, Look, examine, renamed
 from ppl_parity.ladder.sampling import (
     FIRST_DRAWS,
@@ -149,21 +149,39 @@ def _tell(
         )
     diverged = [side for side in SIDES if chains.diverging(side) > DIVERGING]
     reason = f"{chains.num_draws('pyro'):,} draws a chain in pyro, and the budget is spent{refusal}"
+    advice = None
     if "different" in look.family.verdicts():
         reason = f"{chains.num_draws('pyro'):,} draws a chain in pyro, and sampling stopped at a difference"
     if diverged:
         shares = " and ".join(f"{chains.diverging(side):.1%} of {side}'s" for side in diverged)
         reason = f"{shares} draws diverged, so no standard error can be believed"
+        advice = "re-parameterise, or make the priors narrower: with more time as many draws diverge"
     elif not all(np.all(c.usable) for c in look.convergence.values()):
         reason = f"the chains have not converged everywhere{refusal}"
     if not look.family.judged:
         yield Finding(
             "unresolved", "posterior", "No quantity is drawn by both sides, so nothing is compared."
         )
-    told = list(findings(look.family, reason=reason, hint=_hint(context)))
+    why = Open(reason, advice)
+    told = list(findings(look.family, reason=why, unusable=_unusable(look, why), hint=_hint(context)))
     yield from sorted(told, key=lambda one: one.verdict != "different")
     yield from _joint(look, reason if diverged else None)
     yield from _divergences(chains)
+
+
+def _unusable(look: Look, otherwise: Open) -> Callable[[str | None], Open]:
+    """Why a site could not be judged: its own draws, those of sites that it is made of, or ``otherwise``."""
+    both = look.convergence.values()
+    finite = np.logical_and.reduce([one.finite for one in both])
+    lost = list(dict.fromkeys(name for (name, _), fine in zip(look.names, finite, strict=True) if not fine))
+    slow = any(np.any(finite & ~one.usable) for one in both)
+
+    def why(site: str | None) -> Open:
+        if site in lost:
+            return Open.not_finite([str(site)])
+        return Open.not_finite(lost) if lost and not slow else otherwise
+
+    return why
 
 
 def _hint(context: Context) -> str | None:

@@ -17,7 +17,8 @@ _CHANCE = "with a probability of 80 % at least"
 
 _LOOKS_LARGE = 1e-6  # of a difference that was found to be rounding: what is smaller says so by itself
 
-_ASK_FOR_DRAWS = "give it more time (--budget SECONDS), or loosen what a same must exclude (the margin)."
+_ASK_FOR_DRAWS = "give it more time (--budget SECONDS), or loosen what a same must exclude (--margin)."
+_ASK_FOR_A_CAUSE = "see to the reason above, or leave this rung out (--rungs)."
 _ASK_FOR_SAMPLES = (
     "let the sampling rungs settle it (--level standard), with more time if need be (--budget)."
 )
@@ -190,14 +191,21 @@ def labelled_lines(report: Report) -> list[tuple[str, str]]:
         ]
     others = sum(each.verdict == "unresolved" for rung in report.rungs for each in rung.findings) - 1
     more = f" (and {count(others, 'other comparison')})" if others else ""
-    advice = _ASK_FOR_DRAWS if rung in SAMPLING else _ASK_FOR_COMPARABLE
-    if finding.deferred:
-        advice = _ASK_FOR_SAMPLES
     return [
         ("Where", where(rung, finding) + more),
         ("Why", one_line(finding.detail)),
-        ("What to do", hint or advice),
+        ("What to do", _advice(report, rung, finding, hint)),
     ]
+
+
+def _advice(report: Report, rung: str, finding: Finding, hint: str | None) -> str:
+    """What would settle an unresolved finding: its own hint, and the sampling rungs where it is left to them."""
+    if finding.deferred and not {"forward", "posterior"} <= {each.name for each in report.rungs}:
+        return _ASK_FOR_SAMPLES + (f" Probably {hint}." if hint else "")
+    if hint or rung not in SAMPLING:
+        return hint or _ASK_FOR_COMPARABLE
+    # What has no size was not judged, and for reasons that more draws do not change.
+    return _ASK_FOR_A_CAUSE if finding.size is None else _ASK_FOR_DRAWS
 
 
 def three_lines(report: Report) -> str:
