@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -13,18 +14,27 @@ pytest.importorskip("numpyro")
 
 from ppl_parity import check
 from ppl_parity.checking import check_file, check_pair
-from ppl_parity.contract import Site
+from ppl_parity.contract import Program, Site
 from ppl_parity.errors import InputError
 from ppl_parity.findings import Report
 from ppl_parity.freezing import freeze
 from ppl_parity.frozen_side import FrozenSide
-from ppl_parity.ladder.context import SIDES
 from ppl_parity.loading import load_pair
 from ppl_parity.pairs import Pair
 from ppl_parity.sides import Side
 from ppl_parity.spec import SamplerSettings
-from ppl_parity.stacked_side import StackedSide
-from ppl_parity.stacking import Stack, find_stacks, merge, merge_sites, merge_sums, merge_terms, split
+from ppl_parity.stacked_side import StackedProgram, StackedSide
+from ppl_parity.stacking import (
+    Stack,
+    find_stacks,
+    members,
+    merge,
+    merge_sites,
+    merge_sums,
+    merge_terms,
+    presented,
+    split,
+)
 
 pytestmark = pytest.mark.pyro
 
@@ -165,6 +175,47 @@ def test_one_description_for_all_steps() -> None:
     assert "scale" not in first.params  # the first step has none
 
 
+def test_a_stacked_program_has_the_contract_s_methods() -> None:
+    for name, method in inspect.getmembers(Program, inspect.isfunction):
+        if not name.startswith("_"):
+            own = inspect.signature(getattr(StackedProgram, name))
+            assert list(own.parameters) == list(inspect.signature(method).parameters), name
+
+
+def test_names_of_steps_and_of_what_they_are_presented_as() -> None:
+    assert members(["a", "h"], STACKS) == ["a", "h_0", "h_1"]
+    assert [presented(name, STACKS) for name in ("a", "h_1")] == ["a", "h"]
+
+
+def test_what_cannot_be_drawn_of_a_loop_is_left_to_the_density(sides: dict[str, Side]) -> None:
+    report = check(tries("pyro"), tries("numpyro", loop=True), TRIES, rungs=RUNGS, sides=sides)
+    assert report.verdict == "same", report.first_difference
+    assert any("the sampler of 'y_0'" in f.detail and f.site == "y" for f in report.rungs[-1].findings)
+
+
+TRIES = {
+    "trials": np.array([9.0, 7.0]),
+    "y": np.array([4.0, 6.0]),
+}  # counts as floats: NumPyro cannot draw them
+RUNGS = ["structure", "density", "forward"]
+
+
+def tries(ppl: str, *, loop: bool = False) -> Callable:
+    def model(trials, y):
+        import importlib
+
+        framework, dist = importlib.import_module(ppl), importlib.import_module(f"{ppl}.distributions")
+        chance = framework.sample("chance", dist.Beta(2.0, 2.0))
+        if loop:
+            for i in range(len(y)):
+                framework.sample(f"y_{i}", dist.Binomial(trials[i], probs=chance), obs=y[i])
+        else:
+            with framework.plate("rows", len(y)):
+                framework.sample("y", dist.Binomial(trials, probs=chance), obs=y)
+
+    return model
+
+
 def chain(ppl: str, *, scanned: bool = False, factor: float = 0.9, length: int | None = None) -> Callable:
     """A hidden chain of positive numbers in a loop, or in a scan of NumPyro's."""
 
@@ -242,12 +293,10 @@ def test_an_enumerated_scan_is_a_summed_loop(sides: dict[str, Side]) -> None:
     assert marginal.size < 1e-10
 
 
-@pytest.mark.parametrize("frozen", SIDES)
-def test_a_frozen_side_is_stacked_too(frozen: str, sides: dict[str, Side]) -> None:
+def test_a_frozen_side_is_stacked_too(sides: dict[str, Side]) -> None:
     loaded = load_pair(str(PAIRS / "scan_or_loop.py"), sides)
-    file = freeze(loaded, frozen, sides[frozen], settings=None)
-    live = next(side for side in SIDES if side != frozen)
-    both = {live: sides[live], frozen: FrozenSide(file)}
+    file = freeze(loaded, "pyro", sides["pyro"], settings=None)
+    both = {"pyro": FrozenSide(file), "numpyro": sides["numpyro"]}
     report = check_pair(loaded, sides=both, level="quick")  # type: ignore[arg-type]
     assert report.verdict == "same", report.first_difference
     assert "20 leapfrog steps" in " ".join(f.detail for rung in report.rungs for f in rung.findings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -12,7 +12,7 @@ from ppl_parity.contract import Arrays, Groups, Program, Site, Trajectory, Value
 from ppl_parity.ladder.context import Point, Walk
 from ppl_parity.pairs import Pair
 from ppl_parity.sides import Side
-from ppl_parity.stacking import Stack, merge, merge_sites, merge_sums, merge_terms, split
+from ppl_parity.stacking import Stack, members, merge, merge_sites, merge_sums, merge_terms, split
 
 
 class StackedProgram:
@@ -103,13 +103,18 @@ class StackedProgram:
         """The program's own."""
         return self._merge(self._program.initial(strategy, num_chains=num_chains, seed=seed), 1)
 
-    def prior_samples(self, **options: Any) -> Arrays:
+    def prior_samples(self, *, num_draws: int, seed: int, kept: Collection[str] = ()) -> Arrays:
         """The program's own."""
-        return self._merge(self._program.prior_samples(**options), 1)
+        found = self._program.prior_samples(num_draws=num_draws, seed=seed, **self._kept(kept))
+        return self._merge(found, 1)
 
-    def predictive_samples(self, draws: Values, *, seed: int) -> Arrays:
+    def predictive_samples(self, draws: Values, *, seed: int, kept: Collection[str] = ()) -> Arrays:
         """The program's own."""
-        return self._merge(self._program.predictive_samples(self._split(draws, 1), seed=seed), 1)
+        found = self._program.predictive_samples(self._split(draws, 1), seed=seed, **self._kept(kept))
+        return self._merge(found, 1)
+
+    def _kept(self, names: Collection[str]) -> dict[str, Any]:
+        return {"kept": tuple(members(names, self._stacks))} if names else {}
 
     def log_likelihood(self, draws: Values) -> Arrays:
         """The program's own."""

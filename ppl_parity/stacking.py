@@ -77,6 +77,17 @@ def find_stacks(pair: Pair, sites: Mapping[str, Mapping[str, Site]]) -> tuple[Pa
     return replace(pair, rename=rename, points=points), {side: tuple(found) for side, found in stacks.items()}
 
 
+def members(names: Iterable[str], stacks: Sequence[Stack]) -> list[str]:
+    """A side's own names of some sites."""
+    known = {stack.name: stack.members for stack in stacks}
+    return [member for name in names for member in known.get(name, (name,))]
+
+
+def presented(name: str, stacks: Sequence[Stack]) -> str:
+    """The name under which one of a side's own sites is presented."""
+    return next((stack.name for stack in stacks if name in stack.members), name)
+
+
 def split(values: Mapping[str, Any], stacks: Sequence[Stack], axis: int = 0) -> dict[str, Any]:
     """Every stacked value as its members', which lie along ``axis``."""
     found = {}

@@ -19,6 +19,7 @@ from ppl_parity.ladder.blame import blame
 from ppl_parity.ladder.context import SIDES, Context
 from ppl_parity.ladder.judging import Block, Family, Open, findings, judge
 from ppl_parity.ladder.together import Refused, together
+from ppl_parity.stacking import presented
 from ppl_parity.statistics.selection import Selection, project, select
 from ppl_parity.statistics.splitting import share_of_look
 from ppl_parity.statistics.two_sample import energy_test, scalar_p_values
@@ -183,6 +184,7 @@ def _stuck(context: Context, refused: Refused) -> set[str]:
     found: dict[str, None] = {}
     for side, reason in refused.sides.items():
         named = re.findall(r"the sampler of '([^']*)'", reason)
+        named = [presented(name, context.stacks.get(side, ())) for name in named]
         found |= context.pair.from_side(side, dict.fromkeys(named))
     return set(found)
 
