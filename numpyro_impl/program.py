@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from numpyro_impl import sites as describing
-from numpyro_impl.runtime import NAME, to_numpy
+from numpyro_impl.runtime import NAME, seed_to_rng, to_numpy
 from numpyro_impl.simulation import simulate
 from numpyro_impl.tracing import INIT_STRATEGIES, TracedModel
 from ppl_parity.checks import check_values, explain
@@ -22,20 +22,24 @@ from ppl_parity.foreign import foreign_statements
 class Program(TracedModel):
     """See ``contract.Program``."""
 
-    def sites(self, values: Values | None = None) -> tuple[Site, ...]:
+    def sites(self, values: Values | None = None, *, seed: int = 0) -> tuple[Site, ...]:
         with self.session(), explain(NAME, "the model cannot be traced"):
             given = self._given(values or {}, required=())
-            traces: list[dict[str, Any]] = []
+            name, words = f"sites {sorted(given)}", np.array([seed], dtype=np.uint32)
+            if name not in self.compiled:
+                traces: list[dict[str, Any]] = []
 
-            def run(arrays, given):
-                traces.append(self._trace(arrays, given))
-                return describing.numbers(traces[-1])
+                def run(arrays, given, words):
+                    traces[:] = [self._trace(arrays, given, seed_to_rng(words[0]))]
+                    return describing.numbers(traces[0])
 
+                self.compiled[name] = jax.jit(run), run, traces
+            jitted, run, traces = self.compiled[name]
             try:
-                numbers = jax.jit(run)(self.arrays, given)
+                numbers = jitted(self.arrays, given, words)
             except jax.errors.ConcretizationTypeError:
-                numbers = run(self.arrays, given)
-            return describing.describe(traces[-1], to_numpy(numbers), self.enumerated)
+                numbers = run(self.arrays, given, words)
+            return describing.describe(traces[0], to_numpy(numbers), self.enumerated)
 
     def foreign_statements(self) -> tuple[str, ...]:
         with self.session(), explain(NAME, "the model cannot be traced"):

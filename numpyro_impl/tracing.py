@@ -165,7 +165,12 @@ class TracedModel:
 
     def _given(self, values: Values, required: Any) -> dict[str, Any]:
         check_values(NAME, values, {**self.shapes, **self.subsampled}, required=required)
-        return to_framework({name: np.asarray(value) for name, value in values.items()})
+        return to_framework({name: self._counted(name, np.asarray(value)) for name, value in values.items()})
+
+    def _counted(self, name: str, value: np.ndarray) -> np.ndarray:
+        """Integers for a discrete site, which may be an index here: Pyro's Bernoulli and Poisson give floats."""
+        whole = name in self.discrete and value.dtype.kind == "f" and bool(np.all(value == np.round(value)))
+        return value.astype(int) if whole else value
 
     def _call(
         self, name: str, function: Callable[..., Any], given: Any, required: Any = None, *, keep: bool = False

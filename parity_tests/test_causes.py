@@ -108,3 +108,106 @@ def test_the_cause_is_named(sides: dict[str, Side], kind: str, site: str, said: 
 @pytest.mark.parametrize("kind", ["computed", "mixture", "logits"])
 def test_a_right_port_is_the_same(sides: dict[str, Side], kind: str) -> None:
     assert compared(kind, sides, port=False).verdict == "same"
+
+
+def computed(ppl: str, kind: str, *, port: bool = False) -> Callable:
+    """A model with a deterministic site; the port's is what ``kind`` says."""
+
+    def written(y):
+        import importlib
+
+        import numpy as np
+
+        framework, dist = importlib.import_module(ppl), importlib.import_module(f"{ppl}.distributions")
+        if ppl == "pyro":
+            import torch as xp
+        else:
+            import jax.numpy as xp
+        m = framework.sample("m", dist.Normal(0.0, 1.0))
+        framework.sample("nothing", dist.Normal(xp.zeros(0), 1.0).to_event(1))
+        value = {
+            "nan": m * xp.ones(2) * (np.nan if port else 1.0),
+            "inf": m + (np.inf if port else 0.0),
+            "broadcast": 5 * m if port else m * xp.ones(3),
+            "expanded": m if port else m * xp.ones(3),
+            "complex": m * (1 + (2j if port else 1j)),
+        }
+        if kind == "random":
+            if ppl == "pyro":
+                found = m + xp.randn(())
+            else:
+                import jax
+
+                found = m + jax.random.normal(framework.prng_key())
+        elif kind == "shape":
+            found = m * xp.ones(2 if port else 3)
+        else:
+            found = value[kind]
+        framework.deterministic("d", found)
+        with framework.plate("rows", len(y)):
+            framework.sample("y", dist.Normal(m, 1.0), obs=y)
+
+    return written
+
+
+@pytest.mark.parametrize("kind", ["nan", "inf", "broadcast", "complex"])
+def test_what_is_computed_otherwise_is_different(sides: dict[str, Side], kind: str) -> None:
+    models = computed("pyro", kind), computed("numpyro", kind, port=True)
+    report = check(*models, {"y": DATA["y"]}, rungs=["density"], sides=sides)
+    assert report.first_difference is not None
+    assert report.first_difference["site"] == "d"
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"), [("random", "draws random numbers for it"), ("shape", "its shapes differ")]
+)
+def test_what_cannot_be_compared_is_said(sides: dict[str, Side], kind: str, said: str) -> None:
+    models = computed("pyro", kind), computed("numpyro", kind, port=True)
+    report = check(*models, {"y": DATA["y"]}, rungs=["density"], sides=sides)
+    assert report.verdict == "same"
+    (finding,) = [f for f in report.rungs[0].findings if f.quantity == "deterministic"]
+    assert said in finding.detail
+    assert finding.notable
+
+
+def test_one_shape_may_stand_for_another(sides: dict[str, Side]) -> None:
+    models = computed("pyro", "expanded"), computed("numpyro", "expanded", port=True)
+    report = check(*models, {"y": DATA["y"]}, rungs=["density"], sides=sides)
+    assert report.verdict == "same"
+    assert [f for f in report.rungs[0].findings if f.quantity == "deterministic"] == []
+
+
+def switching(ppl: str, *, wrong: bool = False) -> Callable:
+    """A Bernoulli state that is an index, and a scale that may be negative."""
+
+    def written(y):
+        import importlib
+
+        framework, dist = importlib.import_module(ppl), importlib.import_module(f"{ppl}.distributions")
+        if ppl == "pyro":
+            import torch as xp
+        else:
+            import jax.numpy as xp
+        level = framework.sample("level", dist.Normal(xp.zeros(2), 1.0).to_event(1))
+        width = framework.sample("width", dist.HalfNormal(1.0))
+        with framework.plate("rows", len(y)):
+            z = framework.sample("z", dist.Bernoulli(0.3), infer={"enumerate": "parallel"})
+            index = z.long() if ppl == "pyro" else z
+            framework.sample("y", dist.Normal(level[index], -width if wrong else width), obs=y)
+
+    return written
+
+
+def test_a_float_state_of_pyro_is_an_index_in_numpyro(sides: dict[str, Side]) -> None:
+    models = switching("pyro"), switching("numpyro")
+    report = check(*models, {"y": DATA["y"]}, rungs=["structure", "density", "enumeration"], sides=sides)
+    assert report.verdict == "same", report.first_difference
+
+
+def test_no_density_on_one_side_is_a_difference_there(sides: dict[str, Side]) -> None:
+    models = switching("pyro"), switching("numpyro", wrong=True)
+    report = check(*models, {"y": DATA["y"]}, rungs=["structure", "density"], sides=sides)
+    first = report.first_difference
+    assert first is not None
+    assert (first["site"], "numpyro's is minus pyro's: a sign" in first["hint"]) == ("y", True)
+    assert str(report).splitlines()[1].startswith("Where:")

@@ -242,9 +242,9 @@ BAD = {
     "        ppl.sample('y', dist.Normal(b * x, 1.0).to_event(1), obs=y)\n    return model\n"
     "pyro_model, numpyro_model = of_two(pyro, pd), of_two(numpyro, nd)\n"
     "def data(): return {'x': np.ones(3), 'y': np.ones(4)}": r"unequal length: x \(3,\), y \(4,\)",
-    "def pyro_model(y): pyro.factor('f', float('nan') * pyro.sample('mu', pd.Normal(0.0, 1.0)))": (
-        "pyro: .*log prob of 'f' is NaN at all"
-    ),
+    "def of_nan(ppl, dist):\n    def model(y):\n        mu = ppl.sample('mu', dist.Normal(0.0, 1.0))\n"
+    "        ppl.factor('f', float('nan') * mu)\n    return model\n"
+    "pyro_model, numpyro_model = of_nan(pyro, pd), of_nan(numpyro, nd)": "pyro: .*log prob of 'f' is NaN at all",
     "def numpyro_model(y):\n    for obs in (None, 1.0): numpyro.sample('mu', nd.Normal(0.0, 1.0), obs=obs)": (
         "numpyro: .*mu"
     ),

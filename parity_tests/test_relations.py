@@ -131,6 +131,40 @@ def test_odd_numbers_are_no_accident() -> None:
                 assert relation(pairs) is None or isinstance(relation(pairs), str)
 
 
+def test_a_carry_that_lags_or_stays_is_told() -> None:
+    late = np.concatenate([np.zeros((POINTS, 1)), REAL[:, :-1]], axis=1)
+    assert (
+        told(REAL, late)
+        == "numpyro's element i is pyro's i - 1: an index, or a carry that is updated too late"
+    )
+    early = np.concatenate([REAL[:, 1:], np.zeros((POINTS, 1))], axis=1)
+    assert "pyro's i + 1" in told(REAL, early)
+    assert "one number for all elements: a carry" in told(REAL, np.repeat(REAL[:, :1], 7, axis=1))
+    first = REAL.copy()
+    first[:, 0] = 0.0
+    assert told(REAL, first).startswith("numpyro's is zero there: an initial value")
+
+
+def test_numbers_of_very_different_sizes_are_told_apart() -> None:
+    left = np.stack([1e6 * REAL[:, 0], 1e-5 * REAL[:, 1]], axis=1)
+    assert told(left, left * [1.0, 3.0]) == "3 times pyro's"
+
+
+def test_a_site_of_no_elements_is_no_accident() -> None:
+    pairs = Pairs(REAL, np.tanh(REAL), {"none": np.zeros((POINTS, 0)), **SITES})
+    assert relation(pairs) is None
+
+
+def test_large_arrays_are_looked_at_in_part() -> None:
+    rows = np.linspace(-1.0, 2.0, 200_000)
+    sites = {f"b{i}": RNG.normal(size=16) for i in range(12)}
+    left = sites["b0"][:, None] + sites["b1"][:, None] * rows
+    assert "a term in 'b1' alone" in (
+        relation(Pairs(left, left - 2 * sites["b1"][:, None] * rows, sites)) or ""
+    )
+    assert relation(Pairs(left, np.tanh(left), sites)) is None
+
+
 def test_a_lost_term_is_named() -> None:
     assert told(LINE, SLOPE[:, None] * X).startswith("pyro's has 'intercept' added")
     assert told(SLOPE[:, None] * X, LINE).startswith("numpyro's has 'intercept' added")

@@ -32,6 +32,7 @@ from ppl_parity.stacking import (
     merge_sites,
     merge_sums,
     merge_terms,
+    own_values,
     presented,
     split,
 )
@@ -70,19 +71,19 @@ SCAN = sites(a=(), h=(3, 2))
 
 
 def test_numbered_sites_are_found_on_either_side() -> None:
-    stack = (Stack("h", ("h_0", "h_1", "h_2")),)
+    stack = (Stack("h", ("h_0", "h_1", "h_2"), (3,)),)
     assert found(LOOP, SCAN) == {"pyro": stack, "numpyro": ()}
     assert found(SCAN, LOOP) == {"pyro": (), "numpyro": stack}
 
 
 @pytest.mark.parametrize("names", [("x1", "x2"), ("x[0]", "x[1]"), ("x.5", "x.6"), ("x-0", "x-1")])
 def test_ways_to_number(names: tuple[str, str]) -> None:
-    assert found({n: site(n) for n in names}, sites(x=(2,)))["pyro"] == (Stack("x", names),)
+    assert found({n: site(n) for n in names}, sites(x=(2,)))["pyro"] == (Stack("x", names, (2,)),)
 
 
 def test_numbers_are_numbers_and_not_texts() -> None:
     loop = {f"x_{i}": site(f"x_{i}") for i in [10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0]}
-    assert found(loop, sites(x=(11,)))["pyro"] == (Stack("x", tuple(f"x_{i}" for i in range(11))),)
+    assert found(loop, sites(x=(11,)))["pyro"] == (Stack("x", tuple(f"x_{i}" for i in range(11)), (11,)),)
 
 
 @pytest.mark.parametrize(
@@ -103,25 +104,91 @@ def test_what_is_no_stack_is_left(loop: dict[str, Site], whole: dict[str, Site])
 
 
 def test_another_number_of_steps_is_a_stack_whose_shape_differs() -> None:
-    assert found(LOOP, sites(h=(4, 2)))["pyro"] == (Stack("h", ("h_0", "h_1", "h_2")),)
+    assert found(LOOP, sites(h=(4, 2)))["pyro"] == (Stack("h", ("h_0", "h_1", "h_2"), (3,)),)
+
+
+def test_nested_loops_are_several_axes() -> None:
+    loop = {f"b_{i}_{j}": site(f"b_{i}_{j}", (4,)) for j in (1, 2, 3) for i in (0, 1)}
+    names = tuple(f"b_{i}_{j}" for i in (0, 1) for j in (1, 2, 3))
+    assert found(loop, sites(b=(2, 3, 4)))["pyro"] == (Stack("b", names, (2, 3)),)
+    for star in ("b_*", "b_*_*"):
+        assert found(loop, sites(c=(2, 3, 4)), rename={star: "c"})["pyro"] == (Stack("c", names, (2, 3)),)
+    assert found(loop, sites(b=(3, 2, 4)))["pyro"] == ()  # the axes are the other way round
+    assert found(sites(b_0_1=(), b_0_2=()), sites(b_0=(2,)))["pyro"] == (
+        Stack("b_0", ("b_0_1", "b_0_2"), (2,)),
+    )
+
+
+def test_a_plate_in_front_of_another_leaves_an_axis_of_one() -> None:
+    assert found(sites(a_0=(), a_1=(), a_2=()), sites(a=(3, 1)))["pyro"] == (
+        Stack("a", ("a_0", "a_1", "a_2"), (3, 1)),
+    )
+
+
+def test_a_chain_whose_first_step_may_have_another_name_is_left() -> None:
+    loop = sites(x_0=(), x_1=(), x_2=())
+    assert found(loop, sites(x_init=(), x=(2,)))["pyro"] == ()
+    assert found(loop, sites(x=(2,)))["pyro"] == (Stack("x", ("x_0", "x_1", "x_2"), (3,)),)
+
+
+def test_a_star_takes_no_site_that_both_sides_have() -> None:
+    loop, scan = sites(h_scale=(), h_0=(), h_1=()), sites(h_scale=(), state=(2,))
+    assert found(loop, scan, rename={"h_*": "state"})["pyro"] == (Stack("state", ("h_0", "h_1"), (2,)),)
+
+
+def test_a_deterministic_site_that_collects_the_steps_gives_way() -> None:
+    loop = {**sites(h_0=(), h_1=()), "h": site("h", (2,), kind="deterministic")}
+    stacks = found(loop, sites(h=(2,)))["pyro"]
+    assert stacks == (Stack("h", ("h_0", "h_1"), (2,)),)
+    assert [(s.name, s.kind) for s in merge_sites(loop.values(), stacks)] == [("h", "latent")]
+    values = {"h_0": np.zeros(()), "h_1": np.ones(()), "h": np.full(2, 9.0)}
+    np.testing.assert_array_equal(merge(values, stacks)["h"], [0.0, 1.0])
+    with pytest.raises(InputError, match="cannot be 'g', which is a site of its own"):
+        found(sites(h_0=(), h_1=(), g=()), sites(g=(2,), k=()), rename={"h_*": "g"})
+
+
+def test_a_point_of_the_user_s_is_frozen_under_the_side_s_own_names() -> None:
+    loop, scan = sites(a=(), h_0=(), h_1=()), sites(a=(), state=(2,))
+    apart = {"a": np.array(3.0), "h_0": np.array(1.0), "h_1": np.array(2.0)}
+    starred = pair(rename={"h_*": "state"})
+    assert set(own_values(starred, "pyro", loop, apart)) == {"a", "h_0", "h_1"}
+    np.testing.assert_array_equal(own_values(starred, "numpyro", scan, apart)["state"], [1.0, 2.0])
+    turned = pair(rename={"state": "h_*"})
+    whole = {"a": np.array(3.0), "state": np.array([1.0, 2.0])}
+    assert own_values(turned, "numpyro", loop, whole)["h_1"] == 2.0
+    assert set(own_values(turned, "pyro", scan, whole)) == {"a", "state"}
+    with pytest.raises(InputError, match="got 'b'"):
+        own_values(starred, "pyro", loop, {"b": np.array(0.0)})
+
+
+def test_an_element_has_its_member_s_name() -> None:
+    stack = Stack("b", ("b_0_0", "b_0_1", "b_1_0", "b_1_1"), (2, 2))
+    assert [stack.member(index) for index in ((0, 1), (1, 0, 5), (1,), (2, 0))] == [
+        "b_0_1",
+        "b_1_0",
+        None,
+        None,
+    ]
 
 
 def test_a_star_names_what_the_names_do_not() -> None:
     loop = sites(first=(), h_1=(), h_2=(), h_end=())
     scan = sites(start=(), state=(3,))
     rename = {"h_*": "state", "first": "start"}
-    assert found(loop, scan, rename=rename)["pyro"] == (Stack("state", ("h_1", "h_2", "h_end")),)
+    assert found(loop, scan, rename=rename)["pyro"] == (Stack("state", ("h_1", "h_2", "h_end"), (3,)),)
     turned, stacks = find_stacks(
         pair(rename={"start": "first", "state": "h_*"}), {"pyro": scan, "numpyro": loop}
     )
-    assert stacks["numpyro"] == (Stack("state", ("h_1", "h_2", "h_end")),)
+    assert stacks["numpyro"] == (Stack("state", ("h_1", "h_2", "h_end"), (3,)),)
     assert turned.rename == {"start": "first"}
 
 
 def test_the_first_of_a_chain_may_be_a_site_of_its_own() -> None:
     loop = sites(h_0=(), h_1=(), h_2=())
     for rename in ({"h_0": "start"}, {"h_0": "start", "h_*": "h"}):
-        assert found(loop, sites(start=(), h=(2,)), rename=rename)["pyro"] == (Stack("h", ("h_1", "h_2")),)
+        assert found(loop, sites(start=(), h=(2,)), rename=rename)["pyro"] == (
+            Stack("h", ("h_1", "h_2"), (2,)),
+        )
 
 
 def test_two_stars_rename_one_by_one() -> None:
@@ -136,7 +203,7 @@ def test_a_star_that_fits_nothing_is_refused() -> None:
         find_stacks(pair(rename={"k_*": "h"}), {"pyro": LOOP, "numpyro": SCAN})
 
 
-STACKS = (Stack("h", ("h_0", "h_1")),)
+STACKS = (Stack("h", ("h_0", "h_1"), (2,)),)
 
 
 def test_values_are_split_and_merged_along_any_axis() -> None:
@@ -161,7 +228,7 @@ def test_what_does_not_fit_is_refused_in_words() -> None:
         InputError, match=r"h_0 and h_1 must have one shape to be 'h'; they have \(2,\), \(3,\)"
     ):
         merge({"h_0": np.ones(2), "h_1": np.ones(3)}, STACKS)
-    with pytest.raises(InputError, match=r"'h' must have 2 steps; its shape is \(3,\)"):
+    with pytest.raises(InputError, match=r"'h' must have steps of shape \(2,\); its shape is \(3,\)"):
         split({"h": np.ones(3)}, STACKS)
 
 
@@ -252,7 +319,7 @@ def test_a_loop_and_a_scan_are_the_same(sides: dict[str, Side]) -> None:
     report = check(*models, {"y": Y}, rungs=rungs, sides=sides)
     assert report.verdict == "same", report.first_difference
     said = [f.detail for f in report.rungs[0].findings if f.quantity == "stack"]
-    assert said[0] == "state_0 to state_4 of pyro are compared as the 5 steps of 'state' in numpyro."
+    assert said[0] == "state_0 to state_4 of pyro (5) are compared as the steps of 'state' in numpyro."
     assert len(said) == 2
 
 
@@ -263,17 +330,20 @@ def test_a_scan_that_differs_is_found_at_its_step(sides: dict[str, Side]) -> Non
     assert report.first_difference is not None
     assert len(report.first_difference["index"]) == 1
     assert "its rate is" in report.first_difference["hint"]
+    step = report.first_difference["index"][0]
+    assert f"The step shown is 'state_{step}' in pyro." in report.first_difference["detail"]
     short = chain("numpyro", scanned=True, length=4)
     report = check(chain("pyro"), short, {"y": Y}, rungs=["structure", "density"], sides=sides)
     assert differs(report) == ("structure", "state")
     assert report.first_difference is not None
     assert "(5,) in pyro and (4,) in numpyro" in report.first_difference["detail"]
+    assert "the loop in pyro has 5 steps and numpyro's site 4" in report.first_difference["hint"]
 
 
 def test_a_loop_in_numpyro_is_drawn_from_as_one_site(sides: dict[str, Side]) -> None:
     from ppl_parity.references import CallableReference
 
-    stacks = (Stack("state", tuple(f"state_{t}" for t in range(len(Y)))),)
+    stacks = (Stack("state", tuple(f"state_{t}" for t in range(len(Y))), (len(Y),)),)
     side = StackedSide(sides["numpyro"], stacks)
     settings = SamplerSettings(num_draws=10, num_warmup=10, num_chains=2, seed=1, init="uniform")
     model = CallableReference.of(chain("numpyro"))

@@ -207,9 +207,12 @@ def _found_points(context: Context) -> list[Point]:
 
 
 def _numbered(context: Context, points: list[Point]) -> list[Point]:
-    """The points, if each live side has a number at some of them."""
-    for side in context.live:
-        _check_numbers(context, side, points)
+    """The points, if a side has a number at some of them; where only one has, the density says what differs."""
+    refused = [
+        error for side in SIDES if side in context.live and (error := _no_numbers(context, side, points))
+    ]
+    if refused and len(refused) == len(context.live):
+        raise InputError(refused[0])
     return points
 
 
@@ -234,23 +237,24 @@ def _telling_lengths(pair: Pair) -> Iterator[None]:
         raise InputError(f"{str(error).rstrip('.')}. The data are of unequal length: {told}.") from error
 
 
-def _check_numbers(context: Context, side: str, points: list[Point]) -> None:
-    """Refuse a model that has no number for a density anywhere: there is nothing that it could equal."""
+def _no_numbers(context: Context, side: str, points: list[Point]) -> str | None:
+    """Why a model that has no number for a density anywhere cannot be compared: there is nothing it could equal."""
     if context.enumerated_on_one_side:  # the shared points have no value for such a site
-        return
+        return None
     broken: set[str] | None = None
     for point in points:
         values = context.programs[side].site_log_probs(context.values(side, point, discrete=True))
         nan = {name for name, value in values.items() if np.any(np.isnan(value))}
         if not nan:
-            return
+            return None
         broken = nan if broken is None else broken & nan
-    if broken is not None:
-        where = f" of {', '.join(map(repr, sorted(broken)))}" if broken else ""
-        raise InputError(
-            f"{side}: a model must have a density; the log prob{where} is NaN at all {len(points)} points. "
-            "Look for a missing value in the data, or a parameter that is out of range."
-        )
+    if broken is None:
+        return None
+    where = f" of {', '.join(map(repr, sorted(broken)))}" if broken else ""
+    return (
+        f"{side}: a model must have a density; the log prob{where} is NaN at all {len(points)} points. "
+        "Look for a missing value in the data, or a parameter that is out of range."
+    )
 
 
 def _same_shapes(context: Context) -> bool:

@@ -60,14 +60,14 @@ def explain(side: str, what: str) -> Iterator[None]:
 
 def _clash(reason: str) -> str:
     """What to do where arrays of two kinds met that a framework does not mix; empty where none did."""
-    words = set(re.findall(r"\w+", reason.lower()))
-    narrow, wide = words & {"float", "float32", "f32"}, words & {"double", "float64", "f64"}
+    words = set(re.findall(r"\w+", reason))  # as the frameworks spell them: "long" and "float" are words, too
+    narrow, wide = words & {"Float", "FloatTensor", "float32", "f32"}, words & {"Double", "float64", "f64"}
     if narrow and wide:
         return (
             " (float32 met float64, in which models are compared: drop the dtype that makes a constant of the model "
             "float32, or convert it)"
         )
-    if words & {"long", "int64"} and narrow | wide:
+    if words & {"Long", "LongTensor", "int64", "i64"} and narrow | wide:
         return " (integers met floats: let data() give this side floats there, or convert them in the model)"
     return ""
 

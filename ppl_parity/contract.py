@@ -61,7 +61,8 @@ class Site:
         enumerated: whether the density sums this site out.
         scale: the factor on its log probability (subsampling, ``scale`` handlers); 1 if there is none.
         masked: whether a mask removes some of its log probability.
-        value: the value in a traced run of the model with seed 0; the data at an observed site.
+        value: the value in a traced run of the model, with seed 0 unless another is asked for; the data at an
+            observed site.
         params: the distribution's parameters at that run, by name, where they are arrays.
     """
 
@@ -129,8 +130,13 @@ class Program(Protocol):
         num_shards: int = 1,
     ) -> None: ...
 
-    def sites(self, values: Values | None = None) -> tuple[Site, ...]:
-        """The model's sites in the order it visits them, at the given latent values if there are any."""
+    def sites(self, values: Values | None = None, *, seed: int = 0) -> tuple[Site, ...]:
+        """The model's sites in the order it visits them, at the given latent values if there are any.
+
+        Args:
+            values: latent sites, in constrained space; of the others the values are drawn.
+            seed: of what is drawn, and of any random number that the model makes beside its sites.
+        """
         ...
 
     def foreign_statements(self) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 X64 = "JAX_ENABLE_X64"
+TRUE = ("y", "yes", "t", "true", "on", "1")  # as JAX reads it
 
 
 @contextmanager
@@ -56,7 +57,10 @@ def _torch(precision: str) -> Iterator[None]:
 def _jax(wide: bool) -> Iterator[None]:
     jax = sys.modules.get("jax")
     if jax is not None:
-        with jax.enable_x64(wide):
+        enable = (
+            jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64
+        )  # before JAX 0.8
+        with enable(wide):
             yield
         return
     before = os.environ.get(X64)
@@ -68,7 +72,7 @@ def _jax(wide: bool) -> Iterator[None]:
         if before is not None:
             os.environ[X64] = before
         if "jax" in sys.modules:  # it has read the variable, for good
-            sys.modules["jax"].config.update("jax_enable_x64", before in ("1", "true", "True"))
+            sys.modules["jax"].config.update("jax_enable_x64", str(before).lower() in TRUE)
 
 
 class _Imported(MetaPathFinder):

@@ -90,6 +90,12 @@ class Report:
     settings: dict[str, Any]
     environment: dict[str, Any]
 
+    def __str__(self) -> str:
+        """The three lines of ``check``, after the verdict."""
+        from ppl_parity.report.wording import three_lines
+
+        return f"{self.pair}: {self.verdict}\n{three_lines(self)}"
+
     @property
     def first_difference(self) -> dict[str, Any] | None:
         """The first finding that says ``different``, with the rung it stands on; None if there is none."""

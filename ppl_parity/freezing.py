@@ -23,15 +23,15 @@ from ppl_parity.pairs import Pair
 from ppl_parity.references import MixtureReference
 from ppl_parity.sides import Side
 from ppl_parity.spec import SamplerSettings
+from ppl_parity.stacking import own_values
 from ppl_parity.starts import kmeans_start
 from ppl_parity.statistics.selection import select
 from ppl_parity.tolerances import agree
 
 NUM_POINTS = 24
 MOST_PRIOR_NUMBERS = 2_000_000  # 16 MB
-MOST_PARAMETER_NUMBERS = (
-    10_000  # of a site's parameter at a point, which serves a hint only; of a deterministic site
-)
+MOST_PARAMETER_NUMBERS = 10_000  # of a site's parameter at a point, which serves a hint only
+MOST_COMPUTED_NUMBERS = 200_000  # of a deterministic site at a point
 
 
 def freeze(
@@ -65,9 +65,8 @@ def freeze(
         raise InputError(f"{name}: the model has no sample statement, so there is nothing to freeze.")
     refuse_subsampling(name, described)
     # Everything in the file is under the side's own names; the check translates.
-    own = replace(
-        pair, rename={}, points={n: pair.to_side(name, values) for n, values in pair.points.items()}
-    )
+    points = {point: own_values(pair, name, sites, values) for point, values in pair.points.items()}
+    own = replace(pair, rename={}, points=points)
     progress("finding points")
     points = shared_points(own, {name: program}, {name: sites}, NUM_POINTS, seed)
     _check_steady(name, program, points)
@@ -161,7 +160,7 @@ def _ask(record: Record, points: list[Point], sites: Mapping[str, Site]) -> list
 def _lighter(site: Site) -> Site:
     params = {n: v for n, v in site.params.items() if np.size(v) <= MOST_PARAMETER_NUMBERS}
     value = site.value if site.kind == "deterministic" else None
-    if value is not None and value.size > MOST_PARAMETER_NUMBERS:
+    if value is not None and value.size > MOST_COMPUTED_NUMBERS:
         value = None
     return replace(site, value=value, params=params)
 

@@ -32,8 +32,10 @@ class FrozenProgram:
         self._next = 0
         self._replicated: set[str] = set()
 
-    def sites(self, values: Values | None = None) -> tuple[Site, ...]:
+    def sites(self, values: Values | None = None, *, seed: int = 0) -> tuple[Site, ...]:
         """The model's sites, at seed 0 or at a frozen point."""
+        if seed:
+            raise InputError(f"{self._frozen.side}: the answer of sites with another seed was not frozen.")
         return self._frozen.sites if values is None else tuple(self._look_up("sites", values))
 
     def foreign_statements(self) -> tuple[str, ...]:

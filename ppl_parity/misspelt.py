@@ -29,6 +29,7 @@ def misspelt(module: ModuleType, options: Sequence[str]) -> dict[str, str]:
         return {}
     names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
     read = {node.id for node in names if isinstance(node.ctx, ast.Load)}
+    read |= set(getattr(module, "__all__", ()))
     own = {target.id for statement in tree.body for target in _targets(statement)}
     found = {}
     for name in sorted(own - read - set(options)):

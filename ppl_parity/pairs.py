@@ -10,7 +10,7 @@ import numpy as np
 
 from ppl_parity.references import Reference
 
-SIDES = ("pyro", "numpyro")
+SIDES: tuple[str, str] = ("pyro", "numpyro")
 
 
 @dataclass(frozen=True)

@@ -27,10 +27,11 @@ class StackedProgram:
     def _merge(self, values: Values, axis: int = 0) -> Arrays:
         return merge(values, self._stacks, axis)
 
-    def sites(self, values: Values | None = None) -> tuple[Site, ...]:
+    def sites(self, values: Values | None = None, *, seed: int = 0) -> tuple[Site, ...]:
         """The members' descriptions, put together."""
         own = None if values is None else self._split(values)
-        return merge_sites(self._program.sites(own), self._stacks)
+        asked = {"seed": seed} if seed else {}
+        return merge_sites(self._program.sites(own, **asked), self._stacks)
 
     def foreign_statements(self) -> tuple[str, ...]:
         """The program's own."""

@@ -23,8 +23,8 @@ from pyro_impl.tracing import INIT_STRATEGIES, TracedModel, kinetic, stacked
 class Program(TracedModel):
     """See ``contract.Program``."""
 
-    def sites(self, values: Values | None = None) -> tuple[Site, ...]:
-        with self._running("the model cannot be traced"), seed_to_rng(0):
+    def sites(self, values: Values | None = None, *, seed: int = 0) -> tuple[Site, ...]:
+        with self._running("the model cannot be traced"), seed_to_rng(seed):
             given = self._given(values or {}, required=())
             return self._described(self._drawn(given), self.enumerated)
 

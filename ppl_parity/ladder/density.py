@@ -41,6 +41,7 @@ def run(context: Context) -> Iterator[Finding]:
         return
     if context.enumerated_on_one_side:
         yield _left_to_enumeration(context)
+        yield from differing(context)
         return
     unsteady = list(_unsteady(context))
     yield from unsteady
@@ -60,8 +61,9 @@ def run(context: Context) -> Iterator[Finding]:
     if joint.relation == "different":
         drifting = _drifting(context, values, comparisons)
         if not drifting:
-            yield from _blame(context, values, comparisons)
-            yield from differing(context)
+            also = differing(context)
+            yield from _blame(context, values, comparisons, also)
+            yield from also
             return
         context.precision = NARROW
         yield from drift(context, drifting)
@@ -212,10 +214,15 @@ def _compare_site(
     )
 
 
-def _blame(context: Context, values: SiteLogProbs, comparisons: dict[str, Comparison]) -> Iterator[Finding]:
-    """One finding for each site whose log prob moves differently; the first one first."""
+def _blame(
+    context: Context, values: SiteLogProbs, comparisons: dict[str, Comparison], also: list[Finding]
+) -> Iterator[Finding]:
+    """One finding for each site whose log prob moves differently; the first one first.
+
+    ``also`` are the findings of deterministic sites.
+    """
     blamed = [name for name, comparison in comparisons.items() if comparison.relation == "different"]
-    computed = ", ".join(repr(finding.site) for finding in differing(context))
+    computed = ", ".join(repr(finding.site) for finding in also if finding.verdict == "different")
     for name in blamed:
         comparison = comparisons[name]
         point = context.points[comparison.worst]
@@ -232,10 +239,11 @@ def _blame(context: Context, values: SiteLogProbs, comparisons: dict[str, Compar
             hint = "a likelihood or factor that the port lost"
         else:
             detail = f"The log prob of {name!r} is {a:.10g} in pyro and {b:.10g} in numpyro at {point.name}."
+            detail += _member(context, name, index)
             hint = explain_site(context, name, values, comparison)
             if computed:
-                also = f"what the model computes at {computed} differs too"
-                hint = f"{hint}; {also}" if hint else also
+                too = f"what the model computes at {computed} differs too"
+                hint = f"{hint}; {too}" if hint else too
         yield Finding(
             "different",
             "log prob",
@@ -254,6 +262,17 @@ def _blame(context: Context, values: SiteLogProbs, comparisons: dict[str, Compar
             "log joint",
             "The log joint densities differ, though each site agrees up to a constant of its own.",
         )
+
+
+def _member(context: Context, name: str, index: tuple[int, ...] | None) -> str:
+    """The loop's own name of the step that is shown, where a loop is held to one site."""
+    for side, found in context.stacks.items():
+        for stack in found:
+            (presented,) = context.pair.from_side(side, {stack.name: None})
+            member = stack.member(index) if index and presented == name else None
+            if member is not None:
+                return f" The step shown is {member!r} in {side}."
+    return ""
 
 
 def _worst_element(

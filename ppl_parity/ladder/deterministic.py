@@ -16,6 +16,7 @@ from ppl_parity.tolerances import allowed
 
 QUANTITY = "deterministic"
 MOST_NUMBERS = 10_000_000  # of a side's traces, over all points
+OTHER_SEED = 1
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,13 @@ class _Gap:
 
     @property
     def size(self) -> float:
-        return float(np.abs(self.right[self.index] - self.left[self.index]))
+        with np.errstate(invalid="ignore"):
+            size = float(np.abs(self.right[self.index] - self.left[self.index]))
+        return size if np.isfinite(size) else np.inf
 
 
 def differing(context: Context) -> list[Finding]:
-    """One finding for each deterministic site that both models have and compute differently.
+    """One finding for each deterministic site that both models have and compute differently, or that was not compared.
 
     Only ordinary points count: in the tails and at the edges a difference of two near numbers is rounding.
     """
@@ -49,8 +52,27 @@ def differing(context: Context) -> list[Finding]:
     size = max(sum(_count(site.value) for site in context.sites[side].values()) for side in SIDES)
     ordinary = ordinary[: max(1, MOST_NUMBERS // max(1, size))]
     found = context.both(lambda side, program: [_computed(context, side, program, i) for i in ordinary])
-    gaps = [_widest(name, ordinary, found, context) for name in names]
-    return [_tell(context, gap, ordinary, found) for gap in gaps if gap is not None]
+    told = []
+    for name in names:
+        rows = list(zip(*(found[side] for side in SIDES), strict=True))
+        both = [
+            (i, _alike(a[name], b[name]))
+            for i, (a, b) in zip(ordinary, rows, strict=True)
+            if name in a and name in b
+        ]
+        pairs = [(i, pair) for i, pair in both if pair is not None]
+        if not pairs:
+            told.append(
+                _not_compared(name, "a frozen side has no value of it" if not both else "its shapes differ")
+            )
+        elif gap := _widest(context, name, pairs):
+            unsteady = [side for side in SIDES if _is_unsteady(context, side, name, gap.point)]
+            told.append(
+                _not_compared(name, f"{' and '.join(unsteady)} draws random numbers for it, beside the sites")
+                if unsteady
+                else _tell(context, gap, pairs)
+            )
+    return told
 
 
 def _count(value: np.ndarray | None) -> int:
@@ -62,62 +84,96 @@ def _kind(context: Context, side: str, name: str) -> str | None:
     return None if site is None else site.kind
 
 
-def _computed(context: Context, side: str, program: Program, point: int) -> Arrays:
+def _computed(context: Context, side: str, program: Program, point: int, seed: int = 0) -> Arrays:
+    asked = {"seed": seed} if seed else {}  # what a frozen side was not asked, it cannot answer
     try:
-        sites = program.sites(context.values(side, context.points[point], discrete=True))
+        sites = program.sites(context.values(side, context.points[point], discrete=True), **asked)
     except InputError:  # a frozen side was not asked there
         return {}
     values = {s.name: s.value for s in sites if s.kind == "deterministic" and s.value is not None}
     return context.pair.from_side(side, values)
 
 
-def _widest(name: str, points: list[int], found: dict[str, list[Arrays]], context: Context) -> _Gap | None:
+def _is_unsteady(context: Context, side: str, name: str, point: int) -> bool:
+    """Whether the site changes with the seed although all that it may depend on is given."""
+    program = context.programs[side]
+    first, other = (_computed(context, side, program, point, seed).get(name) for seed in (0, OTHER_SEED))
+    return first is not None and other is not None and not np.array_equal(first, other, equal_nan=True)
+
+
+def _alike(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Both in one shape, as complex numbers where either is; None where they do not fit."""
+    kind = complex if "c" in (np.asarray(left).dtype.kind, np.asarray(right).dtype.kind) else float
+    both = [np.asarray(value, dtype=kind).squeeze() for value in (left, right)]
+    try:
+        a, b = np.broadcast_arrays(*both)
+    except ValueError:
+        return None
+    return a, b
+
+
+def _widest(
+    context: Context, name: str, pairs: list[tuple[int, tuple[np.ndarray, np.ndarray]]]
+) -> _Gap | None:
     narrow = any("float32" in context.sites[side][name].dtype for side in SIDES)
     gaps = []
-    for point, rows in zip(points, zip(*(found[side] for side in SIDES), strict=True), strict=True):
-        if not all(name in row for row in rows):
+    for point, (left, right) in pairs:
+        if not left.size:
             continue
-        left, right = (np.asarray(row[name], dtype=float).squeeze() for row in rows)
-        if left.shape != right.shape or not left.size:
-            continue  # the draws are asked of their shape
         limit = allowed(QUANTITY, left, right, NARROW if narrow else context.precision)
-        limit = np.maximum(limit, 1e-12 * np.nanmax(np.abs(left), initial=0.0))
+        finite = np.isfinite(left) & np.isfinite(right)
+        limit = np.maximum(limit, 1e-12 * np.max(np.abs(left), initial=0.0, where=finite))
         with np.errstate(invalid="ignore"):
-            beyond = np.where((left == right) | ~np.isfinite(left - right), 0.0, np.abs(left - right) - limit)
+            beyond = np.where(finite, np.abs(left - right) - limit, 0.0)
+        # An overflow has no number on either side, and each may tell it in its own way; on one side it is a difference.
+        beyond = np.where(np.isfinite(left) != np.isfinite(right), np.inf, beyond)
         index = tuple(int(i) for i in np.unravel_index(int(np.argmax(beyond)), beyond.shape))
         if beyond[index] > 0:
             gaps.append(_Gap(name, point, index, left, right))
     return max(gaps, key=lambda gap: gap.size, default=None)
 
 
-def _tell(context: Context, gap: _Gap, points: list[int], found: dict[str, list[Arrays]]) -> Finding:
+def _not_compared(name: str, why: str) -> Finding:
+    return Finding(
+        "same",
+        QUANTITY,
+        f"The deterministic site {name!r} was not compared here: {why}. Draws compare it, where they can.",
+        site=name,
+        notable=True,
+    )
+
+
+def _tell(context: Context, gap: _Gap, pairs: list[tuple[int, tuple[np.ndarray, np.ndarray]]]) -> Finding:
     point = context.points[gap.point]
     left, right = gap.left[gap.index], gap.right[gap.index]
     hint = "it is computed in another way; the densities do not depend on it"
-    if told := _relation(context, gap, points, found):
+    if told := _relation(context, gap, pairs):
         hint = f"{told}; the densities do not depend on it"
     return Finding(
         "different",
         QUANTITY,
         f"The deterministic site {gap.name!r} is {left:.10g} in pyro and {right:.10g} in numpyro at {point.name}.",
         site=gap.name,
-        size=gap.size,
+        size=gap.size if np.isfinite(gap.size) else None,
         point=point.name,
         index=gap.index or None,
         hint=hint,
-        numbers={"points": len(points)},
+        numbers={"points": len(pairs)},
     )
 
 
-def _relation(context: Context, gap: _Gap, points: list[int], found: dict[str, list[Arrays]]) -> str | None:
-    rows, sites = [], []
-    for point, pyro, numpyro in zip(points, found["pyro"], found["numpyro"], strict=True):
-        if gap.name in pyro and gap.name in numpyro:
-            both = [np.asarray(row[gap.name], dtype=float).squeeze() for row in (pyro, numpyro)]
-            if all(side.shape == gap.left.shape and np.isfinite(side).all() for side in both):
-                rows.append(both)
-                sites.append(context.points[point].values)
-    if not rows:
+def _relation(
+    context: Context, gap: _Gap, pairs: list[tuple[int, tuple[np.ndarray, np.ndarray]]]
+) -> str | None:
+    usable = [
+        (i, left, right)
+        for i, (left, right) in pairs
+        if left.shape == gap.left.shape and np.all(np.isfinite(left) & np.isfinite(right))
+    ]
+    if not usable or np.iscomplexobj(gap.left):
         return None
-    known = {n: np.stack([np.asarray(at[n], dtype=float) for at in sites]) for n in context.shared}
-    return relation(Pairs(np.stack([a for a, _ in rows]), np.stack([b for _, b in rows]), known))
+    at = [context.points[i].values for i, _, _ in usable]
+    known = {n: np.stack([np.asarray(v[n], dtype=float) for v in at]) for n in context.shared if n in at[0]}
+    left, right = (np.stack([row[k] for row in usable]) for k in (1, 2))
+    pairs_ = Pairs(np.asarray(left, dtype=float), np.asarray(right, dtype=float), known)
+    return relation(pairs_) if np.any(pairs_.apart) else None

@@ -190,7 +190,7 @@ def _explain_numbers(values: dict[str, list[Arrays]], name: str) -> str | None:
             words = "a sign" if abs(ratio[0] + 1) < 1e-6 else "a missing scale, or a plate too many"
             return f"numpyro's log prob is {ratio[0]:.6g} times pyro's at every point: {words}"
         if np.max(np.abs(ratio - 1)) < FLOAT32:
-            return "no more than float32's rounding: something is made or cast in float32 on one side"
+            return "no more than float32's rounding: made or cast in float32 on one side, or a jitter of that size"
     return _weighted(values, name)
 
 
@@ -219,6 +219,11 @@ def _hidden(values: dict[str, list[Arrays]], name: str) -> str | None:
         return "what is masked in pyro counts in numpyro, and the reverse: the mask is inverted"
     counts = [int(np.count_nonzero(~one)) for one in none]
     total = none[0].size
+    if counts[0] == counts[1]:
+        rows = ", ".join(str(i) for i in np.flatnonzero(none[0] != none[1])[:MOST_SHOWN])
+        return (
+            f"{counts[0]} of its {total} elements count on both sides, but not the same: they part at {rows}"
+        )
     return f"{counts[0]} of its {total} elements count in pyro and {counts[1]} in numpyro"
 
 

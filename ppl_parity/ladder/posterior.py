@@ -64,8 +64,7 @@ def run(context: Context) -> Iterator[Finding]:
             f"The posterior has no end: the density does not depend on {told}, at any point that was tried. NUTS would "
             "go on along these for ever, on both sides, so it was not run.",
             site=next(iter(endless)),
-            hint="obs_mask leaves a site for all rows, of which those observed hang on nothing: give what is missing a "
-            "site of its own",
+            hint=_of_endless(context, endless),
         )
         return
     share = SHARE_BEFORE_CALIBRATION if "calibration" in context.alpha else SHARE_OF_BUDGET
@@ -231,3 +230,13 @@ def _divergences(chains: Chains) -> Iterator[Finding]:
             hint="raise target_accept, or re-parameterise: part of the posterior may not have been reached",
             numbers=shares,
         )
+
+
+def _of_endless(context: Context, endless: dict[str, int]) -> str:
+    sizes = {name: np.size(np.asarray(context.sites["pyro"][name].value)) for name in endless}
+    if any(name.endswith("_unobserved") or count < sizes[name] for name, count in endless.items()):
+        return (
+            "obs_mask leaves a site for all rows, of which those observed hang on nothing: give what is missing a "
+            "site of its own"
+        )
+    return "it is masked, or has an improper prior, and nothing depends on it: leave it out"

@@ -62,7 +62,7 @@ def _stacks(context: Context) -> Iterator[Finding]:
             yield Finding(
                 "same",
                 "stack",
-                f"{stack} of {side} are compared as the {len(stack.members)} steps of {stack.name!r} in {other}.",
+                f"{stack} of {side} ({len(stack.members)}) are compared as the steps of {stack.name!r} in {other}.",
                 site=name,
                 notable=True,
             )
@@ -149,9 +149,7 @@ def _compare(name: str, a: Site, b: Site, context: Context) -> Iterator[Finding]
         return
     shapes = {side: np.shape(np.asarray(site.value)) for side, site in both.items()}
     if a.kind != "factor" and shapes["pyro"] != shapes["numpyro"]:
-        yield finding(
-            "different", "shape", shapes["pyro"], shapes["numpyro"], "a missing expand, plate or axis"
-        )
+        yield finding("different", "shape", shapes["pyro"], shapes["numpyro"], _shape_hint(context, a, b))
         return
     if a.support != b.support:
         verdict = "different" if a.kind == "latent" else "same"
@@ -173,6 +171,25 @@ def _compare(name: str, a: Site, b: Site, context: Context) -> Iterator[Finding]
     if a.dtype != b.dtype and not is_discrete(a) and "float" in a.dtype + b.dtype:
         hint = "parity is judged in float64; a constant made in float32 loses nine digits"
         yield finding("same", "dtype", a.dtype, b.dtype, hint)
+
+
+def _shape_hint(context: Context, a: Site, b: Site) -> str:
+    """What a shape that differs may come from; of a loop held to a scan it is mostly their lengths."""
+    steps = {
+        side: len(stack.members)
+        for side, found in context.stacks.items()
+        for stack in found
+        if stack.name in (a.name, b.name)
+    }
+    if not steps:
+        return "a missing expand, plate or axis"
+    ((side, count),) = steps.items()
+    whole = np.asarray((b if side == "pyro" else a).value)
+    other = SIDES[1 - SIDES.index(side)]
+    return (
+        f"the loop in {side} has {count} steps and {other}'s site {len(whole) if whole.ndim else 1}: one is lost or "
+        "too many, at the start or the end, or has a name of its own there (give rename)"
+    )
 
 
 def _support_hint(a: Site, b: Site) -> str:
@@ -209,6 +226,10 @@ def _observed(name: str, a: Site, b: Site) -> Iterator[Finding]:
 def _data_hint(left: np.ndarray, right: np.ndarray) -> str:
     if np.allclose(np.sort(left.ravel()), np.sort(right.ravel())):
         return "the same numbers in another order: a transpose or a shifted index"
+    for shift in (1, -1):
+        moved = np.roll(left, shift, axis=0)[1:-1] if left.ndim and len(left) > 3 else None
+        if moved is not None and np.allclose(moved, right[1:-1]) and not np.allclose(left[1:-1], right[1:-1]):
+            return f"numpyro's row i is pyro's row i {'-' if shift > 0 else '+'} 1: a shifted index"
     if left.size == 1:
         return "another number of the data: a shifted index, or one side changes it before it observes it"
     with np.errstate(all="ignore"):

@@ -5,25 +5,31 @@ A relation has to hold at every point: at one alone, two and four are a square, 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ppl_parity.statistics.relations.elements import other_elements
 from ppl_parity.statistics.relations.functions import multiple, of_axes, of_elements, of_simplices
 from ppl_parity.statistics.relations.pairs import Pairs
-from ppl_parity.statistics.relations.terms import named_site, term
+from ppl_parity.statistics.relations.terms import MOST_COLUMNS, named_site, term
 
 __all__ = ["Pairs", "relation"]
 
 
 def relation(pairs: Pairs) -> str | None:
-    """What numpyro's array is of pyro's: ``numpyro's is minus pyro's: a sign``; None where it is nothing known."""
+    """What numpyro's array is of pyro's: ``numpyro's is minus pyro's: a sign``; None where it is nothing known.
+
+    Of large arrays some elements are looked at, evenly spread over those that differ.
+    """
+    pairs = replace(pairs, sites={name: values for name, values in pairs.sites.items() if values.size})
     ways = (_two_sites, of_simplices, of_elements, of_axes, other_elements, multiple, term, _one_site)
     with np.errstate(all="ignore"):
         return next((told for way in ways if (told := way(pairs))), None)
 
 
 def _two_sites(pairs: Pairs) -> str | None:
-    left, right = (named_site(side, pairs) for side in (pairs.left, pairs.right))
+    left, right = (_named(side, pairs) for side in (pairs.left, pairs.right))
     if left and right and left != right:
         return f"pyro's is the value of {left!r}, numpyro's of {right!r}"
     return None
@@ -31,6 +37,10 @@ def _two_sites(pairs: Pairs) -> str | None:
 
 def _one_site(pairs: Pairs) -> str | None:
     for side, whose in ((pairs.left, "pyro's"), (pairs.right, "numpyro's")):
-        if name := named_site(side, pairs):
+        if name := _named(side, pairs):
             return f"{whose} is the value of {name!r}, and the other side's is not"
     return None
+
+
+def _named(side: np.ndarray, pairs: Pairs) -> str | None:
+    return named_site(pairs.picked(side, MOST_COLUMNS), pairs)

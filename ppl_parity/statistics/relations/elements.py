@@ -15,24 +15,52 @@ def other_elements(pairs: Pairs) -> str | None:
         return None
     if pairs.apart.size < 2:
         return _of_one_site(pairs)
-    left, right = pairs.flat
+    left, right = (side.reshape(len(side), -1) for side in (pairs.left, pairs.right))
     for name, values in pairs.sites.items():
-        if values.ndim > 1 and values[0].size > 1:
+        if values.ndim > 1 and 1 < values[0].size <= MOST_ELEMENTS:
             columns = values.reshape(len(values), -1)
             here, there = (_places(side, columns) for side in (left, right))
-            if here is not None and there is not None:
+            if here is not None and there is not None and np.array_equal(here != there, pairs.apart.ravel()):
                 return _index(name, here, there, values.shape[1:])
     shape = pairs.left.shape
     for axis in range(1, len(shape)):
         for shift in (-1, 1):
             if shape[axis] > 2 and near(np.roll(pairs.left, shift, axis=axis), pairs.right):
                 return "shifted by one: an index that is off by one?"
+            if shape[axis] > 3 and _inner_is_moved(pairs.left, pairs.right, axis, shift):
+                return f"numpyro's element i is pyro's i {_MOVED[shift]}"
+    if told := _still(left, right):
+        return told
     places = _places(right, left)
-    if places is None:
+    if places is None or np.any((places == np.arange(len(places))) & pairs.apart.ravel()):
         return _of_one_site(pairs)
     if len(np.unique(places)) == len(places):
         return "the same numbers in another order: a swapped index or a transpose?"
     return "numpyro's are some of pyro's, at other places: an index? (JAX clamps or wraps one beyond the end)"
+
+
+_MOVED = {
+    1: "- 1: an index, or a carry that is updated too late",
+    -1: "+ 1: an index, or a carry that is updated too early",
+}
+
+
+def _inner_is_moved(left: np.ndarray, right: np.ndarray, axis: int, shift: int) -> bool:
+    """Whether one is the other moved by one, but for the ends, where a chain begins with something else."""
+    inner = [slice(None)] * left.ndim
+    inner[axis] = slice(1, -1)
+    moved = np.roll(left, shift, axis=axis)[tuple(inner)]
+    return near(moved, right[tuple(inner)]) and not near(left[tuple(inner)], right[tuple(inner)])
+
+
+def _still(left: np.ndarray, right: np.ndarray) -> str | None:
+    """One number on one side where the other has several: a carry or an index that stays where it is."""
+    still = [near(side, np.broadcast_to(side[:, :1], side.shape)) for side in (left, right)]
+    if still == [False, True]:
+        return "numpyro's is one number for all elements: a carry that is not updated, or an index that stays"
+    if still == [True, False]:
+        return "pyro's is one number for all elements, and numpyro's is not: an index or a carry on one side"
+    return None
 
 
 def _of_one_site(pairs: Pairs) -> str | None:
@@ -41,13 +69,17 @@ def _of_one_site(pairs: Pairs) -> str | None:
         columns = values.reshape(len(values), -1)
         if columns.shape[1] < 2 or len(columns) < 3 or not np.ptp(columns, axis=0).all():
             continue
-        if all(
-            np.isclose(side[i][:, None], columns[i], rtol=1e-9, atol=1e-12).any(axis=1).all()
-            for side in pairs.flat
-            for i in range(len(columns))
-        ):
+        if all(_within(side[i], columns[i]) for side in pairs.differing for i in range(len(columns))):
             return f"both take elements of {name!r}, numpyro others than pyro: another index"
     return None
+
+
+def _within(numbers: np.ndarray, among: np.ndarray) -> bool:
+    """Whether each number is one of the others."""
+    known = np.sort(among)
+    at = np.clip(np.searchsorted(known, numbers), 1, len(known) - 1)
+    nearest = np.minimum(np.abs(numbers - known[at - 1]), np.abs(numbers - known[at]))
+    return bool(np.all(nearest <= 1e-9 * np.abs(numbers)))
 
 
 def _index(name: str, left: np.ndarray, right: np.ndarray, shape: tuple[int, ...]) -> str:
@@ -95,7 +127,7 @@ def _places(wanted: np.ndarray, among: np.ndarray) -> np.ndarray | None:
 
 
 def _keys(columns: np.ndarray) -> list[bytes]:
-    """Each column's numbers to nine digits of the largest, as bytes."""
-    largest = np.maximum(np.nanmax(np.abs(columns), initial=0.0), 1e-300)
-    rounded = np.round(columns * 10.0 ** (9 - np.ceil(np.log10(largest)))) + 0.0  # minus zero is zero
-    return [np.ascontiguousarray(column).tobytes() for column in rounded.T]
+    """Each column's numbers to nine digits, as bytes."""
+    mantissa, exponent = np.frexp(columns)
+    digits = np.stack([np.round(mantissa * 2.0**31), exponent.astype(float)], axis=-1) + 0.0  # no minus zero
+    return [np.ascontiguousarray(digits[:, i]).tobytes() for i in range(columns.shape[1])]

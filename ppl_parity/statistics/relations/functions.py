@@ -110,6 +110,9 @@ def of_simplices(pairs: Pairs) -> str | None:
 def multiple(pairs: Pairs) -> str | None:
     """One factor everywhere, or one for each element, that is the same at every point."""
     left, right = pairs.differing
+    for side, whose in ((left, "pyro's"), (right, "numpyro's")):
+        if not np.any(side):
+            return f"{whose} is zero there: an initial value, or something that one side leaves out?"
     ratio = right / left
     if not np.all(np.isfinite(ratio)):
         return None

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 NEAR = 1e-6  # relative; what is computed in another way loses digits
+MOST_ELEMENTS = 4096  # of a large array: a relation is one of all elements, and as many show it
 
 
 @dataclass(frozen=True)
@@ -29,21 +30,35 @@ class Pairs:
         """Where they differ at any point: a mask of one point's shape."""
         return ~np.all(np.isclose(self.left, self.right, rtol=1e-9, atol=1e-12, equal_nan=True), axis=0)
 
+    @cached_property
+    def at(self) -> tuple[np.ndarray, ...]:
+        """The indices of the elements that differ, or of ``MOST_ELEMENTS`` of them, evenly spread."""
+        if not self.apart.ndim:
+            return ()
+        where = np.nonzero(self.apart)
+        count = len(where[0])
+        rows = np.unique(np.linspace(0, count - 1, min(count, MOST_ELEMENTS)).astype(int))
+        return tuple(axis[rows] for axis in where)
+
+    def picked(self, array: np.ndarray, most: int = MOST_ELEMENTS) -> np.ndarray:
+        """An array of this shape at those elements, or at some ``most`` of them: (P, elements)."""
+        step = max(1, len(self.at[0]) // most) if self.at else 1
+        found = array[(slice(None), *(axis[::step] for axis in self.at))]
+        return found.reshape(len(array), -1)
+
     @property
     def differing(self) -> tuple[np.ndarray, np.ndarray]:
         """Both where they differ: (P, elements)."""
-        return self.left[:, self.apart], self.right[:, self.apart]
-
-    @property
-    def flat(self) -> tuple[np.ndarray, np.ndarray]:
-        """Both as (P, all elements)."""
-        return tuple(side.reshape(len(side), -1) for side in (self.left, self.right))  # type: ignore[return-value]
+        return self.picked(self.left), self.picked(self.right)
 
 
 def near(x: np.ndarray, y: np.ndarray) -> bool:
     """Whether two arrays are the same, as numbers that were computed in different ways are."""
     usable = np.isfinite(y)
-    return bool(usable.any() and np.allclose(x, y, rtol=NEAR, atol=1e-12, equal_nan=True))
+    if not usable.any():
+        return False
+    size = float(np.max(np.abs(y[usable])))
+    return bool(np.allclose(x, y, rtol=NEAR, atol=1e-12 * size, equal_nan=True))
 
 
 def shaped(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import combinations_with_replacement
+from itertools import chain, combinations_with_replacement
 
 import numpy as np
 from scipy.special import logit
 
 from ppl_parity.statistics.relations.pairs import NEAR, Pairs, near, shaped
 
+MOST_COLUMNS = 64  # elements that a term is looked for at
 SPARE = 3  # points beyond the unknowns of a fit, so that an exact one is no accident
 LINKS: tuple[tuple[Callable[[np.ndarray], np.ndarray], str], ...] = (
     (lambda x: x, ""),
@@ -21,8 +22,9 @@ WRONG = "a sign, a coefficient or an index, or a term that one side lost"
 
 def term(pairs: Pairs) -> str | None:
     """A constant, or a term in one site, in two of them multiplied, or in several; also under a log or logit."""
+    sides = [pairs.picked(side, MOST_COLUMNS) for side in (pairs.left, pairs.right)]
     for link, words in LINKS:
-        left, right = link(pairs.left), link(pairs.right)
+        left, right = (link(side) for side in sides)
         if len(left) < SPARE or not (np.all(np.isfinite(left)) and np.all(np.isfinite(right))):
             continue
         gap = right - left
@@ -32,14 +34,21 @@ def term(pairs: Pairs) -> str | None:
 
 
 def named_site(side: np.ndarray, pairs: Pairs) -> str | None:
-    """The site whose value an array is, at every point."""
+    """The site whose value an array is, at every point.
+
+    Args:
+        side: at the elements that ``Pairs.picked`` takes.
+    """
     if len(side) < SPARE:
         return None
-    for name, values in pairs.sites.items():
-        own = shaped(values, side.shape)
-        if own is not None and np.ptp(values, axis=0).all() and near(own, side):
-            return name
-    return None
+    return next((name for name, own in _moving(pairs).items() if near(own, side)), None)
+
+
+def _moving(pairs: Pairs) -> dict[str, np.ndarray]:
+    """The sites that fit the array's shape and change from point to point, at the elements that differ."""
+    found = {name: shaped(values, pairs.left.shape) for name, values in pairs.sites.items()}
+    picked = {name: pairs.picked(own, MOST_COLUMNS) for name, own in found.items() if own is not None}
+    return {name: own for name, own in picked.items() if np.ptp(own, axis=0).all()}
 
 
 def _constant(gap: np.ndarray) -> str | None:
@@ -60,11 +69,10 @@ def _added(gap: np.ndarray, pairs: Pairs) -> str | None:
 
 def _product(gap: np.ndarray, pairs: Pairs) -> str | None:
     """One site, or two multiplied, times a number of each element's own that is the same at every point."""
-    fitting = {name: shaped(values, gap.shape) for name, values in pairs.sites.items()}
-    usable = {name: v for name, v in fitting.items() if v is not None and np.ptp(v, axis=0).all()}
+    usable = _moving(pairs)
     singles = [((name,), values) for name, values in usable.items()]
-    doubles = [((a, b), usable[a] * usable[b]) for a, b in combinations_with_replacement(usable, 2)]
-    for names, values in singles + doubles:
+    doubles = (((a, b), usable[a] * usable[b]) for a, b in combinations_with_replacement(usable, 2))
+    for names, values in chain(singles, doubles):
         ratio = gap / values
         if np.all(np.isfinite(ratio)) and np.all(np.ptp(ratio, axis=0) <= NEAR * np.abs(ratio).max(axis=0)):
             return f"apart by a term in {' times '.join(map(repr, names))} alone: {WRONG}"
@@ -73,15 +81,15 @@ def _product(gap: np.ndarray, pairs: Pairs) -> str | None:
 
 def _fitted(gap: np.ndarray, pairs: Pairs) -> str | None:
     """The fewest sites of which the gap is a linear function, with the constant among them."""
-    flat = gap.reshape(len(gap), -1)
-    columns = {name: values.reshape(len(values), -1) for name, values in pairs.sites.items()}
-    columns = {name: c for name, c in columns.items() if np.all(np.isfinite(c)) and np.ptp(c)}
-    kept = [name for name in columns if _fits(flat, [columns[name]])][:1] or list(columns)
-    if not kept or not _fits(flat, [columns[name] for name in kept]):
+    flat = {name: values.reshape(len(values), -1) for name, values in pairs.sites.items()}
+    small = {name: c for name, c in flat.items() if c.shape[1] <= len(gap) - 1 - SPARE}
+    columns = {name: c for name, c in small.items() if np.all(np.isfinite(c)) and np.ptp(c)}
+    kept = [name for name in columns if _fits(gap, [columns[name]])][:1] or list(columns)
+    if not kept or not _fits(gap, [columns[name] for name in kept]):
         return None
     for name in list(kept):  # those that are not needed
         rest = [columns[other] for other in kept if other != name]
-        if rest and _fits(flat, rest):
+        if rest and _fits(gap, rest):
             kept.remove(name)
     if len(kept) == 1:
         return f"apart by a term in {kept[0]!r} alone: {WRONG}"
