@@ -40,7 +40,7 @@ CAUSES: dict[str, str] = {
     "first_weight_for_all": "it is scaled by up to",
     "transposed_transition": "a transpose",
     "reversed_weights": "reversed",
-    "shared_width": "elements of 'width'.*index",
+    "shared_width": "elements of 'width'.*index|an index that stays",
     "unenumerated": "enumerat|'centre'",
     "lost_strength": "divided by its sum|'strength'",
     "lost_first_observation": "a likelihood or factor that the port lost",
