@@ -129,7 +129,7 @@ class Program(TracedModel):
         return simulate(self, {}, num_draws, seed, kept)
 
     def predictive_samples(self, draws: Values, *, seed: int, kept: Collection[str] = ()) -> Arrays:
-        given = {name: np.asarray(draws[name]) for name in self.shapes if name in draws}
+        given = {name: self._counted(name, np.asarray(draws[name])) for name in self.shapes if name in draws}
         check_values(NAME, given, self.shapes, required=self.continuous, batch_ndim=1)
         samples = simulate(self, given, len(next(iter(given.values()))), seed, kept)
         return {name: samples[name] for name in self.observed if name not in kept}
@@ -140,7 +140,7 @@ class Program(TracedModel):
                 f"numpyro: the model sums out {', '.join(sorted(self.enumerated))}, so no row of the data "
                 "has a log likelihood of its own; use a formulation without enumerated sites."
             )
-        given = {name: np.asarray(draws[name]) for name in self.shapes}
+        given = {name: self._counted(name, np.asarray(draws[name])) for name in self.shapes}
         check_values(NAME, given, self.shapes, required=self.shapes, batch_ndim=1)
         return self._call("log_likelihood", self._log_likelihood, given)
 

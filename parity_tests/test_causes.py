@@ -12,6 +12,7 @@ pytest.importorskip("numpyro")
 
 from ppl_parity import check
 from ppl_parity.findings import Report
+from ppl_parity.references import CallableReference
 from ppl_parity.sides import Side
 
 pytestmark = pytest.mark.pyro
@@ -202,6 +203,9 @@ def test_a_float_state_of_pyro_is_an_index_in_numpyro(sides: dict[str, Side]) ->
     models = switching("pyro"), switching("numpyro")
     report = check(*models, {"y": DATA["y"]}, rungs=["structure", "density", "enumeration"], sides=sides)
     assert report.verdict == "same", report.first_difference
+    program = sides["numpyro"].program(CallableReference.of(models[1]), {"y": DATA["y"]})
+    draws = {"level": np.zeros((5, 2)), "width": np.ones(5), "z": np.ones((5, len(DATA["y"])))}
+    assert program.predictive_samples(draws, seed=0)["y"].shape == (5, len(DATA["y"]))
 
 
 def test_no_density_on_one_side_is_a_difference_there(sides: dict[str, Side]) -> None:
