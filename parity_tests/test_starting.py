@@ -72,6 +72,19 @@ def test_chains_start_at_shared_points_where_no_other_is_found() -> None:
     assert shared_starts(climb, NUM_CHAINS) is None
 
 
+def test_a_file_is_not_asked_for_starts() -> None:
+    class File(Cut):
+        def potential_and_gradient(self, unconstrained: Arrays) -> tuple[float, Arrays]:
+            raise AssertionError("a file has a potential at its own points only")
+
+    climb = context()
+    climb.sites = {side: {"w": sites()["w"]} for side in SIDES}
+    climb.programs = dict.fromkeys(SIDES, File(0.0))  # type: ignore[arg-type]
+    climb.points = [Point("a prior draw", {"w": np.array(1.0)})]
+    climb.frozen = "numpyro"
+    assert shared_starts(climb, NUM_CHAINS) is None
+
+
 def test_a_mode_without_mass_is_left_out() -> None:
     program = Hills(15.0)
     found = starts(program)

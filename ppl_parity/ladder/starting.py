@@ -29,7 +29,8 @@ def shared_starts(context: Context, num_chains: int) -> dict[str, Arrays] | None
         x = np.asarray(context.pair.data["pyro"]["x"], dtype=np.float64)
         start, _ = kmeans_start(model.spec, x, num_chains, context.settings.seed)
         return dict.fromkeys(SIDES, start)
-    if context.reparameterised:
+    # A file has a potential at its own points only.
+    if context.reparameterised or context.frozen == "numpyro":
         return None
     program = context.programs["numpyro"]
     found = _found(context, program, CANDIDATES * num_chains)
