@@ -74,6 +74,21 @@ def test_another_model_raises_with_three_lines(sides: dict[str, Side]) -> None:
     assert "scale" in str(caught.value)
 
 
+def test_all_rows_that_differ_are_told(sides: dict[str, Side]) -> None:
+    def ends_elsewhere(y):
+        import numpyro
+        import numpyro.distributions as dist
+
+        mu = numpyro.sample("mu", dist.Normal(0.0, 1.0))
+        with numpyro.plate("rows", len(y)):
+            numpyro.sample("y", dist.Normal(mu + np.array([0.0, 0.0, 1.0, 1.0]), 1.0), obs=y)
+
+    report = quick(sides, normal("pyro"), ends_elsewhere)
+    assert report.first_difference is not None
+    assert report.first_difference["site"] == "y"
+    assert "it differs in rows 2 to 3 of 4." in details(report)
+
+
 def test_renamed_sites(sides: dict[str, Side]) -> None:
     report = quick(sides, normal("pyro"), normal("numpyro", name="m"), rename={"mu": "m"})
     assert report.verdict == "same"

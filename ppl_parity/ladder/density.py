@@ -15,10 +15,11 @@ from ppl_parity.findings import Finding
 from ppl_parity.ladder.comparison import Comparison, compare, name_of_constant
 from ppl_parity.ladder.context import SIDES, Context
 from ppl_parity.ladder.deterministic import differing
+from ppl_parity.ladder.extent import extent
 from ppl_parity.ladder.hints import explain_site
 from ppl_parity.ladder.precision import NARROW, drift, narrow_sites
 from ppl_parity.listing import listed
-from ppl_parity.tolerances import CLAMP, CLAMPED_FAMILIES, LIBRARY_LIMITS, agree, library_limit
+from ppl_parity.tolerances import CLAMP, CLAMPED_FAMILIES, LIBRARY_LIMITS, agree, allowed, library_limit
 
 NAME = "density"
 
@@ -200,16 +201,19 @@ def _compare_joint(context: Context, values: SiteLogProbs) -> Comparison:
     return compare("log density", *sums, extra=extra, precision=context.precision)
 
 
+def _ordinary(context: Context) -> list[bool]:
+    return [not point.name.startswith(("edge", "tail")) for point in context.points]
+
+
 def _compare_site(
     context: Context, values: SiteLogProbs, name: str, precision: str | None = None
 ) -> Comparison:
     sums = [_sums(values, side, name) for side in SIDES]
-    ordinary = [not point.name.startswith(("edge", "tail")) for point in context.points]
     return compare(
         "log density",
         *sums,
         extra=_limit(context, name),
-        preferred=ordinary,
+        preferred=_ordinary(context),
         precision=precision or context.precision,
     )
 
@@ -238,7 +242,8 @@ def _blame(
             )
             hint = "a likelihood or factor that the port lost"
         else:
-            detail = f"The log prob of {name!r} is {a:.10g} in pyro and {b:.10g} in numpyro at {point.name}."
+            detail = f"The log prob of {name!r} is {a:.10g} in pyro and {b:.10g} in numpyro at {point.name}"
+            detail += _extent(context, values, name, comparison.worst)
             detail += _member(context, name, index)
             hint = explain_site(context, name, values, comparison)
             if computed:
@@ -273,6 +278,25 @@ def _member(context: Context, name: str, index: tuple[int, ...] | None) -> str:
             if member is not None:
                 return f" The step shown is {member!r} in {side}."
     return ""
+
+
+def _extent(context: Context, values: SiteLogProbs, name: str, worst: int) -> str:
+    """The end of the sentence: which elements differ at the point that is shown, or at an ordinary one."""
+    limit = max(LIBRARY_LIMITS.get(context.sites[side][name].family, (0.0, ""))[0] for side in SIDES)
+    found = None
+    for i, (ordinary, *rows) in enumerate(
+        zip(_ordinary(context), *(values[side] for side in SIDES), strict=True)
+    ):
+        a, b = (np.asarray(row[name], dtype=float) for row in rows)
+        if a.shape != b.shape:
+            return "."
+        if ordinary or i == worst:
+            with np.errstate(invalid="ignore"):
+                near = (np.abs(a - b) <= allowed("log prob", a, b) + limit) | (a == b)
+            apart = ~near & ~(np.isnan(a) & np.isnan(b))
+            found = apart if found is None else found | apart
+    told = "" if found is None else extent(found)
+    return f"; it differs {told}." if told else "."
 
 
 def _worst_element(
