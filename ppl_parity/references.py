@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ppl_parity import carrying
 from ppl_parity.checks import explain
 from ppl_parity.errors import InputError, nearest
 from ppl_parity.spec import MixtureSpec
@@ -90,21 +91,22 @@ class ModuleReference:
 
 @dataclass(frozen=True)
 class CallableReference:
-    """A function handed over by value, for models that live in a test or a notebook."""
+    """A function handed over, for models that live in a test or a notebook, with the folders that it needs."""
 
     pickled: bytes
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, function: Callable[..., Any]) -> CallableReference:
         """Pickle a function, by value where its module cannot be imported elsewhere."""
-        import cloudpickle
-
-        return cls(cloudpickle.dumps(function))
+        return cls(carrying.dumps(function), *carrying.import_path())
 
     def resolve(self, backend: Any, precision: str = "float64") -> Callable[..., Any]:
         """The model function, in this process. The parent made the pickle; it comes from nowhere else."""
         import cloudpickle
 
+        carrying.extend_path(self.before, self.after)
         with explain(backend.NAME, "the model cannot be rebuilt in its own process"):
             return cloudpickle.loads(self.pickled)
 

@@ -1,0 +1,97 @@
+"""A function of this process for another one: pickled, with the folders that its modules are imported from.
+
+A test's own modules are importable in its process alone: pytest puts folders into ``sys.path``, or with
+``--import-mode=importlib`` puts modules into ``sys.modules`` without any. A side finds neither by itself.
+"""
+
+from __future__ import annotations
+
+import os
+import site
+import sys
+import sysconfig
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib.machinery import PathFinder
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+
+def dumps(function: Callable[..., Any]) -> bytes:
+    """A pickle of the function: by value where no path leads to its module, such as of a notebook or a lambda."""
+    import cloudpickle
+
+    module = sys.modules.get(getattr(function, "__module__", None) or "")
+    if module is None or module.__name__ == "__main__" or _findable(module) or _folder(module) is not None:
+        return cloudpickle.dumps(function)
+    cloudpickle.register_pickle_by_value(module)
+    try:
+        return cloudpickle.dumps(function)
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)
+
+
+def import_path() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The folders of the user's that modules are imported from here: those before the standard library, those after."""
+    before: list[str] = []
+    after: list[str] = []
+    found = before
+    for entry in (os.path.abspath(entry) for entry in sys.path):
+        if entry == sysconfig.get_path("stdlib"):
+            found = after
+        elif not _installed(entry) and os.path.isdir(entry):
+            found.append(entry)
+    for module in tuple(sys.modules.values()):
+        folder = None if _findable(module) else _folder(module)
+        if folder is not None and folder not in before + after:
+            after.append(folder)
+    return tuple(before), tuple(after)
+
+
+def extend_path(before: Sequence[str], after: Sequence[str]) -> None:
+    """Make modules importable here from the folders of ``import_path``, in the same order."""
+    sys.path[:0] = [folder for folder in before if folder not in sys.path]
+    sys.path += [folder for folder in after if folder not in sys.path]
+
+
+@cache
+def _installation() -> tuple[str, ...]:
+    """The folders of the interpreter, and of what was installed with it: another interpreter has its own."""
+    folders = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib", "scripts")]
+    folders += [*site.getsitepackages(), site.getusersitepackages()]
+    return tuple(folder + os.sep for folder in folders)
+
+
+def _installed(path: str) -> bool:
+    return f"{path}{os.sep}".startswith(_installation())
+
+
+def _file(module: ModuleType) -> str | None:
+    """A module's Python file, if the user wrote it."""
+    file = getattr(module, "__file__", None)
+    return file if isinstance(file, str) and file.endswith(".py") and not _installed(file) else None
+
+
+def _findable(module: ModuleType) -> bool:
+    """Whether ``import`` would find the module's package in this process without what was imported before."""
+    if _file(module) is None:
+        return True
+    name = module.__name__.partition(".")[0]
+    try:
+        return any(finder.find_spec(name, None) is not None for finder in (PathFinder, *sys.meta_path))
+    except Exception:  # a finder of somebody's own
+        return False
+
+
+def _folder(module: ModuleType) -> str | None:
+    """The folder from which the module's name leads to its file; None where the name has nothing to do with it."""
+    file = _file(module)
+    if file is None:
+        return None
+    parts = module.__name__.split(".")
+    path = Path(file).absolute()
+    path = path.parent if path.name == "__init__.py" else path.with_suffix("")
+    if tuple(parts) != path.parts[-len(parts) :]:
+        return None
+    return str(path.parents[len(parts) - 1])
