@@ -171,4 +171,7 @@ def _observes(node: ast.AST) -> bool:
 
 
 def _is_one(node: ast.AST) -> bool:
+    """Whether an argument is 1, or ones: its square and its inverse are what it is."""
+    if isinstance(node, ast.Call):
+        return ast.unparse(node.func) == "jnp.ones"
     return isinstance(node, ast.Constant) and node.value == 1.0
