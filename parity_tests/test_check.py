@@ -22,6 +22,7 @@ from ppl_parity.checking import check_file
 from ppl_parity.cli.app import app
 from ppl_parity.errors import InputError
 from ppl_parity.findings import Report
+from ppl_parity.ladder.context import CheckSettings
 from ppl_parity.sides import Side
 
 pytestmark = pytest.mark.pyro
@@ -87,6 +88,22 @@ def test_all_rows_that_differ_are_told(sides: dict[str, Side]) -> None:
     assert report.first_difference is not None
     assert report.first_difference["site"] == "y"
     assert "it differs in rows 2 to 3 of 4." in details(report)
+
+
+def test_a_site_of_another_shape_is_compared_by_no_rung(sides: dict[str, Side]) -> None:
+    def wide(y):
+        import numpyro
+        import numpyro.distributions as dist
+
+        with numpyro.plate("rows", len(y)):
+            mu = numpyro.sample("mu", dist.Normal(0.0, 1.0))
+            numpyro.sample("y", dist.Normal(mu, 1.0), obs=y)
+
+    one = quick(sides, normal("pyro"), wide, rungs=["gradient"])
+    assert (one.verdict, [rung.verdict for rung in one.rungs]) == ("unresolved", ["unresolved"])
+    going = quick(sides, normal("pyro"), wide, settings=CheckSettings(keep_going=True))
+    assert [rung.verdict for rung in going.rungs] == ["different"] + ["unresolved"] * 5
+    assert "The shape of 'mu' is () in pyro and (4,) in numpyro, so no point" in details(going)
 
 
 def test_renamed_sites(sides: dict[str, Side]) -> None:

@@ -107,6 +107,14 @@ def test_another_number_of_steps_is_a_stack_whose_shape_differs() -> None:
     assert found(LOOP, sites(h=(4, 2)))["pyro"] == (Stack("h", ("h_0", "h_1", "h_2"), (3,)),)
 
 
+def test_one_value_for_all_steps_is_a_stack_whose_shape_differs() -> None:
+    loop = sites(mu=(), h_0=(), h_1=(), h_2=())
+    assert found(loop, sites(mu=(), h=()))["pyro"] == (Stack("h", ("h_0", "h_1", "h_2"), (3,)),)
+    for port in (sites(mu=(), h=(), k=()), {"h": site("h", kind="deterministic")}):
+        assert found(loop, port)["pyro"] == ()
+    assert found(sites(h_0=(), h_1=()), sites(h=()))["pyro"] == ()
+
+
 def test_nested_loops_are_several_axes() -> None:
     loop = {f"b_{i}_{j}": site(f"b_{i}_{j}", (4,)) for j in (1, 2, 3) for i in (0, 1)}
     names = tuple(f"b_{i}_{j}" for i in (0, 1) for j in (1, 2, 3))
@@ -308,6 +316,21 @@ def chain(ppl: str, *, scanned: bool = False, factor: float = 0.9, length: int |
     return model
 
 
+def loop_of(ppl: str, *, once: bool = False) -> Callable:
+    """A state for each row, or one for all of them."""
+
+    def model(y):
+        import importlib
+
+        framework, dist = importlib.import_module(ppl), importlib.import_module(f"{ppl}.distributions")
+        x = framework.sample("x", dist.Normal(0.0, 1.0)) if once else None
+        for t in range(len(y)):
+            x = x if once else framework.sample(f"x_{t}", dist.Normal(0.0, 1.0))
+            framework.sample(f"y_{t}", dist.Normal(x, 0.5), obs=y[t])
+
+    return model
+
+
 def differs(report: Report) -> tuple[str, str]:
     assert report.first_difference is not None
     return report.first_difference["rung"], report.first_difference["site"]
@@ -338,6 +361,13 @@ def test_a_scan_that_differs_is_found_at_its_step(sides: dict[str, Side]) -> Non
     assert report.first_difference is not None
     assert "(5,) in pyro and (4,) in numpyro" in report.first_difference["detail"]
     assert "the loop in pyro has 5 steps and numpyro's site 4" in report.first_difference["hint"]
+    report = check(loop_of("pyro"), loop_of("numpyro", once=True), {"y": Y}, level="quick", sides=sides)
+    assert differs(report) == ("structure", "x")
+    assert report.first_difference is not None
+    assert (
+        "numpyro has one value where the loop in pyro has one for each of 5"
+        in report.first_difference["hint"]
+    )
 
 
 def test_a_loop_in_numpyro_is_drawn_from_as_one_site(sides: dict[str, Side]) -> None:

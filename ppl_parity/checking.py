@@ -191,9 +191,10 @@ def prepare(
     frozen = next((side for side in sides.values() if isinstance(side, FrozenSide)), None)
     if frozen is not None:
         context.frozen, context.walks = frozen.name, opened_sides[frozen.name].walks(pair)
-    if frozen is not None and not context.reparameterised and _same_shapes(context):
+    comparable = not context.reparameterised and not context.misshapen
+    if frozen is not None and comparable:
         context.points = _numbered(context, opened_sides[frozen.name].points(pair))
-    elif not context.reparameterised and _same_shapes(context):
+    elif comparable:
         context.points = Points(lambda: _found_points(context))
     return context
 
@@ -254,14 +255,6 @@ def _no_numbers(context: Context, side: str, points: list[Point]) -> str | None:
     return (
         f"{side}: a model must have a density; the log prob{where} is NaN at all {len(points)} points. "
         "Look for a missing value in the data, or a parameter that is out of range."
-    )
-
-
-def _same_shapes(context: Context) -> bool:
-    return all(
-        np.shape(np.asarray(context.sites["pyro"][name].value))
-        == np.shape(np.asarray(context.sites["numpyro"][name].value))
-        for name in context.shared
     )
 
 

@@ -305,7 +305,8 @@ def _asked(
 def _numbered(alone: Mapping[str, Site], there: Mapping[str, Site]) -> list[Stack]:
     """Sites whose names are another's with numbers that leave none out, and whose shape is its without the first axes.
 
-    Where the numbers of steps differ it is taken for the same site all the same, if nothing else is alone there.
+    Where the numbers of steps differ, or the other has one value for all of them, it is taken for the same site all
+    the same, if nothing else is alone there.
     """
     groups: dict[tuple[str, str], dict[Index, str]] = {}
     for name in alone:
@@ -324,13 +325,10 @@ def _numbered(alone: Mapping[str, Site], there: Mapping[str, Site]) -> list[Stac
             continue
         own, whole = _shape(steps[0]), _shape(there[base])
         lead = _lead(own, whole, shape)
-        if (
-            lead is None
-            and len(shape) == 1
-            and len(whole) == 1 + len(own)
-            and whole[1:] == own
-            and not lonely
-        ):
+        other_steps = len(shape) == 1 and len(whole) == 1 + len(own) and whole[1:] == own
+        # Of two that are one in the port, one may have been summed out by hand; the sampling rungs see that.
+        no_steps = whole == own and there[base].kind == steps[0].kind and len(steps) > 2
+        if lead is None and not lonely and (other_steps or no_steps):
             lead = shape
         if lead is not None:
             found[base] = Stack(base, tuple(numbers[index] for index in sorted(numbers)), lead)

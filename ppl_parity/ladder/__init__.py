@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from types import ModuleType
 
+import numpy as np
+
 from ppl_parity.errors import InputError, one_of
 from ppl_parity.findings import Finding, RungResult, Verdict, worst
-from ppl_parity.ladder.context import Context
+from ppl_parity.ladder.context import SIDES, Context
 
 DETERMINISTIC = ("structure", "density", "enumeration", "gradient", "transform", "dynamics")
 SAMPLING = ("forward", "posterior", "assignments", "calibration")
@@ -52,7 +54,7 @@ def climb(context: Context, rungs: Sequence[str]) -> tuple[RungResult, ...]:
     for name in rungs:
         began = time.monotonic()
         findings: list[Finding] = []
-        for finding in _rung(name).run(context):
+        for finding in _findings(context, name):
             findings.append(_known(context, name, finding, unused))
             context.progress(f"{name}: {finding.detail}")
             if findings[-1].verdict == "different" and not context.settings.keep_going:
@@ -82,6 +84,22 @@ def pair_verdict(results: Sequence[RungResult]) -> Verdict:
         if deferred and not settled:
             verdicts.append("unresolved")
     return worst(verdicts)
+
+
+def _findings(context: Context, name: str) -> Iterator[Finding]:
+    """A rung's findings; a rung that takes one side's values to the other is not run where none fits both."""
+    if name in (*DETERMINISTIC[1:], "posterior") and context.misshapen:
+        site = context.misshapen[0]
+        left, right = (np.shape(np.asarray(context.sites[side][site].value)) for side in SIDES)
+        yield Finding(
+            "unresolved",
+            "shape",
+            f"The shape of {site!r} is {left} in pyro and {right} in numpyro, so no point is one of both models.",
+            site=site,
+            hint="see to its shape first, which the structure rung calls different",
+        )
+    else:
+        yield from _rung(name).run(context)
 
 
 def _rung(name: str) -> ModuleType:

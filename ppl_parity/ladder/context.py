@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, overload
 
+import numpy as np
+
 from ppl_parity.contract import Arrays, Program, Site
 from ppl_parity.errors import InputError
 from ppl_parity.findings import RungResult
@@ -171,6 +173,12 @@ class Context:
             for side in SIDES
         ]
         return kept[0] != kept[1]
+
+    @property
+    def misshapen(self) -> tuple[str, ...]:
+        """Latent sites that both sides have, in different shapes: no value of one is a value of the other."""
+        values = {name: [self.sites[side][name].value for side in SIDES] for name in self.shared}
+        return tuple(n for n, (a, b) in values.items() if np.shape(np.asarray(a)) != np.shape(np.asarray(b)))
 
     @property
     def enumerated_on_one_side(self) -> tuple[str, ...]:

@@ -186,6 +186,8 @@ def _shape_hint(context: Context, a: Site, b: Site) -> str:
     ((side, count),) = steps.items()
     whole = np.asarray((b if side == "pyro" else a).value)
     other = SIDES[1 - SIDES.index(side)]
+    if whole.ndim < np.ndim(np.asarray((a if side == "pyro" else b).value)):
+        return f"{other} has one value where the loop in {side} has one for each of {count} steps: a missing plate"
     return (
         f"the loop in {side} has {count} steps and {other}'s site {len(whole) if whole.ndim else 1}: one is lost or "
         "too many, at the start or the end, or has a name of its own there (give rename)"
