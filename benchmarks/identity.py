@@ -45,7 +45,8 @@ def same_values(expected: np.ndarray, got: np.ndarray, dtype: str) -> Identity:
     if dtype != "float64":
         extra = float(np.max(allowed("timed log density", expected, got, dtype)))
     found = compare("log density", list(expected), list(got), extra=extra)
-    error = float(found.size / np.max(np.abs(expected))) if np.isfinite(found.size) else float("inf")
+    largest = max(float(np.max(np.abs(expected))), 1e-300)
+    error = float(found.size / largest) if np.isfinite(found.size) else float("inf")
     same = found.relation in ("equal", "constant")
     p = found.worst
     why = "" if same else f"the density is {got[p]:.9g} where the reference has {expected[p]:.9g}"

@@ -38,6 +38,11 @@ def prepare(
     return Gradients(program, num_chains)
 
 
+def of_program(program: Program, points: Values, num_chains: int = 1) -> Gradients:
+    """Any model's, with the gradient that NUTS is given here; ``points`` (P, ...) a site are for Pyro's."""
+    return Gradients(program, num_chains)
+
+
 def matmul(spec: MixtureSpec) -> Model:
     """The marginal density as a matrix product and a logsumexp, differentiated automatically."""
 

@@ -108,8 +108,10 @@ class FakeProgram:
         return {"mu": np.zeros(num_chains), "w": np.zeros(num_chains)}
 
     def potential_and_gradient(self, unconstrained: Mapping[str, np.ndarray]) -> tuple[float, Arrays]:
-        slopes = dict(unconstrained)
-        return 0.0, slopes | {"w": np.zeros(())} if self.faults.flat else slopes
+        slopes = {name: np.asarray(value) for name, value in unconstrained.items()}
+        if self.faults.flat:
+            slopes["w"] = np.zeros(())
+        return float(sum(0.5 * np.sum(slope**2) for slope in slopes.values())), slopes
 
     def unconstrain(self, values: Mapping[str, np.ndarray]) -> Arrays:
         return {"mu": np.asarray(values["mu"]), "w": np.log(values["w"])}

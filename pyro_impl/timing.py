@@ -15,7 +15,7 @@ from pyro.infer.mcmc.util import initialize_model
 from ppl_parity.contract import Arrays, Model, Values
 from ppl_parity.errors import one_of
 from ppl_parity.spec import FORMULATIONS, MixtureSpec
-from pyro_impl.compiled import gradient_of
+from pyro_impl.compiled import LEAST_ITERATIONS, gradient_of, sampling_potential
 from pyro_impl.formulations import logits, sample_prior
 from pyro_impl.mixture import mixture
 from pyro_impl.program import Program
@@ -41,7 +41,16 @@ def prepare(
     name = formulation.removesuffix(JIT)
     model = matmul(spec) if name == "matmul" else mixture(spec, name)
     program = Program(model, {"x": x}, precision=precision, device=device)
-    return Gradients(program, num_chains, jit=formulation.endswith(JIT))
+    if formulation.endswith(JIT):
+        return Gradients(program, num_chains, _traced(program), "traced by torch.jit")
+    return Gradients(program, num_chains, program.potential_function, program.potential_kind)
+
+
+def of_program(program: Program, points: Values, num_chains: int = 1) -> Gradients:
+    """Any model's, with the gradient that NUTS is given here: a recording's, if it is the program's at ``points``."""
+    given = {name: np.asarray(value) for name, value in points.items()}
+    chosen = sampling_potential(program, given, LEAST_ITERATIONS)
+    return Gradients(program, num_chains, chosen.function(program), chosen.kind)
 
 
 def matmul(spec: MixtureSpec) -> Model:
@@ -61,12 +70,16 @@ class Gradients:
 
     compiled_loop = False
 
-    def __init__(self, program: Program, num_chains: int, *, jit: bool):
+    def __init__(
+        self,
+        program: Program,
+        num_chains: int,
+        potential: Callable[[dict[str, torch.Tensor]], torch.Tensor],
+        kind: str,
+    ):
         self._program, self._num_chains = program, num_chains
-        with program.session():
-            # As NUTS asks for it here; see ``compiled.known_gradients``.
-            self._gradient = gradient_of(_traced(program) if jit else program.potential_function)
-        self.potential = "traced by torch.jit" if jit else program.potential_kind
+        self._gradient = gradient_of(potential)  # as NUTS asks for it here; see ``compiled.known_gradients``
+        self.potential = kind
         self._starts: list[dict[str, torch.Tensor]] = []
         self._near: list[list[dict[str, torch.Tensor]]] = []
 
@@ -105,7 +118,7 @@ class Gradients:
 
 
 def _traced(program: Program) -> Callable[[dict[str, torch.Tensor]], torch.Tensor]:
-    with seed_to_rng(0):
+    with program.session(), seed_to_rng(0):
         _, potential, _, _ = initialize_model(
             program.model,
             model_kwargs=program.data,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ppl_parity.cli import options
+from ppl_parity.cli.bench_pair import pair
 from ppl_parity.cli.exits import Exits
 from ppl_parity.errors import InputError
 
@@ -205,6 +206,9 @@ def _command(name: str) -> Callable[..., None]:
 
 for _name, (_help, _) in COMMANDS.items():
     app.command(name=_name, help=_help)(_command(_name))
+
+
+app.command()(pair)
 
 
 @app.command(

@@ -1,0 +1,230 @@
+"""Time both sides of a pair that a check called the same, in turn, and make the ratios that may be made."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from statistics import mean, median
+from typing import Any
+
+import numpy as np
+
+from benchmarks import machine
+from benchmarks.child import Child
+from benchmarks.pair.quantities import MAX_RHAT, Quantities, mixing, smallest
+from benchmarks.pair.systems import EAGER, NUM_POINTS, Plan, System
+from benchmarks.sampler import resolved
+from benchmarks.timer import summary
+from ppl_parity.contract import Arrays
+from ppl_parity.ladder.context import SIDES, Context
+from ppl_parity.ladder.coordinates import moved_sites, positions
+from ppl_parity.ladder.starting import shared_starts
+
+SCHEMA = "ppl-parity/bench-pair/1"
+ROUNDS = 3  # of gradients, the sides in turn: a slow minute is then slow for both
+Say = Callable[[str], None]
+
+
+def measure(
+    context: Context,
+    plan: Plan,
+    pythons: Mapping[str, str | None] | None = None,
+    say: Say = lambda _: None,
+    machine_name: str | None = None,
+) -> dict[str, Any]:
+    """Times and ratios of a pair; see ``docs/benchmarks.md``.
+
+    Args:
+        context: of a check that ended in ``same``.
+        plan: what is timed.
+        pythons: side -> its Python, where it is another than this one.
+        say: told what is being done.
+        machine_name: what to call this machine.
+
+    Raises:
+        InputError: a side cannot be sampled, or a setting does not fit it.
+        SideError: a side's process ended, or gave no answer in time.
+    """
+    with _opened(context, plan, pythons or {}) as systems:
+        result: dict[str, Any] = {
+            "schema": SCHEMA,
+            "pair": context.pair.name,
+            "settings": asdict(plan),
+            "machine": machine.describe(machine_name),
+            "systems": {system.name: {"side": system.side} for system in systems},
+            "ratios": {},
+        }
+        if plan.samplers:
+            for system in systems:
+                say(f"{system.name}: a first run of NUTS, from the start of its process")
+                cold = system.cold()
+                result["systems"][system.name]["cold_seconds"] = cold["whole_seconds"]
+        _gradients(context, plan, systems, result, say)
+        if plan.samplers:
+            _samplers(context, plan, systems, result, say)
+        for system in systems:
+            result["systems"][system.name] |= system.about
+    return result
+
+
+@contextmanager
+def _opened(context: Context, plan: Plan, pythons: Mapping[str, str | None]) -> Iterator[list[System]]:
+    """A process each, whose caches of compiled programs are empty."""
+    starts = shared_starts(context, plan.num_chains) if plan.samplers else None
+    names: dict[str, tuple[str, dict[str, str]]] = {"pyro": ("pyro", {})}
+    if plan.eager:
+        names["pyro, eager"] = ("pyro", EAGER)
+    names["numpyro"] = ("numpyro", {})  # last: what the others are held to
+    with ExitStack() as stack:
+        systems = []
+        for name, (side, environment) in names.items():
+            caches = stack.enter_context(tempfile.TemporaryDirectory())
+            variables = environment | {"JAX_COMPILATION_CACHE_DIR": os.path.join(caches, "jax")}
+            child = stack.enter_context(Child(name, python=pythons.get(side), environment=variables))
+            own = None if starts is None else starts[side]
+            systems.append(System(name, side, child, context, plan, own))
+        yield systems
+
+
+def _gradients(
+    context: Context, plan: Plan, systems: Sequence[System], result: dict[str, Any], say: Say
+) -> None:
+    points, why = _points(context)
+    held = {}
+    for system in systems:
+        say(f"{system.name}: holding the gradient that is timed to the one that was checked")
+        held[system.name] = system.hold(points[system.side])
+        result["systems"][system.name]["identity"] = held[system.name].as_dict()
+    timed = [system for system in systems if held[system.name].same]
+    rounds: dict[str, list[dict[str, Any]]] = {system.name: [] for system in timed}
+    for number in range(ROUNDS):
+        for system in timed:
+            say(f"{system.name}: its gradient, {number + 1} of {ROUNDS}")
+            rounds[system.name].append(system.measure(plan.budget / ROUNDS))
+    for name, found in rounds.items():
+        loops = [np.asarray(one["loop"]) / one["loop_count"] for one in found]
+        single = np.concatenate([one["single"] for one in found])
+        result["systems"][name]["gradient"] = {
+            "loop": summary(list(np.concatenate(loops))),
+            "single": summary(list(single)),
+            "rounds": [median(times) for times in loops],
+            "raw": found,
+        }
+    for system in systems:
+        identity = held[system.name]
+        if not identity.same and not why:
+            why = f"{system.name}: what is timed is not what was checked: {identity.why}"
+    each = {name: one["gradient"]["rounds"] for name, one in result["systems"].items() if "gradient" in one}
+    result["ratios"]["gradient"] = _ratios(each, why)
+
+
+def _points(context: Context) -> tuple[dict[str, list[Arrays]], str]:
+    """Each side's unconstrained points, the first one where a sampler is; and why no ratio may be made of them."""
+    if context.points:
+        found = positions(context, len(context.points))
+        found = sorted(found, key=lambda position: not position.point.name.startswith("near"))[:NUM_POINTS]
+        moved = moved_sites(context, found)
+        why = f"the sides unconstrain {', '.join(map(repr, moved))} differently" if moved else ""
+        return {side: [position.coordinates[side] for position in found] for side in SIDES}, why
+    points = {}
+    for side in SIDES:
+        drawn = context.programs[side].initial("uniform", num_chains=NUM_POINTS, seed=context.settings.seed)
+        named = context.pair.from_side(side, drawn)
+        points[side] = [{name: value[i] for name, value in named.items()} for i in range(NUM_POINTS)]
+    return points, "the sides have different latent sites, so their gradients are of different functions"
+
+
+def _samplers(
+    context: Context, plan: Plan, systems: Sequence[System], result: dict[str, Any], say: Say
+) -> None:
+    runs: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {}
+    first, *others = plan.seeds
+    for system in systems:
+        say(f"{system.name}: runs of NUTS, seed {first}")
+        full = system.sample(plan.num_draws, first)
+        runs[system.name] = [resolved(lambda n, s=system: s.sample(n, first), full, plan.num_draws)]
+    for seed in others:
+        for system in systems:
+            say(f"{system.name}: runs of NUTS, seed {seed}")
+            length = np.shape(runs[system.name][0][0]["n_steps"])[1]
+            runs[system.name].append((system.sample(length, seed), system.sample(1, seed)))
+    quantities = Quantities(context)
+    common = set.intersection(*(set(run["posterior"]) for each in runs.values() for run, _ in each))
+    columns = {
+        name: quantities.columns([run["posterior"] for run, _ in each], common) for name, each in runs.items()
+    }
+    for name, each in runs.items():
+        result["systems"][name]["nuts"] = _rates(each, columns[name], quantities)
+    mixed = mixing(list(columns.values()))
+    result["mixing"] = asdict(mixed) | {"r_hat_at_most": MAX_RHAT, "ok": mixed.ok}
+    result["mixing"] |= {key: quantities.name(result["mixing"][key]) for key in ("r_hat_of", "z_of")}
+    result["relabelled"] = list(quantities.renamed)
+    why = "" if mixed.ok else _not_mixed(result["mixing"])
+    found = {name: one["nuts"] for name, one in result["systems"].items()}
+    lacking = [n for n, one in found.items() if not np.all(np.isfinite(one["seconds_per_leapfrog_of_seeds"]))]
+    told = f"{lacking[0]}'s draws take too little time to be told from its warmup" if lacking else ""
+    result["ratios"] |= {
+        key: _ratios({name: one[f"{key}_of_seeds"] for name, one in found.items()}, why or told)
+        for key in ("seconds_per_leapfrog", "leapfrogs_per_ess", "seconds_per_ess")
+    }
+
+
+def _not_mixed(found: Mapping[str, Any]) -> str:
+    more = "ask for more (--num-draws, --num-warmup)"
+    if found["r_hat"] > found["r_hat_at_most"]:
+        told = f"R-hat of {found['r_hat_of']!r} over all of them is {found['r_hat']:.3g}"
+        return f"the chains have not mixed: {told}, and may be {found['r_hat_at_most']:g}; {more}"
+    told = f"the means of {found['z_of']!r} are {found['z']:.1f} of their Monte Carlo standard errors apart"
+    return f"the draws are not of one posterior: {told}, and may be {found['z_at_most']:.1f}; {more}"
+
+
+def _rates(
+    runs: Sequence[tuple[dict[str, Any], dict[str, Any]]],
+    columns: Sequence[np.ndarray],
+    quantities: Quantities,
+) -> dict[str, Any]:
+    """What explains the speed of a side's NUTS: ESS/s = (ESS a leapfrog) / (seconds a leapfrog), seed by seed."""
+    num_chains, num_draws = columns[0].shape[:2]
+    steps = np.array([float(np.sum(run["n_steps"])) for run, _ in runs])
+    found = [smallest(draws) for draws in columns]
+    sizes = np.array([size for size, _ in found])
+    gaps = np.array([run["seconds"] - one["seconds"] for run, one in runs])
+    gaps = np.where(gaps > 0, gaps * num_draws / max(1, num_draws - 1), np.nan)
+    each = gaps * num_chains / steps
+    return {
+        "num_draws": num_draws,
+        "seconds": [run["seconds"] for run, _ in runs],
+        "one_draw_seconds": [one["seconds"] for _, one in runs],
+        "leapfrogs_per_draw": float(mean(steps)) / (num_chains * num_draws),
+        "least": quantities.name(found[0][1]),
+        "ess_of_seeds": sizes.tolist(),
+        "seconds_per_leapfrog_of_seeds": each.tolist(),
+        "leapfrogs_per_ess_of_seeds": (steps / sizes).tolist(),
+        "seconds_per_ess_of_seeds": (gaps / sizes).tolist(),
+        "divergences": int(sum(np.sum(run["diverging"]) for run, _ in runs)),
+        "potential": runs[0][0]["potential"],
+        "potential_reason": runs[0][0]["potential_reason"],
+        "chain_method": runs[0][0]["chain_method"],
+    }
+
+
+def _ratios(each: Mapping[str, Sequence[float]], why: str) -> dict[str, Any]:
+    """How many times more of something each system takes than the last one: the median over neighbours, and the range.
+
+    There is none, and ``why``, where the systems were not shown to be the same.
+    """
+    if why:
+        return {"why": why}
+    *others, last = each
+    found = {}
+    for name in others:
+        values = np.divide(each[name], each[last])
+        found[name] = {
+            "median": float(median(values)),
+            "least": float(min(values)),
+            "most": float(max(values)),
+        }
+    return {"over": last, "of": found}

@@ -1,0 +1,245 @@
+"""A pair of one's own is timed only if it is the same model, and a ratio is made only of what was shown to be so."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from benchmarks import sampler
+from benchmarks.pair import measuring, tables
+from benchmarks.pair.quantities import MAX_RHAT, mixing, smallest
+from benchmarks.pair.systems import Plan
+from parity_tests import fakes
+from parity_tests.fakes import Faults, chains
+from ppl_parity.cli.app import app
+from ppl_parity.ladder.context import Context
+
+SECONDS = {"pyro": 3e-3, "pyro, eager": 9e-3, "numpyro": 1e-3}  # of a leapfrog, and of a gradient
+
+
+class FakeChild:
+    """A process of the fake backend, whose clock is made up."""
+
+    faults: Mapping[str, Faults] = {}
+    slope = 1.0  # the timed gradient over the checked one, in Pyro
+    slow = 0.01  # seconds of a warmup
+
+    def __init__(self, name: str, *, python: str | None, environment: Mapping[str, str]) -> None:
+        self.name, self.side = name, name.partition(",")[0]
+        assert (environment.get("PPL_PARITY_RECORD") == "0") == (name == "pyro, eager")
+        self.began = time.perf_counter()
+
+    def __enter__(self) -> FakeChild:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        pass
+
+    def call(self, function: str, timeout: float, **arguments: Any) -> Any:
+        return getattr(self, function.partition(":")[2])(**arguments)
+
+    def build(self, **_: Any) -> dict[str, Any]:
+        return {"import_seconds": 0.0, "build_seconds": 0.0, "versions": {}, "devices": ["cpu"]}
+
+    def begin(self, points: Mapping[str, np.ndarray], typical: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        factor = self.slope if self.side == "pyro" else 1.0
+        values = sum(0.5 * value**2 for value in points.values())
+        slopes = {name: factor * value for name, value in points.items()}
+        return {"first_seconds": 0.1, "potential": "made up", "compiled_loop": False} | {
+            "values": values,
+            "gradients": slopes,
+        }
+
+    def measure(self, budget: float) -> dict[str, Any]:
+        one = SECONDS[self.name]
+        return {"single": [2 * one] * 5, "loop": [10 * one] * 5, "loop_count": 10}
+
+    def sample(self, settings: Any, starts: Mapping[str, np.ndarray] | None) -> dict[str, Any]:
+        assert starts is not None
+        assert {name: len(value) for name, value in starts.items()} == {"mu": 2, "w": 2}
+        side = fakes.FakeSide(self.side, self.faults.get(self.side, Faults()))
+        groups, _ = side.sample_posterior(None, {"y": fakes.Y}, settings, timeout=1.0)
+        shape = (settings.num_chains, settings.num_draws)
+        return {
+            "posterior": groups["posterior"],
+            "n_steps": np.full(shape, 7),
+            "diverging": np.zeros(shape, dtype=bool),
+            "potential": "made up",
+            "potential_reason": "",
+            "chain_method": "sequential",
+            "seconds": self.slow + SECONDS[self.name] * 7 * settings.num_draws,
+        }
+
+
+@pytest.fixture
+def context(monkeypatch: pytest.MonkeyPatch) -> Context:
+    monkeypatch.setattr(measuring, "Child", FakeChild)
+    for name, value in {"faults": {}, "slope": 1.0, "slow": 0.01}.items():
+        monkeypatch.setattr(FakeChild, name, value)
+    return fakes.context()
+
+
+PLAN = Plan(num_chains=2, num_draws=400, seeds=(1, 2), budget=0.01)
+
+
+def test_what_is_the_same_has_its_ratios(context: Context) -> None:
+    result = measuring.measure(context, replace(PLAN, eager=True))
+    ratios = result["ratios"]
+    assert ratios["gradient"]["over"] == "numpyro"
+    for name, times in {"pyro": 3.0, "pyro, eager": 9.0}.items():
+        assert ratios["gradient"]["of"][name]["median"] == pytest.approx(times)
+        assert ratios["seconds_per_leapfrog"]["of"][name]["median"] == pytest.approx(times)
+    nuts = result["systems"]["numpyro"]["nuts"]
+    assert nuts["leapfrogs_per_draw"] == 7
+    assert nuts["seconds_per_leapfrog_of_seeds"] == pytest.approx([2e-3 / 2] * 2)
+    assert result["mixing"]["ok"]
+    headers, lines, notes = tables.rows(result)
+    assert headers == ["", "pyro", "pyro, eager", "numpyro", "pyro / numpyro", "pyro, eager / numpyro"]
+    assert lines[0][1:5] == ["3 ms", "9 ms", "1 ms", "3 (3 to 3)"]
+    assert all(len(line) == len(headers) for line in lines)
+    assert not any("No ratio" in note for note in notes)
+
+
+def test_a_gradient_that_is_not_the_checked_one_has_no_time(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeChild, "slope", 1.001)
+    result = measuring.measure(context, replace(PLAN, samplers=False))
+    assert "pyro: what is timed is not what was checked" in result["ratios"]["gradient"]["why"]
+    assert "gradient" not in result["systems"]["pyro"]
+    _, lines, notes = tables.rows(result)
+    assert lines[0] == ["a gradient, in a loop", "-", "1 ms", "-"]
+    assert notes[0].startswith("No ratio of gradients: pyro: what is timed")
+
+
+def test_chains_in_different_places_have_no_ratio(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeChild, "faults", {"pyro": Faults(posterior_shift=1.0)})
+    result = measuring.measure(context, PLAN)
+    why = result["ratios"]["seconds_per_ess"]["why"]
+    assert why.startswith("the chains have not mixed: R-hat of 'mu'")
+    assert "of" in result["ratios"]["gradient"]
+    assert any(note.startswith("No ratio of NUTS") for note in tables.rows(result)[2])
+
+
+def test_draws_that_take_less_than_their_warmup_have_no_ratio(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample = FakeChild.sample
+    monkeypatch.setattr(FakeChild, "sample", lambda *a, **k: sample(*a, **k) | {"seconds": 1.0})
+    result = measuring.measure(context, PLAN)
+    assert "too little time" in result["ratios"]["seconds_per_leapfrog"]["why"]
+
+
+def test_other_coordinates_have_no_ratio_of_gradients(context: Context) -> None:
+    context.results["moved sites"] = ["w"]
+    why = measuring.measure(context, replace(PLAN, samplers=False))["ratios"]["gradient"]["why"]
+    assert why == "the sides unconstrain 'w' differently"
+
+
+def test_other_latent_sites_have_no_ratio_of_gradients(context: Context) -> None:
+    context.points = []
+    why = measuring.measure(context, replace(PLAN, samplers=False))["ratios"]["gradient"]["why"]
+    assert "different latent sites" in why
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.7])
+def test_chains_that_mix_are_seldom_called_apart(rho: float) -> None:
+    """Three runs of 300 draws a side, all, or one in six of them, effective; three scalars. Of one in nine 13 % are."""
+    alarms = []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        runs = [[chains(rng, 3, 300, rho).T[None] for _ in range(3)] for _ in range(2)]
+        alarms.append(not mixing(runs).ok)
+    assert np.mean(alarms) <= 0.02
+
+
+def test_chains_that_are_apart_are_told() -> None:
+    rng = np.random.default_rng(0)
+
+    def runs(shift: float) -> list[np.ndarray]:
+        return [chains(rng, 1, 300, 0.0)[..., None] + shift for _ in range(3)]
+
+    assert mixing([runs(0.0), runs(2.0)]).r_hat > MAX_RHAT
+    small = mixing([runs(0.0), runs(0.4)])
+    assert small.r_hat < MAX_RHAT < small.z_at_most < small.z
+    still = mixing([[np.zeros((2, 50, 1))]] * 2)
+    assert (still.ok, still.r_hat, still.z) == (True, 1.0, 0.0)
+    assert not mixing([[np.zeros((2, 50, 1))], [np.ones((2, 50, 1))]]).ok
+
+
+def test_the_smallest_ess_is_named() -> None:
+    rng = np.random.default_rng(3)
+    draws = np.stack([chains(rng, 2, 500, rho) for rho in (0.0, 0.9)], axis=-1)
+    size, which = smallest(draws)
+    assert which == 1
+    assert 20 < size < 150
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([], "needs a file or module"),
+        (["x.py", "--num-warmup", "10"], "at least 200"),
+        (["x.py", "--num-seeds", "0"], "at least 1"),
+        (["x.py", "--level", "full"], "--level must be"),
+        (["x.py", "--case-budget", "0"], "must be positive"),
+    ],
+)
+def test_bad_options_are_refused(options: list[str], said: str) -> None:
+    ran = CliRunner().invoke(app, ["bench", "pair", *options])
+    assert ran.exit_code == 2
+    assert said in ran.output
+
+
+PAIR = """
+import numpy as np
+import numpyro, numpyro.distributions as ndist
+import pyro, pyro.distributions as pdist
+
+def pyro_model(y):
+    m = pyro.sample("m", pdist.Normal(0.0, 1.0))
+    for i in range(2):
+        pyro.sample(f"y_{i}", pdist.Normal(m, 1.0), obs=y[i])
+
+def numpyro_model(y):
+    m = numpyro.sample("m", ndist.Normal(0.0, SCALE))
+    with numpyro.plate("rows", 2):
+        numpyro.sample("y", ndist.Normal(m, 1.0), obs=y)
+
+def data():
+    return {"y": np.array([0.3, -0.1])}
+"""
+
+
+@pytest.mark.pyro
+@pytest.mark.parametrize(("scale", "status"), [(1.0, 0), (2.0, 1)])
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scale: float, status: int) -> None:
+    pytest.importorskip("pyro")
+    pytest.importorskip("numpyro")
+    monkeypatch.setattr(sampler, "MOST", 200)  # NumPyro's draws are then not told from its warmup
+    (tmp_path / "pair.py").write_text(PAIR.replace("SCALE", str(scale)))
+    few = ["--num-warmup", "200", "--num-draws", "200", "--num-seeds", "1", "--case-budget", "0.2"]
+    where = ["bench", "pair", str(tmp_path / "pair.py"), "--json", str(tmp_path / "out.json"), *few]
+    ran = CliRunner().invoke(app, where)
+    assert ran.exit_code == status, ran.output
+    found = json.loads((tmp_path / "out.json").read_text())
+    if status:
+        assert found["check"]["verdict"] == "different"
+        assert not {"ratios", "systems"} & set(found)
+        assert "Nothing was timed" in ran.output
+        return
+    assert found["check"]["verdict"] == "same"
+    assert found["ratios"]["gradient"]["of"]["pyro"]["median"] > 0
+    for system in found["systems"].values():
+        assert system["identity"]["same"]
+        assert system["cold_seconds"] > 0
+        assert system["nuts"]["num_draws"] == 200
+    assert "pyro / numpyro" in ran.output
