@@ -26,6 +26,8 @@ REASONS: list[tuple[tuple[str, str, str], str]] = [
             ("standardised_predictor", "y"),
             ("student_regression", "y"),
             ("zero_inflated_poisson", "y"),
+            ("masked_data", "y"),
+            ("weighted_data", "y"),
         ]
     ),
     *(
