@@ -78,6 +78,24 @@ def test_what_is_installed_stays_where_it_is(monkeypatch: pytest.MonkeyPatch, tm
     assert not any("site-packages" in folder for folder in before + after)
 
 
+def test_a_module_that_waits_to_be_loaded_goes_on_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lazy_one.py").write_text("raise RuntimeError('it was loaded')")
+    monkeypatch.syspath_prepend(tmp_path)
+    spec = importlib.util.find_spec("lazy_one")
+    assert spec is not None
+    assert spec.loader is not None
+    spec.loader = loader = importlib.util.LazyLoader(spec.loader)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "lazy_one", module)
+    loader.exec_module(module)
+    monkeypatch.setitem(sys.modules, "not_a_module", object())
+    carrying.import_path()
+    with pytest.raises(RuntimeError, match="it was loaded"):
+        _ = module.anything
+
+
 def _loaded(path: Path, name: str, monkeypatch: pytest.MonkeyPatch):
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None

@@ -22,8 +22,9 @@ def dumps(function: Callable[..., Any]) -> bytes:
     """A pickle of the function: by value where no path leads to its module, such as of a notebook or a lambda."""
     import cloudpickle
 
-    module = sys.modules.get(getattr(function, "__module__", None) or "")
-    if module is None or module.__name__ == "__main__" or _findable(module) or _folder(module) is not None:
+    name = getattr(function, "__module__", None) or ""
+    module = sys.modules.get(name)
+    if module is None or name == "__main__" or _findable(name, module) or _folder(name, module) is not None:
         return cloudpickle.dumps(function)
     cloudpickle.register_pickle_by_value(module)
     try:
@@ -42,8 +43,8 @@ def import_path() -> tuple[tuple[str, ...], tuple[str, ...]]:
             found = after
         elif not _installed(entry) and os.path.isdir(entry):
             found.append(entry)
-    for module in tuple(sys.modules.values()):
-        folder = None if _findable(module) else _folder(module)
+    for name, module in tuple(sys.modules.items()):
+        folder = None if _findable(name, module) else _folder(name, module)
         if folder is not None and folder not in before + after:
             after.append(folder)
     return tuple(before), tuple(after)
@@ -68,28 +69,30 @@ def _installed(path: str) -> bool:
 
 
 def _file(module: ModuleType) -> str | None:
-    """A module's Python file, if the user wrote it."""
-    file = getattr(module, "__file__", None)
+    """A module's Python file, if the user wrote it; asking a module that is not loaded yet must not load it."""
+    if not isinstance(module, ModuleType):
+        return None
+    file = ModuleType.__getattribute__(module, "__dict__").get("__file__")
     return file if isinstance(file, str) and file.endswith(".py") and not _installed(file) else None
 
 
-def _findable(module: ModuleType) -> bool:
+def _findable(name: str, module: ModuleType) -> bool:
     """Whether ``import`` would find the module's package in this process without what was imported before."""
     if _file(module) is None:
         return True
-    name = module.__name__.partition(".")[0]
+    top = name.partition(".")[0]
     try:
-        return any(finder.find_spec(name, None) is not None for finder in (PathFinder, *sys.meta_path))
+        return any(finder.find_spec(top, None) is not None for finder in (PathFinder, *sys.meta_path))
     except Exception:  # a finder of somebody's own
         return False
 
 
-def _folder(module: ModuleType) -> str | None:
+def _folder(name: str, module: ModuleType) -> str | None:
     """The folder from which the module's name leads to its file; None where the name has nothing to do with it."""
     file = _file(module)
     if file is None:
         return None
-    parts = module.__name__.split(".")
+    parts = name.split(".")
     path = Path(file).absolute()
     path = path.parent if path.name == "__init__.py" else path.with_suffix("")
     if tuple(parts) != path.parts[-len(parts) :]:
