@@ -346,6 +346,21 @@ def test_lines_that_are_printed_as_rungs_end_are_those_of_the_report(name):
     assert both[0] == both[1]
 
 
+@pytest.mark.parametrize(
+    ("rungs", "said"),
+    [
+        (["structure", "gradient"], "Nothing differs on the rungs that were run"),
+        (["forward"], "Nothing differs on the rungs that were run"),
+        (["density"], "The two models are the same"),
+        (["forward", "posterior"], "The two models are the same"),
+    ],
+)
+def test_a_few_rungs_do_not_make_two_models_the_same(rungs, said):
+    whole = EVERY["same"]()
+    part = replace(whole, rungs=tuple(RungResult(name, "same", 0.1, ()) for name in rungs))
+    assert f"{said}." in printed(part)
+
+
 def test_the_status_line_goes_away_after_an_error():
     console = Console(file=io.StringIO(), force_terminal=True)
     shown = TerminalReport(console)

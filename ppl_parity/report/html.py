@@ -43,6 +43,7 @@ from ppl_parity.findings import Finding, Report, RungResult
 from ppl_parity.report import figures
 from ppl_parity.report.wording import (
     amount,
+    conclusion,
     duration,
     labelled_lines,
     not_run,
@@ -54,11 +55,6 @@ from ppl_parity.report.wording import (
 )
 
 SYMBOLS = {"same": "\u2713", "different": "\u2717", "unresolved": "?", "not run": "\u00b7"}
-SENTENCES = {
-    "same": "The two models are the same",
-    "different": "The two models differ",
-    "unresolved": "Not shown either way",
-}
 QUESTIONS = {
     "structure": "Same sites, shapes, supports, plates, observed values and dtypes?",
     "density": "Same log probability, site by site and jointly?",
@@ -112,7 +108,7 @@ def write_html(report: Report, path: str | Path) -> Path:
         duration=duration,
         summary=summary,
         symbols=SYMBOLS,
-        sentences=SENTENCES,
+        conclusion=conclusion,
         questions=QUESTIONS,
     )
     text = page.render(

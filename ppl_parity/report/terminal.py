@@ -11,10 +11,11 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from ppl_parity.findings import Report, RungResult, Verdict
+from ppl_parity.findings import Report, RungResult
 from ppl_parity.report.unbroken import Unbroken
 from ppl_parity.report.wording import (
     NOT_RUN,
+    conclusion,
     duration,
     labelled_lines,
     not_run,
@@ -159,14 +160,10 @@ def _rung(rung: RungResult, console: Console) -> tuple[Text, ...]:
 
 
 def _conclusion(report: Report, console: Console, seconds: float) -> Text:
-    sentences: dict[Verdict, str] = {
-        "same": "The two models are the same.",
-        "different": "The two models differ. They first part here:",
-        "unresolved": "Not shown either way.",
-    }
+    more = " They first part here:" if report.verdict == "different" else ""
     line = _symbol(console, report.verdict)
     line.append(f" {report.verdict}", STYLES[report.verdict])
-    line.append(f"  {sentences[report.verdict]}", "bold")
+    line.append(f"  {conclusion(report)}.{more}", "bold")
     return line.append(f"  ({one_line(report.pair)}, {duration(seconds)})", "dim")
 
 

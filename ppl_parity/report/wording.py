@@ -52,6 +52,18 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s"
 
 
+def conclusion(report: Report) -> str:
+    """The verdict as a sentence, without its full stop; ``same`` of a few rungs is no more than these have seen."""
+    names = {rung.name for rung in report.rungs}
+    if report.verdict == "same" and "density" not in names and not {"forward", "posterior"} <= names:
+        return "Nothing differs on the rungs that were run"
+    return {
+        "same": "The two models are the same",
+        "different": "The two models differ",
+        "unresolved": "Not shown either way",
+    }[report.verdict]
+
+
 def count(number_of: int, noun: str) -> str:
     """``1 site``, ``4 sites``."""
     return f"{number_of} {noun}{'' if number_of == 1 else 's'}"
