@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from ppl_parity.chains import starting_points
 from ppl_parity.errors import InputError
+from ppl_parity.spec import SamplerSettings
 
 X = np.linspace(-1, 1, 5)
 Y = np.array([-1.1, -0.2, 0.3, 0.4, 1.7])
@@ -188,6 +190,26 @@ def test_starting_points_differ_and_repeat(regression: Any, strategy: str) -> No
         assert np.all(np.abs(points["slope"]) < 2)
     again = regression.initial(strategy, num_chains=3, seed=5)
     np.testing.assert_array_equal(points["slope"], again["slope"])
+
+
+@pytest.mark.parametrize(
+    ("sigma", "words"),
+    [
+        (np.array([1.0, -1.0]), "'sigma' must lie inside its support, positive; that of chain 1 does not"),
+        (np.array([0.0, 1.0]), "that of chain 0 does not"),
+        (np.array([np.nan, 1.0]), "that of chain 0 does not"),
+        (np.array(1.0), "must be given for 2 chains, along their first axis; got shape ()"),
+        (np.ones(3), "must be given for 2 chains, along their first axis; got shape (3,)"),
+    ],
+)
+def test_a_chain_may_start_inside_the_support_only(regression: Any, sigma: np.ndarray, words: str) -> None:
+    settings = SamplerSettings(num_chains=2)
+    values = {"slope": np.zeros(2), "sigma": sigma}
+    with pytest.raises(InputError) as caught:
+        starting_points(regression, settings, values, ["slope", "sigma"])
+    assert words in str(caught.value)
+    started = starting_points(regression, settings, values | {"sigma": np.ones(2)}, ["slope", "sigma"])
+    np.testing.assert_array_equal(started["sigma"], [0, 0])
 
 
 @pytest.mark.parametrize(
