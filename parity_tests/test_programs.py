@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -226,6 +228,20 @@ def test_values_that_a_framework_would_take_in_silence_are_refused(
     with pytest.raises(InputError, match=backend.NAME) as caught:
         regression.log_density(values)
     assert words in str(caught.value)
+
+
+def test_threads_take_turns(backend: Any, models: Any) -> None:
+    def slow(x: Any, y: Any) -> None:
+        models.standard_normal(2)
+        time.sleep(0.02)  # in which another thread would draw sites among these
+        models.regression(x, y)
+
+    with ThreadPoolExecutor(3) as pool:
+        programs = list(pool.map(lambda n: backend.Program(slow, {"x": X[:n], "y": Y[:n]}), (3, 4, 5)))
+    point = {"z": np.zeros(2), "slope": np.array(0.3), "sigma": np.array(-0.4)}
+    alone = [program.potential(point) for program in programs]
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(lambda program: program.potential(point), programs)) == alone
 
 
 def test_a_model_that_raises_is_named(backend: Any) -> None:
