@@ -90,7 +90,8 @@ def read_fit(tree: DataTree, pivot: Pivot | None = None) -> Fitted:
         ratio = invariants.predictive_ratio(values).sum(axis=-1)
         total = float(invariants.log_predictive(values).sum())
         predictive = (total, float(mcse_mean(ratio)))
-    rows = summarize(to_datatree({"posterior": whole}, {}, dims=DIMS))
+    columns = {"dim": posterior["dim"].values} if "dim" in posterior.coords else {}
+    rows = summarize(to_datatree({"posterior": whole}, {}, dims=DIMS, coords=columns))
     rounding = attribute(tree, "rounding")
     troubles = [*([rounding] if rounding else []), *diagnose(tree, summary)]
     return Fitted(tree, summary, rows, predictive, troubles, misfits(tree, summary.relabelling))
