@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ppl_parity.chains import starting_points
+from ppl_parity.chains import checked_inverse_mass, starting_points
 from ppl_parity.errors import InputError
 from ppl_parity.spec import SamplerSettings
 
@@ -242,6 +242,29 @@ def test_threads_take_turns(backend: Any, models: Any) -> None:
     alone = [program.potential(point) for program in programs]
     with ThreadPoolExecutor(3) as pool:
         assert list(pool.map(lambda program: program.potential(point), programs)) == alone
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "words"),
+    [
+        (3, {"y": Y}, "a model must be a function; got int"),
+        (
+            print,
+            [Y],
+            "data must be a mapping from the names of the model's arguments to their values; got list",
+        ),
+        (print, {1: Y}, r"got the keys \[1\]"),
+        (print, None, "got NoneType"),
+    ],
+)
+def test_what_is_no_model_or_no_data_is_told(backend: Any, model: Any, data: Any, words: str) -> None:
+    with pytest.raises(InputError, match=f"{backend.NAME}: .*{words}"):
+        backend.Program(model, data)
+
+
+def test_an_inverse_mass_is_of_numbers() -> None:
+    with pytest.raises(InputError, match="pyro: the inverse mass must be an array of numbers; got str"):
+        checked_inverse_mass("pyro", "unit", {"slope": np.zeros(2)})
 
 
 def test_a_model_that_raises_is_named(backend: Any) -> None:

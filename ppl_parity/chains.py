@@ -67,7 +67,11 @@ def checked_inverse_mass(backend: str, inverse_mass: Any, position: Values) -> n
     """
     if inverse_mass is None:
         return None
-    given = np.asarray(inverse_mass, dtype=np.float64)
+    try:
+        given = np.asarray(inverse_mass, dtype=np.float64)
+    except (TypeError, ValueError):
+        kind = type(inverse_mass).__name__
+        raise InputError(f"{backend}: the inverse mass must be an array of numbers; got {kind}.") from None
     size = sum(int(np.prod(np.shape(value)[1:])) for value in position.values())
     if given.shape not in ((size,), (size, size)):
         raise InputError(
