@@ -5,6 +5,7 @@ from numpyro_impl.mixture import mixture, render, sample_mixture
 from numpyro_impl.nuts import fit, sample_posterior
 from numpyro_impl.program import Program
 from numpyro_impl.runtime import NAME, devices, versions
+from ppl_parity.contract import lend_docstrings as _lend_docstrings
 
 __all__ = [
     "NAME",
@@ -20,3 +21,5 @@ __all__ = [
     "sample_posterior",
     "versions",
 ]
+
+_lend_docstrings(globals())

@@ -29,6 +29,7 @@ from jax.experimental.serialize_executable import deserialize_and_load, serializ
 from numpyro_impl.kernels import cpu
 from numpyro_impl.randomness import is_partitionable
 from numpyro_impl.runtime import versions
+from ppl_parity.alone import helping
 from ppl_parity.deferring import deferring
 from ppl_parity.native.building import build_key
 
@@ -136,7 +137,7 @@ def beside(work: Callable[[], Any], other: Callable[[], Any]) -> Any:
     What the other raises is left to be raised where its result is wanted.
     """
     with ThreadPoolExecutor(max_workers=1) as thread:
-        thread.submit(other)
+        thread.submit(helping(other))
         return work()
 
 

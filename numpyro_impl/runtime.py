@@ -12,9 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro
 
+from ppl_parity.alone import Alone
 from ppl_parity.errors import InputError
 
 NAME = "numpyro"
+
+_alone = Alone(NAME)
 
 
 def versions() -> dict[str, str]:
@@ -29,13 +32,13 @@ def devices() -> list[str]:
 
 @contextmanager
 def session(precision: str = "float64", device: str = "cpu") -> Iterator[None]:
-    """Compute in ``precision`` on ``device`` inside the block; leave the process as it was.
+    """Compute in ``precision`` on ``device`` inside the block, one thread at a time; leave the process as it was.
 
     Validation is set as well, because its default has moved between releases and it decides what a
     density is outside its support (-inf with it, a finite number without).
     """
     x64 = jax.enable_x64(precision == "float64")
-    with x64, jax.default_device(_find(device)), numpyro.validation_enabled(True):
+    with _alone.held(), x64, jax.default_device(_find(device)), numpyro.validation_enabled(True):
         yield
 
 

@@ -20,7 +20,7 @@ from numpyro_impl.compiled import compile_options, kept, shapes_of, shared
 from numpyro_impl.discrete import tilt
 from numpyro_impl.runtime import NAME, seed_to_rng, session, to_framework, to_numpy
 from numpyro_impl.sharding import Shards, check_shards, spread, use
-from ppl_parity.checks import check_values, explain, refuse_varying
+from ppl_parity.checks import check_model, check_values, explain, refuse_varying
 from ppl_parity.contract import Model, Values
 
 # Arrays of numbers are arguments of the compiled functions, so that these serve other data of the same shape;
@@ -46,6 +46,7 @@ class TracedModel:
         max_plate_nesting: int | None = None,
         num_shards: int = 1,
     ) -> None:
+        check_model(NAME, model, data)
         self.model, self.precision, self.device = model, precision, device
         check_shards(model, device, num_shards)
         self.shards: Shards | None = None

@@ -119,6 +119,38 @@ def test_a_stream_that_was_closed_is_let_be(closed: str, arguments: str, status:
     assert subprocess.run(line, shell=True, check=False, capture_output=True).returncode == status
 
 
+WAITS = "import sys, time; print('here', flush=True); time.sleep(60)"
+WORKS = f"import os; from ppl_parity.leaving import end_with_parent; end_with_parent(); print(os.getpid()); {WAITS}"
+
+
+@pytest.mark.skipif(
+    os.name != "posix", reason="a process elsewhere keeps the number of a parent that has gone"
+)
+@pytest.mark.parametrize("session", [True, False])
+def test_what_works_for_a_killed_process_ends_with_it(session: bool) -> None:
+    start = f"subprocess.Popen([sys.executable, '-c', {WORKS!r}], start_new_session={session})"
+    code = f"import subprocess, sys; {start}; {WAITS}"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        said = [parent.stdout.readline().strip() for _ in range(3)]  # "here" of both, and the child's number
+        child = next(int(word) for word in said if word.isdecimal())
+        assert is_running(child)
+        parent.kill()
+        parent.wait()
+        for _ in range(50):
+            if not is_running(child):
+                return
+            time.sleep(0.1)
+    os.kill(child, signal.SIGKILL)
+    pytest.fail("the child went on")
+
+
+def test_the_package_is_the_program() -> None:
+    help_ = [sys.executable, "-m", "ppl_parity", "--help"]
+    told = subprocess.run(help_, capture_output=True, text=True, check=True).stdout
+    assert "python -m ppl_parity [OPTIONS]" in told
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 @pytest.mark.parametrize("seconds", [0.15, 0.6])

@@ -273,9 +273,14 @@ def test_sample_then_fit(folder: Path) -> None:
     fitted = run(folder, *command.split())
     assert fitted.returncode == 0, fitted.stderr
     report = json.loads(fitted.stdout)
-    assert [row["name"] for row in report["summary"]] == ["theta[0]", "theta[1]", "beta[0, 0]", "beta[1, 0]"]
+    assert [row["name"] for row in report["summary"]] == [
+        "theta[0]",
+        "theta[1]",
+        "beta[0, x1]",
+        "beta[1, x1]",
+    ]
     names = [row["name"] for row in report["invariants"]["rows"]]
-    assert names == ["mixture_mean[0]", "mixture_variance[0]", "theta_squared"]
+    assert names == ["mixture_mean[x1]", "mixture_variance[x1]", "theta_squared"]
     assert report["settings"]["num_warmup"] == 20
     assert report["environment"]["backends"].keys() == {"numpyro"}
     assert isinstance(report["invariants"]["log_predictive_density"]["sum"], float)
@@ -283,6 +288,7 @@ def test_sample_then_fit(folder: Path) -> None:
         assert words in fitted.stderr
     tree = load(folder / "fit.nc")
     assert tree["posterior"]["beta"].shape == (2, 12, 2, 1)
+    assert all(tree[name]["dim"].values.tolist() == ["x1"] for name in ("posterior", "observed_data"))
     assert attribute(tree, "spec")["prior_cov"] == [[25.0]]
     assert {path.name for path in (folder / "p").iterdir()} >= {"trace.png", "mixture.png"}
 

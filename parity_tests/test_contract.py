@@ -44,6 +44,16 @@ def test_methods_have_the_contract_s_signature(backend: Any, name: str) -> None:
     assert shape(getattr(backend.Program, name)) == shape(getattr(contract.Program, name))
 
 
+def test_help_shows_what_the_contract_says(backend: Any) -> None:
+    for name in FUNCTIONS:
+        assert inspect.getdoc(getattr(backend, name)) == inspect.getdoc(getattr(contract.Backend, name))
+    for name in METHODS:
+        assert inspect.getdoc(getattr(backend.Program, name)) == inspect.getdoc(
+            getattr(contract.Program, name)
+        )
+    assert "device:" in inspect.getdoc(backend.Program)
+
+
 def test_the_packages_export_the_contract_and_nothing_else(backend: Any) -> None:
     assert set(backend.__all__) == {"NAME", "Program", *FUNCTIONS}
 

@@ -205,6 +205,7 @@ def test_users_data_are_standardised_only_on_request(tmp_path):
         ("old-faithfull", "Did you mean 'old-faithful'"),
         ("irsi", "Did you mean 'iris'"),
         ("data.txt", r"must end in .csv, .npy, .npz, .parquet; got 'data.txt'"),
+        ("data.csv.gz", r"got 'data.csv.gz'\. Decompress it first\.$"),
         ("data.parqet", "Did you mean '.parquet'"),
         ("penguin.csv", "there is no file 'penguin.csv'. Did you mean 'penguins'"),
         ("", "Data must be one of|must end in"),
@@ -226,7 +227,7 @@ def test_missing_file_suggests_its_neighbour(tmp_path):
 def test_a_folder_is_not_a_file(tmp_path):
     (tmp_path / "folder.csv").mkdir()
     (tmp_path / "plain").mkdir()
-    with pytest.raises(InputError, match="there is no file"):
+    with pytest.raises(InputError, match=r"must be one file; .*folder.csv' is a folder\.$"):
         load_data(tmp_path / "folder.csv")
     with pytest.raises(InputError, match="must end in"):
         load_data(tmp_path / "plain")

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from ppl_parity.chains import checked_inverse_mass, starting_points
 from ppl_parity.errors import InputError
+from ppl_parity.spec import SamplerSettings
 
 X = np.linspace(-1, 1, 5)
 Y = np.array([-1.1, -0.2, 0.3, 0.4, 1.7])
@@ -191,6 +195,26 @@ def test_starting_points_differ_and_repeat(regression: Any, strategy: str) -> No
 
 
 @pytest.mark.parametrize(
+    ("sigma", "words"),
+    [
+        (np.array([1.0, -1.0]), "'sigma' must lie inside its support, positive; that of chain 1 does not"),
+        (np.array([0.0, 1.0]), "that of chain 0 does not"),
+        (np.array([np.nan, 1.0]), "that of chain 0 does not"),
+        (np.array(1.0), "must be given for 2 chains, along their first axis; got shape ()"),
+        (np.ones(3), "must be given for 2 chains, along their first axis; got shape (3,)"),
+    ],
+)
+def test_a_chain_may_start_inside_the_support_only(regression: Any, sigma: np.ndarray, words: str) -> None:
+    settings = SamplerSettings(num_chains=2)
+    values = {"slope": np.zeros(2), "sigma": sigma}
+    with pytest.raises(InputError) as caught:
+        starting_points(regression, settings, values, ["slope", "sigma"])
+    assert words in str(caught.value)
+    started = starting_points(regression, settings, values | {"sigma": np.ones(2)}, ["slope", "sigma"])
+    np.testing.assert_array_equal(started["sigma"], [0, 0])
+
+
+@pytest.mark.parametrize(
     ("values", "words"),
     [
         ({"slope": np.array(0.7)}, "a value for the site 'sigma' is needed"),
@@ -204,6 +228,43 @@ def test_values_that_a_framework_would_take_in_silence_are_refused(
     with pytest.raises(InputError, match=backend.NAME) as caught:
         regression.log_density(values)
     assert words in str(caught.value)
+
+
+def test_threads_take_turns(backend: Any, models: Any) -> None:
+    def slow(x: Any, y: Any) -> None:
+        models.standard_normal(2)
+        time.sleep(0.02)  # in which another thread would draw sites among these
+        models.regression(x, y)
+
+    with ThreadPoolExecutor(3) as pool:
+        programs = list(pool.map(lambda n: backend.Program(slow, {"x": X[:n], "y": Y[:n]}), (3, 4, 5)))
+    point = {"z": np.zeros(2), "slope": np.array(0.3), "sigma": np.array(-0.4)}
+    alone = [program.potential(point) for program in programs]
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(lambda program: program.potential(point), programs)) == alone
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "words"),
+    [
+        (3, {"y": Y}, "a model must be a function; got int"),
+        (
+            print,
+            [Y],
+            "data must be a mapping from the names of the model's arguments to their values; got list",
+        ),
+        (print, {1: Y}, r"got the keys \[1\]"),
+        (print, None, "got NoneType"),
+    ],
+)
+def test_what_is_no_model_or_no_data_is_told(backend: Any, model: Any, data: Any, words: str) -> None:
+    with pytest.raises(InputError, match=f"{backend.NAME}: .*{words}"):
+        backend.Program(model, data)
+
+
+def test_an_inverse_mass_is_of_numbers() -> None:
+    with pytest.raises(InputError, match="pyro: the inverse mass must be an array of numbers; got str"):
+        checked_inverse_mass("pyro", "unit", {"slope": np.zeros(2)})
 
 
 def test_a_model_that_raises_is_named(backend: Any) -> None:

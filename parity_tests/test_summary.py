@@ -224,7 +224,7 @@ def test_every_trouble_is_told_apart():
     assert "100.0% of the trajectories" in told
 
     told = diagnose(mixture(num_draws=50))
-    assert any("50 draws a chain" in line for line in told)
+    assert any("A chain has 50 draws" in line for line in told)
     assert any("effective sample size is below 400" in line for line in told)
 
     [told] = diagnose(mixture(chains=1))
@@ -251,6 +251,39 @@ def test_broken_and_frozen_draws_are_told():
     stuck = np.random.default_rng(3).normal(size=(4, 500))
     stuck[1] = 0.5
     assert any("R-hat" in line for line in diagnose(to_datatree({"posterior": {"mu": stuck}}, {})))
+
+
+def test_chains_that_stand_still_are_in_no_modes_of_their_own():
+    moving = np.random.default_rng(4).normal(size=(4, 500))
+    still = np.repeat([[0.0], [3.0], [5.0], [9.0]], 500, axis=1)
+    tree = to_datatree({"posterior": {"mu": still}}, {})
+    told = diagnose(tree)
+    assert told[0].startswith("No parameter ever moved: ")
+    assert not any("modes" in line for line in told)
+    assert any("mu (> 1000)" in line for line in told)
+    assert "> 1000" in rendered(summary_table(summarize(tree)))
+    moving[[1, 3]] = still[[1, 3]]
+    told = diagnose(to_datatree({"posterior": {"mu": moving}}, {}))
+    assert told[0].startswith("In chains 1, 3 no parameter ever moved: ")
+
+
+def test_three_draws_show_no_modes():
+    mu = np.array([[0.0, 0.01, 0.02], [1.0, 1.01, 1.02]])
+    told = diagnose(to_datatree({"posterior": {"mu": mu}}, {}))
+    assert not any("modes" in line for line in told)
+    assert any(line.startswith("A chain has 3 draws; ") for line in told)
+
+
+def test_a_large_mean_keeps_the_digits_that_its_sd_gives_it():
+    rng = np.random.default_rng(5)
+    shown = rendered(
+        summary_table(summarize(to_datatree({"posterior": {"mu": 2.95e6 + rng.normal(size=(4, 500))}}, {})))
+    )
+    assert "29500" in shown or "29499" in shown
+    vast = rendered(
+        summary_table(summarize(to_datatree({"posterior": {"mu": 1e12 + rng.normal(size=(4, 500))}}, {})))
+    )
+    assert "1e+12" in vast
 
 
 def test_two_posteriors_side_by_side():

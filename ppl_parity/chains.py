@@ -32,15 +32,31 @@ def starting_points(
             )
         return program.initial(settings.init, num_chains=settings.num_chains, seed=settings.seed)
     for name, value in initial_values.items():
-        if len(value) != settings.num_chains:
+        if np.shape(value)[:1] != (settings.num_chains,):
             raise InputError(
-                f"Starting values of {name!r} must be given for {settings.num_chains} chains; got {len(value)}."
+                f"Starting values of {name!r} must be given for {settings.num_chains} chains, along their first "
+                f"axis; got shape {np.shape(value)}."
             )
     chains = [
         program.unconstrain({name: np.asarray(value)[chain] for name, value in initial_values.items()})
         for chain in range(settings.num_chains)
     ]
-    return {name: np.stack([point[name] for point in chains]) for name in continuous}
+    return {name: _within(program, name, [point[name] for point in chains]) for name in continuous}
+
+
+def _within(program: Program, name: str, chains: list[np.ndarray]) -> np.ndarray:
+    """One site's starts, if each is a point: outside its support a transform gives NaN or an infinity, without a word.
+
+    A chain that begins there never leaves, and all of its draws are NaN.
+    """
+    for chain, value in enumerate(chains):
+        if not np.all(np.isfinite(value)):
+            support = next(site.support for site in program.sites() if site.name == name)
+            raise InputError(
+                f"Every starting value of {name!r} must lie inside its support, {support}; that of chain {chain} does "
+                "not."
+            )
+    return np.stack(chains)
 
 
 def checked_inverse_mass(backend: str, inverse_mass: Any, position: Values) -> np.ndarray | None:
@@ -51,7 +67,11 @@ def checked_inverse_mass(backend: str, inverse_mass: Any, position: Values) -> n
     """
     if inverse_mass is None:
         return None
-    given = np.asarray(inverse_mass, dtype=np.float64)
+    try:
+        given = np.asarray(inverse_mass, dtype=np.float64)
+    except (TypeError, ValueError):
+        kind = type(inverse_mass).__name__
+        raise InputError(f"{backend}: the inverse mass must be an array of numbers; got {kind}.") from None
     size = sum(int(np.prod(np.shape(value)[1:])) for value in position.values())
     if given.shape not in ((size,), (size, size)):
         raise InputError(

@@ -13,6 +13,17 @@ from ppl_parity.errors import InputError, ModelError, nearest
 from ppl_parity.lines import own_line, site_at_work
 
 
+def check_model(side: str, model: object, data: object) -> None:
+    """Refuse what is no model, or no data for one; a framework would say it in words of its own."""
+    if not callable(model):
+        raise InputError(f"{side}: a model must be a function; got {type(model).__name__}.")
+    if not (isinstance(data, Mapping) and all(isinstance(name, str) for name in data)):
+        raise InputError(
+            f"{side}: data must be a mapping from the names of the model's arguments to their values; got "
+            f"{type(data).__name__ if not isinstance(data, Mapping) else f'the keys {list(data)}'}."
+        )
+
+
 def check_values(
     side: str,
     values: Values,

@@ -448,3 +448,19 @@ class Backend(Protocol):
             a DataTree with ``posterior``, ``sample_stats``, ``observed_data`` and what was asked for.
         """
         ...
+
+
+def lend_docstrings(package: Mapping[str, Any]) -> None:
+    """Give a backend's functions, and its program's methods, the docstrings that stand here: ``help`` shows them.
+
+    Args:
+        package: the names of a backend package.
+    """
+    program = package["Program"]
+    for name, declared in vars(Backend).items():
+        if isinstance(declared, staticmethod):
+            package[name].__doc__ = declared.__doc__
+    for name, declared in vars(Program).items():
+        if callable(declared) and not name.startswith("_"):
+            getattr(program, name).__doc__ = declared.__doc__
+    program.__doc__ = Program.__doc__

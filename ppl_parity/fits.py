@@ -64,8 +64,9 @@ def fit_mixture(
             importing its framework.
 
     Returns:
-        a DataTree with raw (not relabelled) draws; the mean responsibilities in ``assignments`` are those of
-        relabelled draws, since a mean over raw ones would mix components.
+        a DataTree with raw (not relabelled) draws, the axis ``dim`` labelled by the data's columns; the mean
+        responsibilities in ``assignments`` are those of relabelled draws, since a mean over raw ones would mix
+        components.
     """
     num_draws = settings.num_chains * settings.num_draws
     small = num_draws * data.num_data <= LARGEST_PER_ROW
@@ -108,7 +109,7 @@ def fit_mixture(
     groups["posterior"] = {
         name: groups["posterior"][name] for name in (*posterior, "z") if name in groups["posterior"]
     }
-    return to_datatree(groups, attributes, dims=MIXTURE_DIMS)
+    return to_datatree(groups, attributes, dims=MIXTURE_DIMS, coords={"dim": list(data.columns)})
 
 
 @dataclass(frozen=True)

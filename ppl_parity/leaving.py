@@ -1,12 +1,14 @@
-"""The end of a process: by its own will, or by ``kill``."""
+"""The end of a process: by its own will, by ``kill``, or with the one that it works for."""
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import os
 import signal
 import sys
 import threading
+import time
 from contextlib import suppress
 from types import FrameType
 
@@ -14,6 +16,7 @@ from ppl_parity.spawning import kill_all
 
 INTERRUPTED, TERMINATED = 130, 143  # exit status of what SIGINT, or SIGTERM, has ended
 UNWRITTEN = 120  # Python's own for output that could not be written
+LOOK_EVERY = 1.0  # seconds
 
 
 def leave(status: int = 0) -> None:
@@ -62,6 +65,26 @@ def end_on_signals() -> None:
     signal.signal(signal.SIGTERM, end)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as a shell starts what runs in its background
         signal.signal(signal.SIGINT, end)
+
+
+def end_with_parent() -> None:
+    """From now on, end this process, and those of its session, soon after the one that started it.
+
+    A parent that is killed (by a scheduler, for want of memory) tells nobody, and what it waited for would go on
+    for hours. The thread that looks imports nothing and is none of ``threading``'s, so nothing waits for it, nor
+    refrains from what is done beside no other thread.
+    """
+    parent = os.getppid()
+
+    def look() -> None:
+        while os.getppid() == parent:
+            time.sleep(LOOK_EVERY)
+        if os.getpgrp() == os.getpid():
+            os.killpg(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    if os.name == "posix":  # elsewhere a process keeps the number of a parent that has gone
+        _thread.start_new_thread(look, ())
 
 
 def _importing(frame: FrameType | None) -> bool:

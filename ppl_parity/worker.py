@@ -21,7 +21,7 @@ from ppl_parity.defaults import default_precision
 from ppl_parity.deferring import OF_A_BACKEND, deferring
 from ppl_parity.errors import InputError
 from ppl_parity.importing import importing
-from ppl_parity.leaving import leave
+from ppl_parity.leaving import end_with_parent, leave
 from ppl_parity.misspelt import misspelt
 from ppl_parity.references import CallableReference, FileReference, MixtureReference, ModuleReference
 from ppl_parity.spec import SamplerSettings
@@ -33,6 +33,7 @@ EXTRAS = {"pyro_impl": "pyro", "numpyro_impl": "numpyro"}
 def serve(package: str) -> None:
     """Answer calls to the backend ``package`` on the process's standard streams."""
     requests, answers = take_streams()
+    end_with_parent()
     logging.disable(logging.WARNING)  # a model that switches debug logging on floods the terminal
     server = Server(package)
     server.warm_up()

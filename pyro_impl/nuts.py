@@ -32,6 +32,7 @@ from ppl_parity.checks import explain
 from ppl_parity.contract import Arrays, Groups, Model, Values
 from ppl_parity.defaults import default_precision
 from ppl_parity.errors import InputError
+from ppl_parity.leaving import end_with_parent
 from ppl_parity.orbits import ORBITS
 from ppl_parity.spec import SamplerSettings
 from pyro_impl.compiled import SamplingPotential, known_gradients, sampling_potential
@@ -333,7 +334,9 @@ def _processes(program: Program, settings: SamplerSettings) -> tuple[Any, bytes]
     """Processes that have proved that they can load this model, and the model as they load it."""
     packed = _packed(program)
     workers = min(settings.num_chains, loky.cpu_count())
-    executor = loky.get_reusable_executor(max_workers=workers, timeout=IDLE_SECONDS)
+    executor = loky.get_reusable_executor(
+        max_workers=workers, timeout=IDLE_SECONDS, initializer=end_with_parent
+    )
     executor.submit(_load, packed, _default_precision()).result()
     return executor, packed
 

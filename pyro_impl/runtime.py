@@ -12,9 +12,12 @@ import pyro
 import torch
 from pyro.util import get_rng_state, set_rng_state
 
+from ppl_parity.alone import Alone
 from ppl_parity.errors import InputError
 
 NAME = "pyro"
+
+_alone = Alone(NAME)
 
 KINDS = {"i": torch.int64, "u": torch.int64, "b": torch.bool}
 
@@ -31,16 +34,17 @@ def devices() -> list[str]:
 
 @contextmanager
 def session(precision: str = "float64", device: str = "cpu") -> Iterator[None]:
-    """Compute in ``precision`` on ``device`` inside the block; leave the process as it was.
+    """Compute in ``precision`` on ``device`` inside the block, one thread at a time; leave the process as it was.
 
     Validation is off, as Pyro's own MCMC has it, because with it a density outside its support raises
     instead of having a value. A model's ``pyro.param`` sites find the parameter store as the caller left it.
     """
     wanted = _find(device)
-    dtype = torch.get_default_dtype()
-    store = pyro.get_param_store()
-    parameters = store.get_state()
     with ExitStack() as stack:
+        stack.enter_context(_alone.held())
+        dtype = torch.get_default_dtype()
+        store = pyro.get_param_store()
+        parameters = store.get_state()
         stack.enter_context(pyro.validation_enabled(False))
         # A default device slows every tensor's creation, so it is set only where it is another one.
         if wanted != torch.get_default_device():

@@ -25,7 +25,7 @@ from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 from torch.distributions import biject_to
 
-from ppl_parity.checks import check_values, explain, refuse_varying
+from ppl_parity.checks import check_model, check_values, explain, refuse_varying
 from ppl_parity.contract import Arrays, Model, Site, Values
 from ppl_parity.errors import InputError
 from pyro_impl import sites as describing
@@ -66,6 +66,7 @@ class TracedModel:
         max_plate_nesting: int | None = None,
         num_shards: int = 1,
     ) -> None:
+        check_model(NAME, model, data)
         self.model, self.precision, self.device = model, precision, device
         check_shards(model, device, num_shards)
         self.given = dict(data)

@@ -63,12 +63,14 @@ def table(out: Console, whole: Table) -> None:
 
 
 def show_fit(out: Console, fitted: Fitted, title: str) -> None:
-    """A fit's table, its log predictive density, and what is wrong with it."""
+    """A fit's table, its log predictive density, and what is wrong with its draws, and with its model."""
     from ppl_parity.report.tables import summary_table
 
     table(out, summary_table(fitted.table_rows, title=title))
     predictive(out, fitted)
     troubles(out, fitted.troubles)
+    if fitted.misfits:
+        sentences(out, "The model does not suit these data:", fitted.misfits)
     out.print()
 
 
@@ -88,7 +90,12 @@ def troubles(out: Console, found: Sequence[str], whose: str = "") -> None:
             Text(f"No trouble in the draws{of}: no divergences, R-hat and effective sizes as they should be.")
         )
         return
-    out.print(Text(f"Trouble in the draws{of}:", style="bold red"))
+    sentences(out, f"Trouble in the draws{of}:", found)
+
+
+def sentences(out: Console, heading: str, found: Sequence[str]) -> None:
+    """A heading in red, and a list."""
+    out.print(Text(heading, style="bold red"))
     for sentence in found:
         grid = Table.grid(padding=(0, 1))
         grid.add_row("-", Text(sentence))

@@ -9,6 +9,7 @@ import numpy as np
 from ppl_parity.posterior import attribute
 from ppl_parity.rounding import rounding_warning
 from ppl_parity.spec import MixtureSpec
+from ppl_parity.words import counted
 
 if TYPE_CHECKING:
     from xarray import DataTree
@@ -52,8 +53,8 @@ def of_sampler(job: Job, backends: str) -> str:
     shortened = job.short_warmup and settings.init == "mode"
     warmup = f"at most {settings.num_warmup}" if shortened else settings.num_warmup
     return (
-        f"NUTS in {backends}; {settings.num_chains} chains of {warmup} warmup + "
-        f"{settings.num_draws} draws; {job.formulation} formulation, "
+        f"NUTS in {backends}; {counted(settings.num_chains, 'chain')} of {warmup} warmup + "
+        f"{counted(settings.num_draws, 'draw')}; {job.formulation} formulation, "
         f"{settings.precision} on {settings.device}, seed {settings.seed}"
     )
 
@@ -65,9 +66,9 @@ def of_run(tree: DataTree) -> str:
     settings, kernel = attribute(tree, "settings"), attribute(tree, "kernel")
     orbits = {"half": "half an orbit", "three quarters": "three quarters of an orbit"}
     orbit = f" (trajectories of {orbits[part]})" if (part := settings.get("orbit")) in orbits else ""
-    warmup = (
-        f"{settings['num_warmup']} warmup iterations to acceptance {settings['target_accept']:.2g}{orbit}"
-    )
+    target = settings["target_accept"]
+    shown = f"{target:.2g}" if target < 0.99 else f"{target:g}"
+    warmup = f"{settings['num_warmup']} warmup iterations to acceptance {shown}{orbit}"
     return (
         f"chains {method} ({reason}), from {attribute(tree, 'start')}; {warmup}; density by {kernel}; "
         f"sampling took {seconds:.1f} s"

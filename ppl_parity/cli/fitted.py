@@ -12,6 +12,7 @@ from ppl_parity.posterior import attribute, group, to_datatree
 from ppl_parity.statistics import invariants
 from ppl_parity.statistics.diagnostics import mcse_mean
 from ppl_parity.statistics.labels import Pivot
+from ppl_parity.statistics.misfit import misfits
 from ppl_parity.statistics.summary import Summary, diagnose, summarize
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ class Fitted:
         invariants: of the same, quantities that no renaming of components changes.
         log_predictive: sum_i log p(x_i | x), averaged over draws within the log, and its MCSE; None if the
             fit did not keep the log likelihood.
-        troubles: sentences; none is good.
+        troubles: sentences about the draws; none is good.
+        misfits: sentences about the model and these data; none is good.
     """
 
     tree: DataTree
@@ -38,6 +40,7 @@ class Fitted:
     invariants: Summary
     log_predictive: tuple[float, float] | None
     troubles: list[str]
+    misfits: list[str]
 
     @property
     def table_rows(self) -> Summary:
@@ -51,7 +54,11 @@ class Fitted:
         return {
             "summary": self.summary.as_dicts(),
             "relabelled": None if self.summary.relabelling is None else str(self.summary.relabelling),
-            "diagnosis": {"num_divergences": int(np.count_nonzero(diverging)), "troubles": self.troubles},
+            "diagnosis": {
+                "num_divergences": int(np.count_nonzero(diverging)),
+                "troubles": self.troubles,
+                "misfits": self.misfits,
+            },
             "invariants": {
                 "rows": self.invariants.as_dicts(),
                 "log_predictive_density": None
@@ -83,7 +90,8 @@ def read_fit(tree: DataTree, pivot: Pivot | None = None) -> Fitted:
         ratio = invariants.predictive_ratio(values).sum(axis=-1)
         total = float(invariants.log_predictive(values).sum())
         predictive = (total, float(mcse_mean(ratio)))
-    rows = summarize(to_datatree({"posterior": whole}, {}, dims=DIMS))
+    columns = {"dim": posterior["dim"].values} if "dim" in posterior.coords else {}
+    rows = summarize(to_datatree({"posterior": whole}, {}, dims=DIMS, coords=columns))
     rounding = attribute(tree, "rounding")
     troubles = [*([rounding] if rounding else []), *diagnose(tree, summary)]
-    return Fitted(tree, summary, rows, predictive, troubles)
+    return Fitted(tree, summary, rows, predictive, troubles, misfits(tree, summary.relabelling))

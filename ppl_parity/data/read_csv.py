@@ -19,7 +19,8 @@ def read_csv(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     """Read a comma-separated file of numbers.
 
     The first row is a header if none of its cells is a number and none is missing. A first row that mixes
-    names and numbers is refused: taken as a header it would lose a row of data without a word.
+    names and numbers is refused: taken as a header it would lose a row of data without a word. So is one that counts
+    the columns, 0, 1, 2, ..., above decimals: pandas writes it for columns without names; it would be a row too many.
 
     Args:
         path: a UTF-8 text file, with or without a byte-order mark; fields may be quoted.
@@ -50,6 +51,8 @@ def _read(rows, where: str) -> tuple[np.ndarray, tuple[str, ...]]:
     columns = check_columns(header, width, where)
     cells = array("d")  # 8 bytes a cell, where a list of floats takes 32
     num_rows = 0
+    # The columns in which the first row's whole number stands above decimals alone; most files are not asked.
+    decimal = set(range(width)) if header is None and _counts(first) else set()
     if header is None:
         num_rows = 1
         cells.extend(_numbers(first, num_rows, columns, where))
@@ -66,9 +69,18 @@ def _read(rows, where: str) -> tuple[np.ndarray, tuple[str, ...]]:
         if len(row) != width:
             raise InputError(
                 f"Every row must have as many values as the first, {width}; data row {num_rows} of {where}"
-                f" has {len(row)}."
+                f" has {len(row)}.{_separator(first[0]) if width == 1 else ''}"
             )
+        if decimal:
+            decimal -= {index for index in decimal if _is_whole(row[index])}
         cells.extend(_numbers(row, num_rows, columns, where))
+    if decimal and num_rows > 1:
+        counted = ", ".join(first[:3]) + (", ..." if width > 3 else "")
+        raise InputError(
+            f"The first row must be a row of data, or names; that of {where} counts the columns ({counted}), as a "
+            "header does that pandas saved for columns without names (leave it out of the file; if it is data, write "
+            "0.0)."
+        )
     if num_rows == 0:
         raise InputError(f"A CSV file must have at least one row of numbers; {where} has a header only.")
     x = as_matrix(np.frombuffer(cells, dtype=np.float64).reshape(num_rows, width), where, copy=False)
@@ -81,6 +93,8 @@ def _is_header(row: Sequence[str], where: str) -> bool:
     numbers = [_is_number(cell) for cell in row]
     if all(numbers):
         return False
+    if len(row) > 1 and not row[0].strip() and _counts(row[1:]):
+        check_columns(row, len(row), where)  # pandas' index above its rows, and no other name: said as such
     for index, cell in enumerate(row):
         text = cell.strip()
         # An empty cell among names is a column without a name, which check_columns refuses.
@@ -106,12 +120,28 @@ def _numbers(row: Sequence[str], number: int, columns: Sequence[str], where: str
         cell = row[bad].strip()
         if cell.lower() in _MISSING:
             raise _missing(cell, spot) from None
-        hint = " The separator must be a comma." if ";" in cell or "\t" in row[bad] else ""
-        raise InputError(f"Every cell must be a number; got {cell!r} in {spot}.{hint}") from None
+        raise InputError(
+            f"Every cell must be a number; got {cell!r} in {spot}.{_separator(row[bad])}"
+        ) from None
 
 
 def _missing(cell: str, spot: str) -> InputError:
     return InputError(f"Rows with missing values must be dropped first; got {cell!r} in {spot}.")
+
+
+def _separator(cell: str) -> str:
+    """What to do about a cell that several values stand in; empty for any other."""
+    blank = len(cell.split()) > 1 and all(map(_is_number, cell.split()))
+    return " The separator must be a comma." if blank or ";" in cell or "\t" in cell else ""
+
+
+def _counts(row: Sequence[str]) -> bool:
+    """Whether a row is 0, 1, 2, ..., each a whole number as it is written."""
+    return [cell.strip() for cell in row] == [str(index) for index in range(len(row))]
+
+
+def _is_whole(cell: str) -> bool:
+    return cell.strip().lstrip("+-").isdecimal()
 
 
 def _is_number(cell: str) -> bool:

@@ -12,6 +12,7 @@ from ppl_parity.data.read_numpy import read_numpy
 from ppl_parity.data.read_parquet import read_parquet
 from ppl_parity.errors import InputError, nearest
 
+_COMPRESSED = (".gz", ".bz2", ".xz", ".zip", ".zst")
 _READERS = {".csv": read_csv, ".npy": read_numpy, ".npz": read_numpy, ".parquet": read_parquet}
 SUFFIXES = tuple(_READERS)
 
@@ -31,11 +32,14 @@ def read_file(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     """
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
-        raise InputError(
-            f"A data file must end in {', '.join(SUFFIXES)}; got {path.name!r}."
-            f"{nearest(path.suffix, SUFFIXES) if path.suffix else ''}"
+        suffix = path.suffix.lower()
+        hint = (
+            " Decompress it first." if suffix in _COMPRESSED else nearest(suffix, SUFFIXES) if suffix else ""
         )
+        raise InputError(f"A data file must end in {', '.join(SUFFIXES)}; got {path.name!r}.{hint}")
     try:
+        if path.is_dir():
+            raise InputError(f"The data must be one file; {str(path)!r} is a folder.")
         if not path.is_file():
             raise InputError(f"The data file must exist; there is no file {str(path)!r}.{_similar(path)}")
         return reader(path)

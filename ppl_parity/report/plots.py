@@ -105,7 +105,7 @@ def plot_samples(x: np.ndarray, z: np.ndarray, beta: np.ndarray, out: str | Path
         counts = np.bincount(z, minlength=len(beta))
         for k, place in enumerate(beta[:, (first, second)]):
             _centre(axes, place, k, _name(k, f"n = {counts[k]}"))
-        _scatter_axes(axes, first, second, len(shown), len(x))
+        _scatter_axes(axes, (f"x[{first}]", f"x[{second}]"), len(shown), len(x))
     _legend(axes, len(beta))
     return _save(figure, Path(out))
 
@@ -224,17 +224,26 @@ def _heading(title: str, what: str, shown: list[Row], rows: list[Row]) -> str:
 def _mixture_plot(x: np.ndarray, posterior: Dataset, spec: MixtureSpec, path: Path, title: str) -> Path:
     theta, beta = (np.asarray(posterior[name].values, dtype=np.float64) for name in ("theta", "beta"))
     theta, beta = theta.reshape(-1, theta.shape[-1]), beta.reshape(-1, *beta.shape[-2:])
+    columns = _columns(posterior, spec.dim)
     if spec.dim == 1:
         figure, axes = _figure(f"{title}: data and posterior predictive density")
-        _density(axes, x[:, 0], theta, beta[:, :, 0], spec.noise_scale)
+        _density(axes, x[:, 0], theta, beta[:, :, 0], spec.noise_scale, columns[0])
     else:
         figure, axes = _figure(f"{title}: data and components")
-        _scatter(axes, x, theta, beta, spec.noise_scale)
+        _scatter(axes, x, theta, beta, spec.noise_scale, columns)
     _legend(axes, spec.num_components)
     return _save(figure, path)
 
 
-def _density(axes: Any, x: np.ndarray, theta: np.ndarray, beta: np.ndarray, scale: float) -> None:
+def _columns(posterior: Dataset, dim: int) -> list[str]:
+    """What the columns of the data are called: as the fit says, or ``x[0]`` and so on."""
+    labels = posterior["dim"].values if "dim" in posterior.coords else np.arange(dim)
+    return [label if isinstance(label, str) else f"x[{label}]" for label in labels.tolist()]
+
+
+def _density(
+    axes: Any, x: np.ndarray, theta: np.ndarray, beta: np.ndarray, scale: float, column: str
+) -> None:
     """A histogram under the mean over draws of sum_k theta_k N(x; beta_k, scale^2), whole and in parts."""
     axes.hist(x, bins=_bins(x), density=True, color="0.85", edgecolor="0.7", label=f"data (N = {len(x)})")
     margin = 2 * scale
@@ -248,10 +257,12 @@ def _density(axes: Any, x: np.ndarray, theta: np.ndarray, beta: np.ndarray, scal
     for k, part in enumerate(parts.mean(axis=0)):
         label = _name(k, f"theta = {theta[:, k].mean():.2f}")
         axes.plot(grid, part, color=_colour(k), linestyle="--", label=label)
-    axes.set(xlabel="x[0]", ylabel="density")
+    axes.set(xlabel=column, ylabel="density")
 
 
-def _scatter(axes: Any, x: np.ndarray, theta: np.ndarray, beta: np.ndarray, scale: float) -> None:
+def _scatter(
+    axes: Any, x: np.ndarray, theta: np.ndarray, beta: np.ndarray, scale: float, columns: list[str]
+) -> None:
     from matplotlib.patches import Circle
 
     mean = beta.mean(axis=0)
@@ -266,7 +277,7 @@ def _scatter(axes: Any, x: np.ndarray, theta: np.ndarray, beta: np.ndarray, scal
         for radius in (1, 2):  # the covariance is scale^2 I, so these are circles in any plane
             axes.add_patch(Circle(place, radius * scale, fill=False, color=colour, linewidth=1.4, zorder=4))
         _centre(axes, place, k, _name(k, f"theta = {theta[:, k].mean():.2f}"))
-    _scatter_axes(axes, first, second, len(shown), len(x))
+    _scatter_axes(axes, (columns[first], columns[second]), len(shown), len(x))
     axes.autoscale_view()
     axes.annotate(
         "cross: posterior mean of beta; black dots around it: draws of beta; circles: 1 and 2 noise sd",
@@ -332,9 +343,9 @@ def _centre(axes: Any, place: np.ndarray, k: int, label: str) -> None:
     axes.scatter(*place, marker="X", s=45, color=_colour(k), edgecolor="white", zorder=5, label=label)
 
 
-def _scatter_axes(axes: Any, first: int, second: int, shown: int, total: int) -> None:
+def _scatter_axes(axes: Any, names: tuple[str, str], shown: int, total: int) -> None:
     some = f" ({shown} of {total} rows shown)" if shown < total else ""
-    axes.set(xlabel=f"x[{first}]{some}", ylabel=f"x[{second}]", aspect="equal", adjustable="datalim")
+    axes.set(xlabel=f"{names[0]}{some}", ylabel=names[1], aspect="equal", adjustable="datalim")
 
 
 def _legend(axes: Any, num_components: int) -> None:

@@ -11,11 +11,12 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from ppl_parity.statistics.summary import MAX_RHAT, MIN_ESS_PER_CHAIN, Row, Summary
+from ppl_parity.statistics.summary import MAX_RHAT, MIN_ESS_PER_CHAIN, Row, Summary, rhat_words
 
 # More rows than this are no longer read; the worst are kept and the caption says how many there were.
 MAX_ROWS = 40
 MAX_NAME = 22
+MAX_NUMBER = 12  # characters of a mean in full; a longer one is rounded, whatever its sd
 # |z| of a difference that is worth a look; the verdict, with its false-alarm rate, is not made here.
 NOTABLE_Z = 3.0
 
@@ -186,9 +187,11 @@ def _number_or(value: float, default: float) -> float:
 
 def _mean_sd(row: Row, digits: int) -> tuple[Text, Text]:
     """Both with the decimals that give the sd ``digits`` significant ones: more are noise."""
-    if not (row.sd > 0 and math.isfinite(row.sd) and abs(row.mean) < 1e6):
+    if not (row.sd > 0 and math.isfinite(row.sd) and math.isfinite(row.mean)):
         return _number(row.mean), _number(row.sd)
     decimals = digits - 1 - math.floor(math.log10(row.sd))
+    if len(f"{row.mean:.{max(0, decimals)}f}") > MAX_NUMBER:
+        return _number(row.mean), _number(row.sd)
     if decimals > 6:
         return Text(f"{row.mean:.{digits + 1}g}"), Text(f"{row.sd:.{digits}g}")
     return Text(f"{row.mean:.{max(0, decimals)}f}"), Text(f"{row.sd:.{max(0, decimals)}f}")
@@ -207,4 +210,6 @@ def _ess(value: float, least: float) -> Text:
 
 
 def _rhat(value: float, decimals: int = 3) -> Text:
-    return _formatted(value, f".{decimals}f", bad=value > MAX_RHAT)
+    if math.isnan(value):
+        return Text("-")
+    return Text(rhat_words(value, decimals), style="red" if value > MAX_RHAT else "")

@@ -96,7 +96,8 @@ def too_few(spec: MixtureSpec, x: np.ndarray) -> str:
     left = spec.num_components - _num_centres(spec, x)
     if left == 0:
         return ""
-    return f"; the other {left} start from the prior, for the data have too few distinct rows"
+    which = "component starts" if left == 1 else "components start"
+    return f"; {left} {which} from the prior, for the data have too few distinct rows"
 
 
 def _num_centres(spec: MixtureSpec, rows: np.ndarray) -> int:

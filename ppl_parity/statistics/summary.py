@@ -13,6 +13,7 @@ import numpy as np
 from ppl_parity.posterior import attribute, group
 from ppl_parity.statistics import diagnostics
 from ppl_parity.statistics.labels import Pivot, Relabelling, is_mixture, relabelled_posterior
+from ppl_parity.words import counted
 
 if TYPE_CHECKING:
     from xarray import DataArray, DataTree
@@ -21,7 +22,9 @@ MAX_RHAT = 1.01  # Vehtari et al. 2021, section 5
 MIN_ESS_PER_CHAIN = 100  # 400 with four chains; the same source
 MIN_DRAWS_PER_CHAIN = 100
 MODE_GAP_SD = 3.0  # chain means this many within-chain sd apart are no sampling error
+MODES_FROM_DRAWS = 20  # of fewer, the spread within a chain is too rough a unit
 SATURATED_SHARE = 0.01
+LARGEST_RHAT = 1000.0  # beyond it the number says nothing: the chains stand still
 # Ten thousand latent scalars are not a table.
 MAX_SCALARS = 1000
 NAMED = 3  # how many offenders a sentence names
@@ -72,7 +75,7 @@ class Summary:
     @property
     def notes(self) -> list[str]:
         """What a reader of the rows must know about them."""
-        notes = [f"{self.num_chains} chains of {self.num_draws} draws."]
+        notes = [f"{counted(self.num_chains, 'chain')} of {counted(self.num_draws, 'draw')}."]
         if self.relabelling is not None:
             notes.append(f"Components were relabelled: {self.relabelling}.")
         notes += [f"{name} is left out: it has {size} scalars." for name, size in self.omitted.items()]
@@ -126,6 +129,7 @@ def diagnose(tree: DataTree, summary: Summary | None = None) -> list[str]:
     settings = settings if isinstance(settings, dict) else {}
     return [
         *_not_finite(tree),
+        *_stuck(tree, summary),
         *_modes(tree, summary, values.get("lp")),
         *_divergences(values.get("diverging"), settings),
         *_convergence(summary),
@@ -158,6 +162,11 @@ def _rows(values: DataArray) -> list[Row]:
     ]
 
 
+def rhat_words(value: float, decimals: int = 3) -> str:
+    """R-hat with as many decimals, and no digits of what is only large."""
+    return f"{value:.{decimals}f}" if value < LARGEST_RHAT else f"> {LARGEST_RHAT:.0f}"
+
+
 def scalar_names(values: DataArray) -> list[str]:
     """The names of the scalars of one variable, such as ``beta[0, 1]``, in the order of ``np.ndindex``."""
     axes = values.dims[2:]
@@ -180,9 +189,30 @@ def _not_finite(tree: DataTree) -> list[str]:
     return [f"Some draws are not finite: {_listed(list(bad))}. The density or its gradient broke down there."]
 
 
+def _standing(tree: DataTree) -> np.ndarray:
+    """(C,): the chains whose every draw is their first one."""
+    variables = [
+        v.values for v in group(tree, "posterior").data_vars.values() if v.dtype.kind == "f" and v.size
+    ]
+    if not variables or variables[0].shape[1] < 2:
+        return np.zeros(0, dtype=bool)
+    return np.all([np.all(v == v[:, :1], axis=tuple(range(1, v.ndim))) for v in variables], axis=0)
+
+
+def _stuck(tree: DataTree, summary: Summary) -> list[str]:
+    standing = np.flatnonzero(_standing(tree))
+    if not len(standing):
+        return []
+    why = "every proposal was rejected, or the step size is zero or far too large. Run a longer warmup."
+    if len(standing) == summary.num_chains:
+        return [f"No parameter ever moved: {why}"]
+    which = f"chain {standing[0]}" if len(standing) == 1 else f"chains {', '.join(map(str, standing))}"
+    return [f"In {which} no parameter ever moved: {why}"]
+
+
 def _modes(tree: DataTree, summary: Summary, lp: np.ndarray | None) -> list[str]:
-    """Chains whose means are far apart in units of the spread within a chain."""
-    if summary.num_chains < 2 or summary.num_draws < 2:
+    """Chains whose means are far apart in units of the spread within a chain; where one stands still, none is known."""
+    if summary.num_chains < 2 or summary.num_draws < MODES_FROM_DRAWS or _standing(tree).any():
         return []
     pivot = summary.relabelling.pivot if summary.relabelling else None
     posterior, _ = relabelled_posterior(tree, pivot)
@@ -226,7 +256,7 @@ def _divergences(diverging: np.ndarray | None, settings: dict[str, Any]) -> list
 def _convergence(summary: Summary) -> list[str]:
     troubles = []
     if high := sorted((r for r in summary if r.r_hat > MAX_RHAT), key=lambda r: -r.r_hat):
-        told = _listed([f"{row.name} ({row.r_hat:.3f})" for row in high])
+        told = _listed([f"{row.name} ({rhat_words(row.r_hat)})" for row in high])
         troubles.append(
             f"R-hat is above {MAX_RHAT} for {len(high)} of {len(summary)} scalars: {told}. "
             "The chains do not agree yet: run a longer warmup and more draws."
@@ -258,12 +288,10 @@ def _depth(tree_depth: np.ndarray | None, settings: dict[str, Any]) -> list[str]
 
 def _few(summary: Summary) -> list[str]:
     troubles = []
-    if summary.rows and all(row.constant for row in summary) and summary.num_draws > 1:
-        troubles.append("No parameter ever moved: every proposal was rejected, or the step size is zero.")
     if summary.num_draws < MIN_DRAWS_PER_CHAIN:
         troubles.append(
-            f"There are {summary.num_draws} draws a chain; below {MIN_DRAWS_PER_CHAIN} the diagnostics above "
-            "say little. Run more draws."
+            f"A chain has {counted(summary.num_draws, 'draw')}; below {MIN_DRAWS_PER_CHAIN} the diagnostics above say "
+            "little. Run more draws."
         )
     if summary.num_chains < 2:
         troubles.append("There is one chain only, so nothing shows whether another start ends elsewhere.")
