@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ppl_parity import reference
+from ppl_parity import fullness, reference, sides
 from ppl_parity.errors import InputError
 from ppl_parity.references import CallableReference, FileReference, MixtureReference
 from ppl_parity.sides import Side, SideError
@@ -127,3 +128,29 @@ def _regression_of(name: str):
     import importlib
 
     return importlib.import_module(f"parity_tests.models_{name}").regression
+
+
+def test_a_full_process_is_replaced_between_checks(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Side(side.name) as own:
+        program = own.program(model(side, "regression"), {"x": X[:, 0], "y": X[:, 1]})
+        values = {"slope": np.array(0.5), "sigma": np.array(0.8)}
+        before = program.log_density(values)
+        assert fullness.num_maps(own._process.pid) > 100 or sys.platform != "linux"
+        own.refresh()
+        assert program.log_density(values) == before
+        assert own.generation == 0
+        monkeypatch.setattr(sides, "most_maps", lambda: 100.0)
+        own.refresh()
+        assert program.log_density(values) == before
+        assert own.generation == int(sys.platform == "linux")
+
+
+def test_programs_that_nobody_holds_are_dropped(side: Side) -> None:
+    held = side.program(model(side, "regression"), {"x": X[:, 0], "y": X[:, 1]})
+    lost = side.program(model(side, "regression"), {"x": X[:, 0], "y": X[:, 1]})
+    target = lost._target  # type: ignore[attr-defined]
+    del lost
+    assert side.versions()
+    with pytest.raises(SideError, match=f"KeyError: {target}"):
+        side.call("params", target=target)
+    assert held.params() == ()

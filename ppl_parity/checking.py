@@ -261,6 +261,9 @@ def _no_numbers(context: Context, side: str, points: list[Point]) -> str | None:
 @contextmanager
 def _opened(sides: Mapping[str, Side] | None) -> Iterator[Mapping[str, Side]]:
     if sides is not None:
+        for side in sides.values():
+            if isinstance(side, Side):
+                side.refresh()
         yield sides
         return
     with ExitStack() as stack:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import selectors
 import signal
 import subprocess
+import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ import numpy as np
 from ppl_parity import wire
 from ppl_parity.contract import Arrays, Groups, Program, Values
 from ppl_parity.errors import InputError, one_of
+from ppl_parity.fullness import FULL, most_maps, num_maps
 from ppl_parity.references import Reference
 from ppl_parity.spawning import SIDES, kill, spawn
 from ppl_parity.spec import MixtureSpec, SamplerSettings
@@ -53,6 +55,7 @@ class Side:
         self.name = one_of("backend", name, SIDES)
         self.warnings: list[str] = []
         self.generation = 0
+        self._dropped: list[int] = []
         self._python, self._num_threads, self._closed = python, num_threads, False
         self._process = process or self._started()
 
@@ -77,7 +80,22 @@ class Side:
                 with suppress(BrokenPipeError):
                     pipe.close()
         self._process = self._started()
+        self._dropped = []
         self.generation += 1
+
+    def refresh(self) -> None:
+        """End a process that many checks have filled, between two of them; the next call starts another one.
+
+        A compiled program takes some of the memory maps that a process may have, and XLA ends the process that has
+        none left (about 200 checks of models that all differ).
+        """
+        if num_maps(self._process.pid) > FULL * most_maps():
+            self.kill()
+
+    def drop(self, generation: int, target: int) -> None:
+        """Let the process forget a program that nobody can ask any more, at the next call."""
+        if generation == self.generation:
+            self._dropped.append(target)
 
     def __enter__(self) -> Side:
         return self
@@ -122,7 +140,8 @@ class Side:
         if self._closed:
             raise SideError(f"{self.name}: the side was closed before {name} was asked of it.")
         self.reopen()
-        request = {"target": target, "name": name, "args": list(args), "kwargs": kwargs}
+        dropped, self._dropped = self._dropped, []
+        request = {"target": target, "name": name, "args": list(args), "kwargs": kwargs, "dropped": dropped}
         stdin, stdout = self._process.stdin, self._process.stdout
         if stdin is None or stdout is None:
             raise SideError(f"{self.name}: the process has no pipes.")
@@ -230,6 +249,7 @@ class RemoteProgram:
         model, data, options = self._made_of
         self._target = self._side.call("Program", model, data, **options)
         self._generation = self._side.generation
+        weakref.finalize(self, self._side.drop, self._generation, self._target).atexit = False
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name.startswith("_") or not hasattr(Program, name):

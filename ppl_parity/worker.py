@@ -12,7 +12,9 @@ import os
 import sys
 import traceback
 import warnings
+from collections import OrderedDict
 from contextlib import suppress
+from itertools import count
 from typing import Any, BinaryIO
 
 from ppl_parity import wire
@@ -27,6 +29,7 @@ from ppl_parity.references import CallableReference, FileReference, MixtureRefer
 from ppl_parity.spec import SamplerSettings
 
 REFERENCES = (CallableReference, FileReference, MixtureReference, ModuleReference)
+MOST_MODELS = 64  # functions, with what they hold, that are known again by their reference
 EXTRAS = {"pyro_impl": "pyro", "numpyro_impl": "numpyro"}
 
 
@@ -58,7 +61,8 @@ class Server:
     def __init__(self, package: str) -> None:
         self.package = package
         self.programs: dict[int, Any] = {}
-        self.models: dict[Any, Any] = {}
+        self.models: OrderedDict[Any, Any] = OrderedDict()
+        self._numbers = count()
 
     def warm_up(self) -> None:
         """Import the backend before the first call, while others do the same; a failure waits for that call."""
@@ -67,7 +71,9 @@ class Server:
             self._backend()
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """One call's result, or what it raised; with the warnings that it gave."""
+        """One call's result, or what it raised; with the warnings that it gave. First of all, what is dropped goes."""
+        for number in request.pop("dropped", ()):
+            self.programs.pop(number, None)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("default")
             try:
@@ -97,8 +103,9 @@ class Server:
         self, backend: Any, target: int | None, name: str, args: list[Any], kwargs: dict[str, Any]
     ) -> Any:
         if name == "Program":
-            self.programs[len(self.programs)] = backend.Program(*args, **kwargs)
-            return len(self.programs) - 1
+            number = next(self._numbers)
+            self.programs[number] = backend.Program(*args, **kwargs)
+            return number
         if name == "evaluate":
             with explain(backend.NAME, "data() failed"):
                 return args[0]()
@@ -111,6 +118,9 @@ class Server:
         key = (reference, precision)
         if key not in self.models:
             self.models[key] = reference.resolve(backend, precision)
+            if len(self.models) > MOST_MODELS:
+                self.models.popitem(last=False)
+        self.models.move_to_end(key)
         return self.models[key]
 
     def _backend(self) -> Any:
