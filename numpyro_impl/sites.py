@@ -10,6 +10,7 @@ import numpyro.distributions as dist
 from numpyro.distributions import constraints
 
 from ppl_parity.contract import Plate, Site, SiteKind
+from ppl_parity.families import mixture_of
 
 WRAPPERS = (dist.Independent, dist.ExpandedDistribution, dist.MaskedDistribution)
 
@@ -143,11 +144,16 @@ def _bounds(support: Any) -> dict[str, Any]:
 
 
 def family(fn: Any) -> str:
-    """The name of a distribution's family, without what it is wrapped in."""
-    name = type(unwrap(fn)).__name__
+    """The name of a distribution's family, without what it is wrapped in, and of the families it is made of."""
+    base = unwrap(fn)
+    name = type(base).__name__
     for suffix in SUFFIXES:
         name = name.removesuffix(suffix)
-    return {"MixtureSameFamily": "Mixture", "MixtureGeneral": "Mixture"}.get(name, name)
+    if isinstance(base, dist.MixtureGeneral):
+        return mixture_of(family(part) for part in base.component_distributions)
+    if isinstance(base, dist.MixtureSameFamily):
+        return mixture_of([family(base.component_distribution)])
+    return f"{name}{family(base.base_dist)}" if name == "ZeroInflated" else name
 
 
 def _params(base: Any) -> dict[str, Any]:
