@@ -458,3 +458,41 @@ def test_counts_with_totals_are_drawn_or_left_to_the_density(sides: dict[str, Si
     left = [f.detail for f in found if f.quantity == "draws"]
     assert len(left) == (totals == "floats")
     assert all("'y' cannot be drawn in numpyro" in detail for detail in left)
+
+
+def gaps(ppl: str, *, filled: float | None, masked: bool = True) -> Callable:
+    """Rows with missing values, which are masked after they were filled with a number, or left as they are."""
+
+    def model(y):
+        library, dist = libraries(ppl)
+        xp = importlib.import_module("torch" if ppl == "pyro" else "jax.numpy")
+        handlers = library.poutine if ppl == "pyro" else library.handlers
+        a = library.sample("a", dist.Normal(0.0, 1.0))
+        seen = ~xp.isnan(y)
+        with library.plate("rows", len(y)), handlers.mask(mask=seen if masked else xp.ones_like(seen)):
+            library.sample("y", dist.Normal(a, 1.0), obs=y if filled is None else xp.where(seen, y, filled))
+
+    return model
+
+
+@pytest.mark.parametrize(("filled", "masked"), [(5.0, True), (None, True), (5.0, False)])
+def test_what_a_mask_hides_may_be_any_number(
+    sides: dict[str, Side], filled: float | None, masked: bool
+) -> None:
+    models = gaps("pyro", filled=0.0, masked=masked), gaps("numpyro", filled=filled, masked=masked)
+    data = {"y": np.array([0.3, np.nan, 1.2])}
+    report = check(*models, data, rungs=["structure", "density"], sides=sides)
+    (found,) = [f for f in told(report, "structure") if f.quantity == "observed values"]
+    assert (report.verdict, found.index) == ("same" if masked else "different", (1,))
+    assert f"0 in pyro and {'nan' if filled is None else 5} in numpyro" in found.detail
+
+
+def test_missing_values_on_one_side_are_shown_where_they_are(sides: dict[str, Side]) -> None:
+    models = gaps("pyro", filled=0.0, masked=False), gaps("numpyro", filled=None, masked=False)
+    first = check(
+        *models, {"y": np.array([0.3, np.nan, 1.2])}, rungs=["structure"], sides=sides
+    ).first_difference
+    assert first is not None
+    assert (first["site"], first["index"]) == ("y", [1])
+    assert "0 in pyro and nan in numpyro" in first["detail"]
+    assert "missing values (NaN) in numpyro" in first["hint"]
