@@ -496,3 +496,48 @@ def test_missing_values_on_one_side_are_shown_where_they_are(sides: dict[str, Si
     assert (first["site"], first["index"]) == ("y", [1])
     assert "0 in pyro and nan in numpyro" in first["detail"]
     assert "missing values (NaN) in numpyro" in first["hint"]
+
+
+def overflowing(ppl: str, *, slope: float) -> Callable:
+    """exp(-slope u): NumPyro's way of computing it ends at u = 709, where exp(u) does."""
+
+    def model():
+        library, dist = libraries(ppl)
+        u = library.sample("u", dist.LogNormal(0.0, 1.0))
+        xp = importlib.import_module("torch" if ppl == "pyro" else "jax.numpy")
+        library.factor("f", -slope * (u if ppl == "pyro" else u * xp.exp(u) / xp.exp(u)))
+
+    return model
+
+
+@pytest.mark.parametrize(("slope", "verdict"), [(1.0, "same"), (0.01, "different")])
+def test_a_number_is_asked_only_where_a_posterior_could_be(
+    sides: dict[str, Side], slope: float, verdict: str
+) -> None:
+    models = [overflowing(ppl, slope=slope) for ppl in ("pyro", "numpyro")]
+    report = check(*models, {}, rungs=["density", "gradient"], sides=sides)
+    assert report.verdict == verdict
+    left_out = [f for f in told(report, "density") if "no posterior is there" in f.detail]
+    assert len(left_out) == (verdict == "same")
+
+
+def correlated(ppl: str, *, covariance: bool) -> Callable:
+    """Rows with a Cholesky factor, or with the covariance that it makes, which at the edges loses its digits."""
+
+    def model(y):
+        library, dist = libraries(ppl)
+        xp = importlib.import_module("torch" if ppl == "pyro" else "jax.numpy")
+        chol = library.sample("chol", dist.LKJCholesky(3, xp.ones(())))
+        how = {"covariance_matrix": chol @ chol.T} if covariance else {"scale_tril": chol}
+        with library.plate("rows", len(y)):
+            library.sample("y", dist.MultivariateNormal(xp.zeros(3), **how), obs=y)
+
+    return model
+
+
+def test_digits_lost_where_no_posterior_is_make_no_difference(sides: dict[str, Side]) -> None:
+    models = correlated("pyro", covariance=False), correlated("numpyro", covariance=True)
+    data = {"y": np.random.default_rng(0).normal(size=(12, 3))}
+    report = check(*models, data, rungs=["density", "gradient", "dynamics"], sides=sides)
+    assert report.verdict == "same"
+    assert any("Not compared at" in f.detail for f in told(report, "density"))

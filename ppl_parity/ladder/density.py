@@ -6,17 +6,18 @@ And what the models compute of the same values, at their deterministic sites.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from ppl_parity.contract import Arrays
 from ppl_parity.findings import Finding
 from ppl_parity.ladder.comparison import Comparison, compare, name_of_constant
-from ppl_parity.ladder.context import SIDES, Context
+from ppl_parity.ladder.context import SIDES, Context, Point
 from ppl_parity.ladder.deterministic import differing
 from ppl_parity.ladder.extent import extent
 from ppl_parity.ladder.hints import explain_site
+from ppl_parity.ladder.hopeless import leave_out
 from ppl_parity.ladder.precision import NARROW, drift, narrow_sites
 from ppl_parity.listing import listed
 from ppl_parity.tolerances import CLAMP, CLAMPED_FAMILIES, agree, allowed, known_limit, library_limit
@@ -56,6 +57,8 @@ def run(context: Context) -> Iterator[Finding]:
         ]
     )
     _level_clamps(context, values)
+    yield from leave_out(context, {side: _sums(values, side, None) for side in SIDES})
+    values = _kept(context, points, values)
     joint = _compare_joint(context, values)
     sites = _names(values)
     comparisons = {name: _compare_site(context, values, name) for name in sites}
@@ -102,6 +105,15 @@ def run(context: Context) -> Iterator[Finding]:
             "magnitude": joint.magnitude,
         },
     )
+
+
+def _kept(context: Context, before: Sequence[Point], values: SiteLogProbs) -> SiteLogProbs:
+    """The rows of those points that are still shared."""
+    still = {id(point) for point in context.points}
+    rows = [id(point) in still for point in before]
+    return {
+        side: [row for row, keep in zip(found, rows, strict=True) if keep] for side, found in values.items()
+    }
 
 
 def _left_to_enumeration(context: Context) -> Finding:

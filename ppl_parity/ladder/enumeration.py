@@ -10,6 +10,7 @@ from ppl_parity.errors import InputError
 from ppl_parity.findings import Finding
 from ppl_parity.ladder.comparison import Comparison, compare, name_of_constant
 from ppl_parity.ladder.context import SIDES, Context
+from ppl_parity.ladder.hopeless import leave_out
 from ppl_parity.listing import listed
 from ppl_parity.tolerances import allowed, library_limit
 
@@ -44,6 +45,11 @@ def run(context: Context) -> Iterator[Finding]:
             program.log_density(context.values(side, point, discrete=False)) for point in points
         ]
     )
+    yield from leave_out(context, values)
+    still = {id(point) for point in context.points}
+    values = {
+        side: [v for v, p in zip(values[side], points, strict=True) if id(p) in still] for side in SIDES
+    }
     limit = sum(library_limit(site) for side in SIDES for site in context.sites[side].values())
     found = compare(
         "log density", values["pyro"], values["numpyro"], extra=limit, precision=context.precision
