@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from inspect import getattr_static
 from typing import Any
 
 import jax.numpy as jnp
@@ -159,6 +161,11 @@ def family(fn: Any) -> str:
 def _params(base: Any) -> dict[str, Any]:
     """What the distribution was made from."""
     own = {key: value for key, value in vars(base).items() if key in base.arg_constraints}
+    for key in set(base.arg_constraints) - set(own):
+        # What a family keeps in another form, as a mean; a factor's inverse is found only when it is asked for.
+        if isinstance(getattr_static(type(base), key, None), property):
+            with suppress(Exception):  # of a user's own class
+                own[key] = getattr(base, key)
     params = {key: value for key, value in own.items() if value is not None}
     return params | {
         f"{prefix} {name}": value

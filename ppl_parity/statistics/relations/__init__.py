@@ -12,7 +12,7 @@ import numpy as np
 from ppl_parity.statistics.relations.elements import other_elements
 from ppl_parity.statistics.relations.functions import multiple, of_axes, of_elements, of_simplices
 from ppl_parity.statistics.relations.pairs import Pairs
-from ppl_parity.statistics.relations.terms import MOST_COLUMNS, named_site, term
+from ppl_parity.statistics.relations.terms import MOST_COLUMNS, named_site, term, times
 
 __all__ = ["Pairs", "relation"]
 
@@ -23,9 +23,25 @@ def relation(pairs: Pairs) -> str | None:
     Of large arrays some elements are looked at, evenly spread over those that differ.
     """
     pairs = replace(pairs, sites={name: values for name, values in pairs.sites.items() if values.size})
-    ways = (_two_sites, of_simplices, of_elements, of_axes, other_elements, multiple, term, _one_site)
+    ways = (_two_sites, of_simplices, of_elements, of_axes, other_elements, multiple, times, term, _one_site)
     with np.errstate(all="ignore"):
-        return next((told for way in ways if (told := way(pairs))), None)
+        told = next((told for way in ways if (told := way(pairs))), None)
+    if _on_the_diagonal(pairs):
+        return (
+            f"{told}, on the diagonal alone"
+            if told
+            else "on the diagonal alone: a noise, or a jitter, of another size"
+        )
+    return told
+
+
+def _on_the_diagonal(pairs: Pairs) -> bool:
+    """Whether matrices that have more than a diagonal differ in that alone."""
+    shape = pairs.left.shape[1:]
+    if len(shape) < 2 or not 1 < shape[-1] == shape[-2]:
+        return False
+    beside = ~np.eye(shape[-1], dtype=bool)
+    return bool(np.any(pairs.left[..., beside]) and not np.any(pairs.apart[..., beside]))
 
 
 def _two_sites(pairs: Pairs) -> str | None:
