@@ -77,6 +77,8 @@ def told(left: np.ndarray, right: np.ndarray) -> str:
         (REAL, lambda x: 2.5 * x, "2.5 times pyro's"),
         (REAL, lambda x: x * np.arange(2, 9), "a number of each element's own"),
         (REAL, lambda x: x + 0.25, "pyro's plus 0.25"),
+        (REAL, lambda x: x * (1 + 1e-6 * np.sin(1e3 * x)), "1e-06 of it at most: an approximation"),
+        (POSITIVE, lambda x: x * (1 + 1e-7), "1e-07 of it at most: an approximation"),
         (np.full((POINTS, 1), 5.0), np.square, "squared: a variance for a scale? (or 5 times it)"),
         (
             np.exp(LINE),

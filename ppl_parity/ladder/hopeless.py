@@ -67,7 +67,8 @@ def _hopeless(
         return set(), set()
     far = [side < np.max(side[both]) - FAR for side in (a, b)]
     ended = (np.isnan(a) & np.isfinite(b) & far[1]) | (np.isnan(b) & np.isfinite(a) & far[0])
-    gap = np.where(both, b - a, 0.0)
+    with np.errstate(invalid="ignore"):
+        gap = np.where(both, b - a, 0.0)
     offset = float(np.median(gap[both]))  # a constant is none of it
     beyond = 3 * (allowed("log density", a, b, context.precision) + limit)
     lost = both & far[0] & far[1] & (np.abs(gap) > beyond) & (np.abs(gap - offset) > beyond)

@@ -127,7 +127,8 @@ def multiple(pairs: Pairs) -> str | None:
     if not np.all(np.isfinite(ratio)):
         return None
     if np.ptp(ratio) < NEAR * abs(float(ratio.flat[0])) + 1e-12:
-        return f"{float(ratio.flat[0]):.4g} times pyro's"
+        factor = f"{float(ratio.flat[0]):.4g}"
+        return None if factor == "1" else f"{factor} times pyro's"
     moving = len(ratio) > 2 and bool(np.all(np.ptp(left, axis=0) > NEAR * np.abs(left).max(axis=0)))
     if moving and np.all(np.ptp(ratio, axis=0) < NEAR * np.abs(ratio).max(axis=0)):
         return "pyro's times a number of each element's own, the same at every point: a weight?"

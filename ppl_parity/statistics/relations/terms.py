@@ -35,6 +35,12 @@ def term(pairs: Pairs) -> str | None:
     return None
 
 
+def plain_term(pairs: Pairs) -> str | None:
+    """A constant or a site that is added: of two arrays that are all but the same, what the gap itself is."""
+    left, right = (pairs.picked(side, MOST_COLUMNS) for side in (pairs.left, pairs.right))
+    return (_constant(right - left) or _added(right - left, pairs)) if len(left) >= SPARE else None
+
+
 def times(pairs: Pairs) -> str | None:
     """One side is the other times a site, its square or its root: a scale or a precision that one side lost."""
     left, right = (pairs.picked(side, MOST_COLUMNS) for side in (pairs.left, pairs.right))
