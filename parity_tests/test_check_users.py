@@ -541,3 +541,24 @@ def test_digits_lost_where_no_posterior_is_make_no_difference(sides: dict[str, S
     report = check(*models, data, rungs=["density", "gradient", "dynamics"], sides=sides)
     assert report.verdict == "same"
     assert any("Not compared at" in f.detail for f in told(report, "density"))
+
+
+def learnt(ppl: str, *, prior: bool) -> Callable:
+    """A mean that is a param, or that has a prior."""
+
+    def model(y, w):
+        library, dist = libraries(ppl)
+        zero = 0.0 * y
+        m = library.sample("m", dist.Normal(zero, 1.0)) if prior else library.param("m", zero)
+        a = library.sample("a", dist.Normal(m, 1.0))
+        library.sample("y", dist.Normal(a, w), obs=y)
+
+    return model
+
+
+def test_a_param_is_no_latent_site(sides: dict[str, Side]) -> None:
+    models = learnt("pyro", prior=False), learnt("numpyro", prior=True)
+    first = check(*models, Y, rungs=["structure"], sides=sides).first_difference
+    assert first is not None
+    assert (first["site"], first["quantity"]) == ("m", "kind")
+    assert "a param in pyro" in first["detail"]

@@ -44,6 +44,17 @@ def _params(context: Context) -> Iterator[Finding]:
     }
     for name in dict.fromkeys([*found["pyro"], *found["numpyro"]]):
         sides = [side for side in SIDES if name in found[side]]
+        sampled = [side for side in SIDES if side not in sides and name in context.sites[side]]
+        if sampled and context.sites[sampled[0]][name].kind == "latent":
+            yield Finding(
+                "different",
+                "kind",
+                f"{name!r} is a param in {sides[0]}, which has one value, and a latent site in {sampled[0]}, which "
+                "has a prior.",
+                site=name,
+                hint="a prior that one side lost, or a param that the port made a sample statement",
+            )
+            continue
         yield Finding(
             "same",
             "param",
