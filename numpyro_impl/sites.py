@@ -12,7 +12,7 @@ import numpyro.distributions as dist
 from numpyro.distributions import constraints
 
 from ppl_parity.contract import Plate, Site, SiteKind
-from ppl_parity.families import mixture_of
+from ppl_parity.families import mixture_of, of_transforms, transformed
 
 WRAPPERS = (dist.Independent, dist.ExpandedDistribution, dist.MaskedDistribution)
 
@@ -155,6 +155,8 @@ def family(fn: Any) -> str:
         return mixture_of(family(part) for part in base.component_distributions)
     if isinstance(base, dist.MixtureSameFamily):
         return mixture_of([family(base.component_distribution)])
+    if type(base) is dist.TransformedDistribution:
+        return transformed(family(base.base_dist), base.transforms)
     return f"{name}{family(base.base_dist)}" if name == "ZeroInflated" else name
 
 
@@ -167,6 +169,7 @@ def _params(base: Any) -> dict[str, Any]:
             with suppress(Exception):  # of a user's own class
                 own[key] = getattr(base, key)
     params = {key: value for key, value in own.items() if value is not None}
+    params |= of_transforms(getattr(base, "transforms", ()))
     return params | {
         f"{prefix} {name}": value
         for prefix, attribute in PARTS

@@ -562,3 +562,28 @@ def test_a_param_is_no_latent_site(sides: dict[str, Side]) -> None:
     assert first is not None
     assert (first["site"], first["quantity"]) == ("m", "kind")
     assert "a param in pyro" in first["detail"]
+
+
+def moved(ppl: str, *, port: bool) -> Callable:
+    """A rate whose logarithm is affine in a normal; the port has location and scale the other way round."""
+
+    def model(y, w):
+        library, dist = libraries(ppl)
+        how = (
+            dist.transforms if ppl == "pyro" else importlib.import_module("numpyro.distributions.transforms")
+        )
+        places = (2.0, 0.5) if port else (0.5, 2.0)
+        chain = [how.AffineTransform(*places), how.ExpTransform()]
+        base = dist.Normal(y * 0.0, 1.0)
+        rate = library.sample("rate", dist.TransformedDistribution(base, chain))
+        library.sample("y", dist.Normal(rate, w), obs=y)
+
+    return model
+
+
+def test_what_a_transform_is_made_of_is_compared(sides: dict[str, Side]) -> None:
+    models = moved("pyro", port=False), moved("numpyro", port=True)
+    first = check(*models, Y, rungs=["density"], sides=sides).first_difference
+    assert first is not None
+    assert first["site"] == "rate"
+    assert "transform 0 loc and transform 0 scale have changed places" in first["hint"]

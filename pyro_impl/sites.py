@@ -13,7 +13,7 @@ from pyro.poutine.util import site_is_subsample
 from torch.distributions.utils import lazy_property
 
 from ppl_parity.contract import Plate, Site, SiteKind
-from ppl_parity.families import mixture_of
+from ppl_parity.families import mixture_of, of_transforms, transformed
 from pyro_impl.runtime import to_numpy
 
 WRAPPERS = (dist.Independent, dist.ExpandedDistribution, dist.MaskedDistribution)
@@ -159,6 +159,8 @@ def _params(base: Any) -> dict[str, np.ndarray]:
             parameter = getattr(base, name, None)
             if isinstance(parameter, torch.Tensor):
                 params[name] = to_numpy(_unexpanded(parameter))
+    transforms = of_transforms(getattr(base, "transforms", ()))
+    params |= {name: to_numpy(torch.as_tensor(value)) for name, value in transforms.items()}
     return params | {
         f"{prefix} {name}": value
         for prefix, attribute in PARTS
@@ -179,6 +181,8 @@ def family(fn: Any) -> str:
     name = type(base).__name__
     if isinstance(base, dist.MixtureSameFamily):
         return mixture_of([family(base.component_distribution)])
+    if type(base) is dist.TransformedDistribution:
+        return transformed(family(base.base_dist), base.transforms)
     return f"ZeroInflated{family(base.base_dist)}" if name == "ZeroInflatedDistribution" else name
 
 
