@@ -515,7 +515,7 @@ def test_a_number_is_asked_only_where_a_posterior_could_be(
     sides: dict[str, Side], slope: float, verdict: str
 ) -> None:
     models = [overflowing(ppl, slope=slope) for ppl in ("pyro", "numpyro")]
-    report = check(*models, {}, rungs=["density", "gradient"], sides=sides)
+    report = check(*models, {}, rungs=["density", "gradient", "transform"], sides=sides)
     assert report.verdict == verdict
     left_out = [f for f in told(report, "density") if "no posterior is there" in f.detail]
     assert len(left_out) == (verdict == "same")
@@ -587,3 +587,30 @@ def test_what_a_transform_is_made_of_is_compared(sides: dict[str, Side]) -> None
     assert first is not None
     assert first["site"] == "rate"
     assert "transform 0 loc and transform 0 scale have changed places" in first["hint"]
+
+
+def far_out(ppl: str, *, slope: float) -> Callable:
+    """Waiting times; NumPyro's are of a class of one's own, whose log prob has no number beyond 709."""
+
+    def model():
+        library, dist = libraries(ppl)
+        if ppl == "pyro":
+            import torch
+
+            library.sample("u", dist.Exponential(slope * torch.ones(30)).to_event(1))
+            return
+        import jax.numpy as jnp
+
+        class Waiting(dist.Exponential):
+            def log_prob(self, value):
+                return jnp.log(self.rate) - self.rate * value * jnp.exp(value) / jnp.exp(value)
+
+        library.sample("u", Waiting(slope * jnp.ones(30)).to_event(1))
+
+    return model
+
+
+@pytest.mark.parametrize(("slope", "verdict"), [(1.0, "same"), (0.01, "different")])
+def test_a_map_may_reach_where_no_posterior_is(sides: dict[str, Side], slope: float, verdict: str) -> None:
+    models = [far_out(ppl, slope=slope) for ppl in ("pyro", "numpyro")]
+    assert check(*models, {}, rungs=["transform"], sides=sides).verdict == verdict
