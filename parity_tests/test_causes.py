@@ -78,6 +78,10 @@ def model(ppl: str, kind: str, *, port: bool = False) -> Callable:
             matrix = xp.eye(3) + 0.5 * xp.ones((3, 3))
             name = "precision_matrix" if port else "covariance_matrix"
             framework.sample("v", dist.MultivariateNormal(a, **{name: matrix}), obs=xp.ones(3))
+        elif kind == "jitter":
+            matrix = xp.eye(3) + 0.5 * xp.ones((3, 3)) + (1e-4 * xp.eye(3) if port else 0.0)
+            chol = xp.linalg.cholesky(matrix)
+            framework.sample("v", dist.MultivariateNormal(a, scale_tril=chol), obs=xp.ones(3))
         elif kind == "factor":
             if port:
                 framework.sample("f", dist.Normal(a[0], 2.0), obs=xp.zeros(()))
@@ -103,6 +107,7 @@ def compared(kind: str, sides: dict[str, Side], *, port: bool = True) -> Report:
         ("mask", "y", "the mask is inverted"),
         ("mixture", "y", "; numpyro's is pyro's squared: a variance for a scale?"),
         ("covariance", "v", "the inverse of pyro's: a precision for a covariance"),
+        ("jitter", "v", "numpyro's is pyro's plus 0.0001, on the diagonal alone"),
         ("counts", "won", "concentration and mean have changed places"),
         ("families", "y", "it is a Normal in pyro and a Laplace in numpyro, with the same parameters"),
         ("factor", "f", "it is a factor in pyro and a Normal in numpyro"),

@@ -128,9 +128,10 @@ def _explain_params(context: Context, name: str, worst: _Point, comparison: Comp
         ways = {misplaced(point.pyro, point.numpyro) for point in points}
         if len(ways) == 1 and (way := ways.pop()):
             return way
-    key = next((key for key, told in found.items() if told), None)
-    # Of one matrix in several forms that which shows the most: noise is on a covariance's diagonal alone.
-    key = key or min(apart, key=lambda k: np.mean(apart[k].apart) if k in forms else 0.0)
+    key = next((key for key, told in found.items() if told), next(iter(apart)))
+    if key in forms:  # of one matrix that which shows the most: noise is on a covariance's diagonal alone
+        telling = [form for form in forms if found[form]] or forms
+        key = min(telling, key=lambda form: np.mean(apart[form].apart))
     also = [other for other in apart if other != key and not (key in forms and other in forms)]
     told = f"; {found[key]}" if found[key] else ""
     rest = f"; its {' and '.join(also)} {'differs' if len(also) == 1 else 'differ'} too" if also else ""
