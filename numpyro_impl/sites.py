@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from inspect import getattr_static
 from typing import Any
 
 import jax.numpy as jnp
@@ -10,6 +12,7 @@ import numpyro.distributions as dist
 from numpyro.distributions import constraints
 
 from ppl_parity.contract import Plate, Site, SiteKind
+from ppl_parity.families import mixture_of, of_transforms, transformed
 
 WRAPPERS = (dist.Independent, dist.ExpandedDistribution, dist.MaskedDistribution)
 
@@ -143,17 +146,30 @@ def _bounds(support: Any) -> dict[str, Any]:
 
 
 def family(fn: Any) -> str:
-    """The name of a distribution's family, without what it is wrapped in."""
-    name = type(unwrap(fn)).__name__
+    """The name of a distribution's family, without what it is wrapped in, and of the families it is made of."""
+    base = unwrap(fn)
+    name = type(base).__name__
     for suffix in SUFFIXES:
         name = name.removesuffix(suffix)
-    return {"MixtureSameFamily": "Mixture", "MixtureGeneral": "Mixture"}.get(name, name)
+    if isinstance(base, dist.MixtureGeneral):
+        return mixture_of(family(part) for part in base.component_distributions)
+    if isinstance(base, dist.MixtureSameFamily):
+        return mixture_of([family(base.component_distribution)])
+    if type(base) is dist.TransformedDistribution:
+        return transformed(family(base.base_dist), base.transforms)
+    return f"{name}{family(base.base_dist)}" if name == "ZeroInflated" else name
 
 
 def _params(base: Any) -> dict[str, Any]:
     """What the distribution was made from."""
     own = {key: value for key, value in vars(base).items() if key in base.arg_constraints}
+    for key in set(base.arg_constraints) - set(own):
+        # What a family keeps in another form, as a mean; a factor's inverse is found only when it is asked for.
+        if isinstance(getattr_static(type(base), key, None), property):
+            with suppress(Exception):  # of a user's own class
+                own[key] = getattr(base, key)
     params = {key: value for key, value in own.items() if value is not None}
+    params |= of_transforms(getattr(base, "transforms", ()))
     return params | {
         f"{prefix} {name}": value
         for prefix, attribute in PARTS

@@ -64,10 +64,24 @@ def model(ppl: str, kind: str, *, port: bool = False) -> Callable:
             elif kind == "computed":
                 framework.deterministic("width", xp.exp(-a[0] if port else a[0]))
                 framework.sample("y", dist.Normal(a[0], 1.0), obs=y)
+            elif kind == "counts":
+                mean, shape = xp.exp(a[0]), xp.exp(a[1])
+                if ppl == "pyro":
+                    counts = dist.GammaPoisson(shape, shape / mean)
+                else:
+                    counts = dist.NegativeBinomial2(*((shape, mean) if port else (mean, shape)))
+                framework.sample("won", counts, obs=won)
+            elif kind == "families":
+                made = dist.Laplace(a[0], 1.0) if port else dist.Normal(a[0], 1.0)
+                framework.sample("y", made, obs=y)
         if kind == "covariance":
             matrix = xp.eye(3) + 0.5 * xp.ones((3, 3))
             name = "precision_matrix" if port else "covariance_matrix"
             framework.sample("v", dist.MultivariateNormal(a, **{name: matrix}), obs=xp.ones(3))
+        elif kind == "jitter":
+            matrix = xp.eye(3) + 0.5 * xp.ones((3, 3)) + (1e-4 * xp.eye(3) if port else 0.0)
+            chol = xp.linalg.cholesky(matrix)
+            framework.sample("v", dist.MultivariateNormal(a, scale_tril=chol), obs=xp.ones(3))
         elif kind == "factor":
             if port:
                 framework.sample("f", dist.Normal(a[0], 2.0), obs=xp.zeros(()))
@@ -93,6 +107,9 @@ def compared(kind: str, sides: dict[str, Side], *, port: bool = True) -> Report:
         ("mask", "y", "the mask is inverted"),
         ("mixture", "y", "; numpyro's is pyro's squared: a variance for a scale?"),
         ("covariance", "v", "the inverse of pyro's: a precision for a covariance"),
+        ("jitter", "v", "numpyro's is pyro's plus 0.0001, on the diagonal alone"),
+        ("counts", "won", "concentration and mean have changed places"),
+        ("families", "y", "it is a Normal in pyro and a Laplace in numpyro, with the same parameters"),
         ("factor", "f", "it is a factor in pyro and a Normal in numpyro"),
         ("sign", "f", "apart by a term in 'a' alone: a sign"),
         ("computed", "width", "numpyro's is one over pyro's"),

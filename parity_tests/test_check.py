@@ -174,19 +174,35 @@ def test_a_support_that_moves_is_named(sides: dict[str, Side]) -> None:
     assert "'u'" in details(report)
 
 
-def test_a_library_limit_is_no_alarm(sides: dict[str, Side]) -> None:
+@pytest.mark.parametrize("kind", ["own", "of a part", "of a mixture", "where it is summed"])
+def test_a_library_limit_is_no_alarm(sides: dict[str, Side], kind: str) -> None:
+    """Of a site's own family, of one that it is made of, and where a site that it is given is summed out."""
+
     def of(ppl: str) -> Callable:
         def model(y):
             import importlib
 
             framework = importlib.import_module(ppl)
             dist = importlib.import_module(f"{ppl}.distributions")
+            xp = importlib.import_module("torch" if ppl == "pyro" else "jax.numpy")
             a = framework.sample("a", dist.Gamma(2.0, 1.0))
-            framework.sample("k", dist.BetaBinomial(a, 2.0, 10), obs=y)
+            if kind == "own":
+                made = dist.BetaBinomial(a, 2.0, 10)
+            elif kind == "of a part":
+                made = dist.ZeroInflatedDistribution(dist.GammaPoisson(a, 0.5), gate=a / (1 + a))
+            elif kind == "of a mixture":
+                parts = dist.GammaPoisson(a * xp.ones(2), 0.5)
+                made = dist.MixtureSameFamily(dist.Categorical(xp.ones(2) / 2), parts)
+            else:
+                z = framework.sample("z", dist.Categorical(xp.ones(2) / 2), infer={"enumerate": "parallel"})
+                made = dist.GammaPoisson(a, 0.5 + 0.1 * z)
+            with framework.plate("rows", len(y)):
+                framework.sample("k", made, obs=y)
 
         return model
 
-    assert quick(sides, of("pyro"), of("numpyro"), {"y": np.array(3.0)}, rungs=["density"]).verdict == "same"
+    data = {"y": np.array([3.0]) if kind == "own" else np.repeat([7.0, 8.0, 9.0, 10.0], 10)}
+    assert quick(sides, of("pyro"), of("numpyro"), data, rungs=["density", "enumeration"]).verdict == "same"
 
 
 # --- the command line --------------------------------------------------------------------------------------

@@ -458,3 +458,159 @@ def test_counts_with_totals_are_drawn_or_left_to_the_density(sides: dict[str, Si
     left = [f.detail for f in found if f.quantity == "draws"]
     assert len(left) == (totals == "floats")
     assert all("'y' cannot be drawn in numpyro" in detail for detail in left)
+
+
+def gaps(ppl: str, *, filled: float | None, masked: bool = True) -> Callable:
+    """Rows with missing values, which are masked after they were filled with a number, or left as they are."""
+
+    def model(y):
+        library, dist = libraries(ppl)
+        xp = importlib.import_module("torch" if ppl == "pyro" else "jax.numpy")
+        handlers = library.poutine if ppl == "pyro" else library.handlers
+        a = library.sample("a", dist.Normal(0.0, 1.0))
+        seen = ~xp.isnan(y)
+        with library.plate("rows", len(y)), handlers.mask(mask=seen if masked else xp.ones_like(seen)):
+            library.sample("y", dist.Normal(a, 1.0), obs=y if filled is None else xp.where(seen, y, filled))
+
+    return model
+
+
+@pytest.mark.parametrize(("filled", "masked"), [(5.0, True), (None, True), (5.0, False)])
+def test_what_a_mask_hides_may_be_any_number(
+    sides: dict[str, Side], filled: float | None, masked: bool
+) -> None:
+    models = gaps("pyro", filled=0.0, masked=masked), gaps("numpyro", filled=filled, masked=masked)
+    data = {"y": np.array([0.3, np.nan, 1.2])}
+    report = check(*models, data, rungs=["structure", "density"], sides=sides)
+    (found,) = [f for f in told(report, "structure") if f.quantity == "observed values"]
+    assert (report.verdict, found.index) == ("same" if masked else "different", (1,))
+    assert f"0 in pyro and {'nan' if filled is None else 5} in numpyro" in found.detail
+
+
+def test_missing_values_on_one_side_are_shown_where_they_are(sides: dict[str, Side]) -> None:
+    models = gaps("pyro", filled=0.0, masked=False), gaps("numpyro", filled=None, masked=False)
+    first = check(
+        *models, {"y": np.array([0.3, np.nan, 1.2])}, rungs=["structure"], sides=sides
+    ).first_difference
+    assert first is not None
+    assert (first["site"], first["index"]) == ("y", [1])
+    assert "0 in pyro and nan in numpyro" in first["detail"]
+    assert "missing values (NaN) in numpyro" in first["hint"]
+
+
+def overflowing(ppl: str, *, slope: float) -> Callable:
+    """exp(-slope u): NumPyro's way of computing it ends at u = 709, where exp(u) does."""
+
+    def model():
+        library, dist = libraries(ppl)
+        u = library.sample("u", dist.LogNormal(0.0, 1.0))
+        xp = importlib.import_module("torch" if ppl == "pyro" else "jax.numpy")
+        library.factor("f", -slope * (u if ppl == "pyro" else u * xp.exp(u) / xp.exp(u)))
+
+    return model
+
+
+@pytest.mark.parametrize(("slope", "verdict"), [(1.0, "same"), (0.01, "different")])
+def test_a_number_is_asked_only_where_a_posterior_could_be(
+    sides: dict[str, Side], slope: float, verdict: str
+) -> None:
+    models = [overflowing(ppl, slope=slope) for ppl in ("pyro", "numpyro")]
+    report = check(*models, {}, rungs=["density", "gradient", "transform"], sides=sides)
+    assert report.verdict == verdict
+    left_out = [f for f in told(report, "density") if "no posterior is there" in f.detail]
+    assert len(left_out) == (verdict == "same")
+
+
+def correlated(ppl: str, *, covariance: bool) -> Callable:
+    """Rows with a Cholesky factor, or with the covariance that it makes, which at the edges loses its digits."""
+
+    def model(y):
+        library, dist = libraries(ppl)
+        xp = importlib.import_module("torch" if ppl == "pyro" else "jax.numpy")
+        chol = library.sample("chol", dist.LKJCholesky(3, xp.ones(())))
+        how = {"covariance_matrix": chol @ chol.T} if covariance else {"scale_tril": chol}
+        with library.plate("rows", len(y)):
+            library.sample("y", dist.MultivariateNormal(xp.zeros(3), **how), obs=y)
+
+    return model
+
+
+def test_digits_lost_where_no_posterior_is_make_no_difference(sides: dict[str, Side]) -> None:
+    models = correlated("pyro", covariance=False), correlated("numpyro", covariance=True)
+    data = {"y": np.random.default_rng(0).normal(size=(12, 3))}
+    report = check(*models, data, rungs=["density", "gradient", "dynamics"], sides=sides)
+    assert report.verdict == "same"
+    assert any("Not compared at" in f.detail for f in told(report, "density"))
+
+
+def learnt(ppl: str, *, prior: bool) -> Callable:
+    """A mean that is a param, or that has a prior."""
+
+    def model(y, w):
+        library, dist = libraries(ppl)
+        zero = 0.0 * y
+        m = library.sample("m", dist.Normal(zero, 1.0)) if prior else library.param("m", zero)
+        a = library.sample("a", dist.Normal(m, 1.0))
+        library.sample("y", dist.Normal(a, w), obs=y)
+
+    return model
+
+
+def test_a_param_is_no_latent_site(sides: dict[str, Side]) -> None:
+    models = learnt("pyro", prior=False), learnt("numpyro", prior=True)
+    first = check(*models, Y, rungs=["structure"], sides=sides).first_difference
+    assert first is not None
+    assert (first["site"], first["quantity"]) == ("m", "kind")
+    assert "a param in pyro" in first["detail"]
+
+
+def moved(ppl: str, *, port: bool) -> Callable:
+    """A rate whose logarithm is affine in a normal; the port has location and scale the other way round."""
+
+    def model(y, w):
+        library, dist = libraries(ppl)
+        how = (
+            dist.transforms if ppl == "pyro" else importlib.import_module("numpyro.distributions.transforms")
+        )
+        places = (2.0, 0.5) if port else (0.5, 2.0)
+        chain = [how.AffineTransform(*places), how.ExpTransform()]
+        base = dist.Normal(y * 0.0, 1.0)
+        rate = library.sample("rate", dist.TransformedDistribution(base, chain))
+        library.sample("y", dist.Normal(rate, w), obs=y)
+
+    return model
+
+
+def test_what_a_transform_is_made_of_is_compared(sides: dict[str, Side]) -> None:
+    models = moved("pyro", port=False), moved("numpyro", port=True)
+    first = check(*models, Y, rungs=["density"], sides=sides).first_difference
+    assert first is not None
+    assert first["site"] == "rate"
+    assert "transform 0 loc and transform 0 scale have changed places" in first["hint"]
+
+
+def far_out(ppl: str, *, slope: float) -> Callable:
+    """Waiting times; NumPyro's are of a class of one's own, whose log prob has no number beyond 709."""
+
+    def model():
+        library, dist = libraries(ppl)
+        if ppl == "pyro":
+            import torch
+
+            library.sample("u", dist.Exponential(slope * torch.ones(30)).to_event(1))
+            return
+        import jax.numpy as jnp
+
+        class Waiting(dist.Exponential):
+            def log_prob(self, value):
+                return jnp.log(self.rate) - self.rate * value * jnp.exp(value) / jnp.exp(value)
+
+        library.sample("u", Waiting(slope * jnp.ones(30)).to_event(1))
+
+    return model
+
+
+@pytest.mark.parametrize(("slope", "verdict"), [(1.0, "same"), (0.01, "different")])
+def test_a_map_may_reach_where_no_posterior_is(sides: dict[str, Side], slope: float, verdict: str) -> None:
+    models = [far_out(ppl, slope=slope) for ppl in ("pyro", "numpyro")]
+    assert check(*models, {}, rungs=["transform"], sides=sides).verdict == verdict

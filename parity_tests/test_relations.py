@@ -22,6 +22,7 @@ GROUP = np.array([0, 1, 2, 3, 3, 2, 1, 0, 2])
 EFFECT = RNG.normal(size=(POINTS, 4))
 SLOPE, INTERCEPT = RNG.normal(size=(2, POINTS))
 X = np.linspace(-1.0, 2.0, 7)
+SCALE, SCALES = np.exp(RNG.normal(size=POINTS)), np.exp(RNG.normal(size=(POINTS, 3)))
 SITES = {"effect": EFFECT, "slope": SLOPE, "intercept": INTERCEPT}
 LINE = INTERCEPT[:, None] + SLOPE[:, None] * X
 
@@ -59,12 +60,25 @@ def told(left: np.ndarray, right: np.ndarray) -> str:
         (COVARIANCE, lambda x: 1.5 * x * np.eye(3), "numpyro's is diagonal and the other side's is not"),
         (COVARIANCE, np.linalg.inv, "the inverse of pyro's"),
         (COVARIANCE, np.linalg.cholesky, "the Cholesky factor of pyro's"),
+        (
+            REAL,
+            lambda x: np.broadcast_to(x.sum(-1, keepdims=True), x.shape),
+            "the sum of pyro's, in every element",
+        ),
+        (COVARIANCE, lambda x: x + 1e-5 * np.eye(3), "pyro's plus 1e-05, on the diagonal alone"),
+        (
+            COVARIANCE,
+            lambda x: x + (CHANCE[:, 0] ** 3)[:, None, None] * np.eye(3),
+            "on the diagonal alone: a noise",
+        ),
         (REAL, lambda x: np.roll(x, 1, axis=1), "shifted by one"),
         (REAL, lambda x: x[:, [3, 1, 2, 0, 6, 5, 4]], "in another order"),
         (REAL, lambda x: x[:, [0, 0, 2, 3, 3, 5, 6]], "some of pyro's, at other places"),
         (REAL, lambda x: 2.5 * x, "2.5 times pyro's"),
         (REAL, lambda x: x * np.arange(2, 9), "a number of each element's own"),
         (REAL, lambda x: x + 0.25, "pyro's plus 0.25"),
+        (REAL, lambda x: x * (1 + 1e-6 * np.sin(1e3 * x)), "1e-06 of it at most: an approximation"),
+        (POSITIVE, lambda x: x * (1 + 1e-7), "1e-07 of it at most: an approximation"),
         (np.full((POINTS, 1), 5.0), np.square, "squared: a variance for a scale? (or 5 times it)"),
         (
             np.exp(LINE),
@@ -82,6 +96,18 @@ def told(left: np.ndarray, right: np.ndarray) -> str:
 )
 def test_a_function_of_the_other_side_is_named(left: np.ndarray, function: Callable, said: str) -> None:
     assert said in told(left, function(left))
+
+
+@pytest.mark.parametrize(
+    ("left", "function", "said"),
+    [
+        (REAL, lambda x: x * SCALE[:, None], "numpyro's is pyro's times 'scale'"),
+        (REAL, lambda x: x / SCALE[:, None] ** 2, "pyro's is numpyro's times 'scale' squared"),
+        (FACTOR, lambda x: x * np.sqrt(SCALES)[:, :, None], "pyro's times the square root of 'scales'"),
+    ],
+)
+def test_a_scale_that_one_side_lost_is_named(left: np.ndarray, function: Callable, said: str) -> None:
+    assert said in (relation(Pairs(left, function(left), {"scale": SCALE, "scales": SCALES})) or "")
 
 
 def test_only_what_differs_has_to_follow() -> None:

@@ -13,6 +13,7 @@ from pyro.poutine.util import site_is_subsample
 from torch.distributions.utils import lazy_property
 
 from ppl_parity.contract import Plate, Site, SiteKind
+from ppl_parity.families import mixture_of, of_transforms, transformed
 from pyro_impl.runtime import to_numpy
 
 WRAPPERS = (dist.Independent, dist.ExpandedDistribution, dist.MaskedDistribution)
@@ -158,6 +159,8 @@ def _params(base: Any) -> dict[str, np.ndarray]:
             parameter = getattr(base, name, None)
             if isinstance(parameter, torch.Tensor):
                 params[name] = to_numpy(_unexpanded(parameter))
+    transforms = of_transforms(getattr(base, "transforms", ()))
+    params |= {name: to_numpy(torch.as_tensor(value)) for name, value in transforms.items()}
     return params | {
         f"{prefix} {name}": value
         for prefix, attribute in PARTS
@@ -173,9 +176,14 @@ def _unexpanded(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def family(fn: Any) -> str:
-    """The name of a distribution's family, without what it is wrapped in."""
-    name = type(unwrap(fn)).__name__
-    return {"MixtureSameFamily": "Mixture"}.get(name, name)
+    """The name of a distribution's family, without what it is wrapped in, and of the families it is made of."""
+    base = unwrap(fn)
+    name = type(base).__name__
+    if isinstance(base, dist.MixtureSameFamily):
+        return mixture_of([family(base.component_distribution)])
+    if type(base) is dist.TransformedDistribution:
+        return transformed(family(base.base_dist), base.transforms)
+    return f"ZeroInflated{family(base.base_dist)}" if name == "ZeroInflatedDistribution" else name
 
 
 def _masked(fn: Any) -> bool:

@@ -6,20 +6,21 @@ And what the models compute of the same values, at their deterministic sites.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from ppl_parity.contract import Arrays
 from ppl_parity.findings import Finding
 from ppl_parity.ladder.comparison import Comparison, compare, name_of_constant
-from ppl_parity.ladder.context import SIDES, Context
+from ppl_parity.ladder.context import SIDES, Context, Point
 from ppl_parity.ladder.deterministic import differing
 from ppl_parity.ladder.extent import extent
 from ppl_parity.ladder.hints import explain_site
+from ppl_parity.ladder.hopeless import leave_out
 from ppl_parity.ladder.precision import NARROW, drift, narrow_sites
 from ppl_parity.listing import listed
-from ppl_parity.tolerances import CLAMP, CLAMPED_FAMILIES, LIBRARY_LIMITS, agree, allowed, library_limit
+from ppl_parity.tolerances import CLAMP, CLAMPED_FAMILIES, agree, allowed, known_limit, library_limit
 
 NAME = "density"
 
@@ -56,6 +57,8 @@ def run(context: Context) -> Iterator[Finding]:
         ]
     )
     _level_clamps(context, values)
+    yield from leave_out(context, {side: _sums(values, side, None) for side in SIDES})
+    values = _kept(context, points, values)
     joint = _compare_joint(context, values)
     sites = _names(values)
     comparisons = {name: _compare_site(context, values, name) for name in sites}
@@ -102,6 +105,15 @@ def run(context: Context) -> Iterator[Finding]:
             "magnitude": joint.magnitude,
         },
     )
+
+
+def _kept(context: Context, before: Sequence[Point], values: SiteLogProbs) -> SiteLogProbs:
+    """The rows of those points that are still shared."""
+    still = {id(point) for point in context.points}
+    rows = [id(point) in still for point in before]
+    return {
+        side: [row for row, keep in zip(found, rows, strict=True) if keep] for side, found in values.items()
+    }
 
 
 def _left_to_enumeration(context: Context) -> Finding:
@@ -282,7 +294,7 @@ def _member(context: Context, name: str, index: tuple[int, ...] | None) -> str:
 
 def _extent(context: Context, values: SiteLogProbs, name: str, worst: int) -> str:
     """The end of the sentence: which elements differ at the point that is shown, or at an ordinary one."""
-    limit = max(LIBRARY_LIMITS.get(context.sites[side][name].family, (0.0, ""))[0] for side in SIDES)
+    limit = max((known_limit(context.sites[side][name]) or (0.0, ""))[0] for side in SIDES)
     found = None
     for i, (ordinary, *rows) in enumerate(
         zip(_ordinary(context), *(values[side] for side in SIDES), strict=True)
@@ -323,13 +335,14 @@ def _spread(context: Context, comparisons: dict[str, Comparison]) -> Iterator[Fi
             notable=True,
         )
     for name in comparisons:
-        site = context.sites["pyro"].get(name)
+        of_sides = [context.sites[side][name] for side in SIDES if name in context.sites[side]]
+        told = max((limit for site in of_sides if (limit := known_limit(site))), default=None)
         beyond = 1e-9 + ROUNDING * comparisons[name].magnitude
-        if site is not None and site.family in LIBRARY_LIMITS and comparisons[name].size > beyond:
+        if told is not None and comparisons[name].size > beyond:
             yield Finding(
                 "same",
                 "log prob",
-                f"{name!r} agrees to {comparisons[name].size:.1e}: {LIBRARY_LIMITS[site.family][1]}.",
+                f"{name!r} agrees to {comparisons[name].size:.1e}: {told[1]}.",
                 site=name,
                 size=comparisons[name].size,
                 notable=True,

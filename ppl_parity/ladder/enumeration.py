@@ -10,8 +10,9 @@ from ppl_parity.errors import InputError
 from ppl_parity.findings import Finding
 from ppl_parity.ladder.comparison import Comparison, compare, name_of_constant
 from ppl_parity.ladder.context import SIDES, Context
+from ppl_parity.ladder.hopeless import leave_out
 from ppl_parity.listing import listed
-from ppl_parity.tolerances import allowed
+from ppl_parity.tolerances import allowed, library_limit
 
 NAME = "enumeration"
 
@@ -44,7 +45,15 @@ def run(context: Context) -> Iterator[Finding]:
             program.log_density(context.values(side, point, discrete=False)) for point in points
         ]
     )
-    found = compare("log density", values["pyro"], values["numpyro"], precision=context.precision)
+    yield from leave_out(context, values)
+    still = {id(point) for point in context.points}
+    values = {
+        side: [v for v, p in zip(values[side], points, strict=True) if id(p) in still] for side in SIDES
+    }
+    limit = sum(library_limit(site) for side in SIDES for site in context.sites[side].values())
+    found = compare(
+        "log density", values["pyro"], values["numpyro"], extra=limit, precision=context.precision
+    )
     if found.relation == "different":
         yield _different(context, found, values, enumerated)
         return
@@ -59,7 +68,7 @@ def run(context: Context) -> Iterator[Finding]:
             size=abs(found.offset),
             notable=True,
         )
-    yield from _marginals(context, enumerated["pyro"] & enumerated["numpyro"])
+    yield from _marginals(context, enumerated["pyro"] & enumerated["numpyro"], limit)
     told = f"Summed over {listed(summed)}, it agrees at {len(context.points)} points."
     if one_sided:
         told = f"It agrees at {len(context.points)} points: {_who(enumerated)}. No site was compared alone."
@@ -94,8 +103,12 @@ def _different(
     return Finding("different", "log density", detail, site=site, size=found.size, point=point, hint=hint)
 
 
-def _marginals(context: Context, names: set[str]) -> Iterator[Finding]:
-    """The conditional probabilities of the sites that both sides sum over."""
+def _marginals(context: Context, names: set[str], limit: float) -> Iterator[Finding]:
+    """The conditional probabilities of the sites that both sides sum over.
+
+    Args:
+        limit: how far the libraries' own limits may move a log density, and so a probability at the most.
+    """
     if not names:
         return
     largest = 0.0
@@ -130,7 +143,7 @@ def _marginals(context: Context, names: set[str]) -> Iterator[Finding]:
                 )
                 return
             gap = np.where(np.isnan(a) & np.isnan(b), 0.0, np.abs(a - b))
-            if np.any(~(gap <= allowed("marginal", a, b, context.precision))):
+            if np.any(~(gap <= allowed("marginal", a, b, context.precision) + limit)):
                 index = tuple(int(i) for i in np.unravel_index(int(np.nanargmax(gap)), gap.shape))
                 yield Finding(
                     "different",

@@ -10,12 +10,14 @@ from ppl_parity.contract import Arrays, Site
 from ppl_parity.errors import InputError
 from ppl_parity.ladder.comparison import Comparison
 from ppl_parity.ladder.context import SIDES, Context
-from ppl_parity.ladder.parameters import paired
+from ppl_parity.ladder.parameters import COVARIANCES, misplaced, paired
+from ppl_parity.ladder.same_families import same_family
 from ppl_parity.statistics.relations import Pairs, relation
 
 FLOAT32 = 1e-6  # relative, of a sum of terms that are each rounded to seven digits
 MOST_NUMBERS = 2_000_000  # of a site's parameters over all points
 MOST_SHOWN = 3
+FORMS = {key for key, _ in COVARIANCES}
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,7 @@ def explain_site(
     a, b = worst.pyro, worst.numpyro
     shapes = [values[side][comparison.worst][name].shape for side in SIDES]
     if a.family != b.family:
-        left, right = (_family(site) for site in (a, b))
-        return f"it is {left} in pyro and {right} in numpyro"
+        return _explain_families(context, name, worst, comparison)
     if shapes[0] != shapes[1] and not one_sided:
         left, right = shapes
         return f"its log prob has shape {left} in pyro and {right} in numpyro: a broadcast or a lost axis"
@@ -50,6 +51,19 @@ def explain_site(
         counts = _hidden(values, name)
         return f"it is masked in {'pyro' if a.masked else 'numpyro'} only{f'; {counts}' if counts else ''}"
     return _explain_params(context, name, worst, comparison) or one_sided or _explain_numbers(values, name)
+
+
+def _explain_families(context: Context, name: str, worst: _Point, comparison: Comparison) -> str:
+    """Two names, of one distribution or of two; a parameter that differs beside them may be the cause."""
+    left, right = (_family(site) for site in (worst.pyro, worst.numpyro))
+    words = f"it is {left} in pyro and {right} in numpyro"
+    told = _explain_params(context, name, worst, comparison)
+    if told and same_family(worst.pyro.family, worst.numpyro.family):
+        return told
+    if told:
+        return f"{words}; {told}"
+    alike = set(worst.pyro.params) == set(worst.numpyro.params) != set()
+    return f"{words}, with the same parameters" if alike else words
 
 
 def _family(site: Site) -> str:
@@ -109,8 +123,16 @@ def _explain_params(context: Context, name: str, worst: _Point, comparison: Comp
     if swapped := _swapped(apart):
         return f"{' and '.join(swapped)} have changed places"
     found = {key: relation(pairs) for key, pairs in apart.items()}
+    forms = [key for key in apart if key in FORMS]
+    if forms and not any(found[key] for key in forms):
+        ways = {misplaced(point.pyro, point.numpyro) for point in points}
+        if len(ways) == 1 and (way := ways.pop()):
+            return way
     key = next((key for key, told in found.items() if told), next(iter(apart)))
-    also = [other for other in apart if other != key]
+    if key in forms:  # of one matrix that which shows the most: noise is on a covariance's diagonal alone
+        telling = [form for form in forms if found[form]] or forms
+        key = min(telling, key=lambda form: np.mean(apart[form].apart))
+    also = [other for other in apart if other != key and not (key in forms and other in forms)]
     told = f"; {found[key]}" if found[key] else ""
     rest = f"; its {' and '.join(also)} {'differs' if len(also) == 1 else 'differ'} too" if also else ""
     return f"its {key}{_show(apart[key])}{told}{rest}"

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import expit, softmax
 
 from ppl_parity.contract import Arrays, Site
+from ppl_parity.ladder.same_families import common, same_family
 
 # What NumPyro calls Pyro's parameter.
 OTHER_NAME = {"dim": "dimension"}
@@ -26,16 +27,16 @@ def paired(a: Site, b: Site) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         right = b.params.get(OTHER_NAME.get(key, key), b.params.get(key))
         if right is not None:
             found[key] = left, right
-    for name, of in (("probs", _probs), ("covariance_matrix", _covariance)):
-        left, right = of(a.family, a.params), of(b.family, b.params)
-        if left is not None and right is not None and not _is_told(name, found):
-            found[name] = left, right
+    left, right = (_probs(site.family, site.params) for site in (a, b))
+    if left is not None and right is not None and not {"probs", "logits"} & set(found):
+        found["probs"] = left, right
+    left, right = (_covariance(site.params) for site in (a, b))
+    if left is not None and right is not None:
+        found["covariance_matrix"] = left, right
+    if same_family(a.family, b.family):
+        left, right = (common(site) for site in (a, b))
+        found |= {key: (left[key], right[key]) for key in left if key in right}
     return found
-
-
-def _is_told(name: str, found: dict[str, tuple[np.ndarray, np.ndarray]]) -> bool:
-    forms = ("probs", "logits") if name == "probs" else tuple(key for key, _ in COVARIANCES)
-    return any(form in found for form in forms)
 
 
 def _probs(family: str, params: Arrays) -> np.ndarray | None:
@@ -46,7 +47,7 @@ def _probs(family: str, params: Arrays) -> np.ndarray | None:
     return softmax(params["logits"], axis=-1) if family in VECTORS else expit(params["logits"])
 
 
-def _covariance(family: str, params: Arrays) -> np.ndarray | None:
+def _covariance(params: Arrays) -> np.ndarray | None:
     for key, covariance in COVARIANCES:
         if key in params:
             try:
@@ -54,3 +55,31 @@ def _covariance(family: str, params: Arrays) -> np.ndarray | None:
             except np.linalg.LinAlgError:
                 return None
     return None
+
+
+def misplaced(a: Site, b: Site) -> str | None:
+    """One side's matrix that is the other's under another name, as a factor that is given for a covariance."""
+    for one, other, whose, whom in ((b, a, "numpyro's", "pyro's"), (a, b, "pyro's", "numpyro's")):
+        key, covariance = _given(one), _covariance(other.params)
+        if key is None or covariance is None:
+            continue
+        value = one.params[key]
+        try:
+            forms = {
+                "covariance_matrix": covariance,
+                "precision_matrix": np.linalg.inv(covariance),
+                "scale_tril": np.linalg.cholesky(covariance),
+            }
+        except np.linalg.LinAlgError:
+            continue
+        for form, matrix in forms.items():
+            if form != key and matrix.shape == value.shape and np.allclose(matrix, value, rtol=1e-6):
+                return f"{whose} {key} is {whom} {form}: another argument was meant"
+    return None
+
+
+def _given(site: Site) -> str | None:
+    """What a normal was made from; NumPyro keeps that beside the factor that it makes of it."""
+    return next(
+        (k for k in ("precision_matrix", "covariance_matrix", "scale_tril") if k in site.params), None
+    )

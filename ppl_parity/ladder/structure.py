@@ -10,7 +10,7 @@ import numpy as np
 from ppl_parity.contract import Site
 from ppl_parity.findings import Finding, Verdict
 from ppl_parity.ladder.context import SIDES, Context, is_discrete
-from ppl_parity.tolerances import agree
+from ppl_parity.ladder.observed import observed
 
 NAME = "structure"
 
@@ -44,6 +44,17 @@ def _params(context: Context) -> Iterator[Finding]:
     }
     for name in dict.fromkeys([*found["pyro"], *found["numpyro"]]):
         sides = [side for side in SIDES if name in found[side]]
+        sampled = [side for side in SIDES if side not in sides and name in context.sites[side]]
+        if sampled and context.sites[sampled[0]][name].kind == "latent":
+            yield Finding(
+                "different",
+                "kind",
+                f"{name!r} is a param in {sides[0]}, which has one value, and a latent site in {sampled[0]}, which "
+                "has a prior.",
+                site=name,
+                hint="a prior that one side lost, or a param that the port made a sample statement",
+            )
+            continue
         yield Finding(
             "same",
             "param",
@@ -157,7 +168,7 @@ def _compare(name: str, a: Site, b: Site, context: Context) -> Iterator[Finding]
             verdict, "support", a.support, b.support, _support_hint(a, b) if a.kind == "latent" else None
         )
     if a.kind == "observed":
-        yield from _observed(name, a, b)
+        yield from observed(context, name, a, b)
     if (a.batch_shape, a.event_shape) != (b.batch_shape, b.event_shape) and a.kind != "factor":
         left, right = (f"batch {s.batch_shape} event {s.event_shape}" for s in (a, b))
         yield finding("same", "split into batch and event", left, right)
@@ -202,42 +213,3 @@ def _support_hint(a: Site, b: Site) -> str:
         return f"a transform to {other} that one side has lost, or another distribution"
     same_kind = a.support.partition("(")[0] == b.support.partition("(")[0]
     return "its bounds are others" if same_kind else "another distribution"
-
-
-def _observed(name: str, a: Site, b: Site) -> Iterator[Finding]:
-    left, right = (np.asarray(site.value, dtype=float) for site in (a, b))
-    with np.errstate(invalid="ignore"):
-        gap = np.where(np.isnan(left) & np.isnan(right), 0.0, np.abs(left - right))
-    narrow = "float32" in (a.dtype, b.dtype)
-    if agree("observed", left, right, extra=1e-6 * float(np.nanmax(np.abs(left), initial=1.0)) * narrow):
-        return
-    if np.all(gap == 0):
-        return
-    index = tuple(int(i) for i in np.unravel_index(int(np.nanargmax(gap)), gap.shape))
-    yield Finding(
-        "different",
-        "observed values",
-        f"The data at {name!r} differ: {left[index]:.6g} in pyro and {right[index]:.6g} in numpyro.",
-        site=name,
-        size=float(gap[index]),
-        index=index,
-        hint=_data_hint(left, right),
-    )
-
-
-def _data_hint(left: np.ndarray, right: np.ndarray) -> str:
-    if np.allclose(np.sort(left.ravel()), np.sort(right.ravel())):
-        return "the same numbers in another order: a transpose or a shifted index"
-    for shift in (1, -1):
-        moved = np.roll(left, shift, axis=0)[1:-1] if left.ndim and len(left) > 3 else None
-        if moved is not None and np.allclose(moved, right[1:-1]) and not np.allclose(left[1:-1], right[1:-1]):
-            return f"numpyro's row i is pyro's row i {'-' if shift > 0 else '+'} 1: a shifted index"
-    if left.size == 1:
-        return "another number of the data: a shifted index, or one side changes it before it observes it"
-    with np.errstate(all="ignore"):
-        ratio = left / right
-    if left.size > 2 and np.all(np.isfinite(ratio)) and np.ptp(ratio) < 1e-9 * abs(ratio.flat[0]):
-        return (
-            f"pyro's are {ratio.flat[0]:.6g} times numpyro's: one side standardises (ddof 1 or 0?) or scales"
-        )
-    return "one side changes the data before it observes them"

@@ -10,6 +10,7 @@ from ppl_parity.contract import Arrays, Program
 from ppl_parity.findings import Finding
 from ppl_parity.ladder.context import SIDES, Context
 from ppl_parity.ladder.coordinates import Position, dynamic_sites, moved_sites, positions
+from ppl_parity.ladder.hopeless import FAR
 from ppl_parity.tolerances import agree
 
 NAME = "transform"
@@ -66,6 +67,7 @@ def run(context: Context) -> Iterator[Finding]:
 def _reach(context: Context, start: Position) -> Iterator[Finding]:
     """Where one side's map can go, the other side's density must not end."""
     rng = np.random.default_rng(context.settings.seed + 1)
+    begun = {s: _site_log_probs(context, s, context.values(s, start.point, discrete=True)) for s in SIDES}
     for side, other in (SIDES, SIDES[::-1]):
         discrete = {
             name: value
@@ -77,12 +79,11 @@ def _reach(context: Context, start: Position) -> Iterator[Finding]:
             values = context.programs[side].constrain(context.pair.to_side(side, u))
             shared = {n: v for n, v in context.pair.from_side(side, values).items() if n in u}
             shared |= context.pair.from_side(side, discrete)
-            log_probs = {}
-            for s in SIDES:
-                found = context.programs[s].site_log_probs(context.pair.to_side(s, shared))
-                log_probs[s] = context.pair.from_side(s, found)
+            log_probs = {s: _site_log_probs(context, s, context.pair.to_side(s, shared)) for s in SIDES}
             for name in u:
                 here, there = (np.asarray(log_probs[s][name]) for s in (side, other))
+                if np.isnan(there).any() and np.sum(here) < np.sum(begun[side][name]) - FAR:
+                    continue  # an overflow where no draw will be; an infinity is a statement on the support
                 if np.all(np.isfinite(here)) and not np.all(np.isfinite(there)):
                     yield Finding(
                         "different",
@@ -92,6 +93,10 @@ def _reach(context: Context, start: Position) -> Iterator[Finding]:
                         hint="a half distribution whose port lives on the whole line, or the reverse",
                     )
                     return
+
+
+def _site_log_probs(context: Context, side: str, values: Arrays) -> Arrays:
+    return context.pair.from_side(side, context.programs[side].site_log_probs(values))
 
 
 def _own_potential(context: Context, found: list[Position], dynamic: list[str]) -> Iterator[Finding]:

@@ -11,10 +11,13 @@ import numpy as np
 
 from ppl_parity.statistics.relations.elements import other_elements
 from ppl_parity.statistics.relations.functions import multiple, of_axes, of_elements, of_simplices
-from ppl_parity.statistics.relations.pairs import Pairs
-from ppl_parity.statistics.relations.terms import MOST_COLUMNS, named_site, term
+from ppl_parity.statistics.relations.pairs import NEAR, Pairs
+from ppl_parity.statistics.relations.terms import MOST_COLUMNS, named_site, plain_term, term, times
 
 __all__ = ["Pairs", "relation"]
+
+
+CLOSE = 1e-3  # relative: what a mistake leaves is seldom so near at every point
 
 
 def relation(pairs: Pairs) -> str | None:
@@ -23,9 +26,59 @@ def relation(pairs: Pairs) -> str | None:
     Of large arrays some elements are looked at, evenly spread over those that differ.
     """
     pairs = replace(pairs, sites={name: values for name, values in pairs.sites.items() if values.size})
-    ways = (_two_sites, of_simplices, of_elements, of_axes, other_elements, multiple, term, _one_site)
+    ways = (
+        _two_sites,
+        of_simplices,
+        of_elements,
+        of_axes,
+        other_elements,
+        multiple,
+        times,
+        term,
+        _one_site,
+        _close,
+    )
     with np.errstate(all="ignore"):
-        return next((told for way in ways if (told := way(pairs))), None)
+        if (
+            _apart(pairs) < NEAR
+        ):  # then all of these hold for the same numbers too, but for what the gap itself is
+            ways = (plain_term, _close)
+    with np.errstate(all="ignore"):
+        told = next((told for way in ways if (told := way(pairs))), None)
+    if _on_the_diagonal(pairs):
+        return (
+            f"{told}, on the diagonal alone"
+            if told
+            else "on the diagonal alone: a noise, or a jitter, of another size"
+        )
+    return told
+
+
+def _on_the_diagonal(pairs: Pairs) -> bool:
+    """Whether matrices that have more than a diagonal differ in that alone."""
+    shape = pairs.left.shape[1:]
+    if len(shape) < 2 or not 1 < shape[-1] == shape[-2]:
+        return False
+    beside = ~np.eye(shape[-1], dtype=bool)
+    return bool(np.any(pairs.left[..., beside]) and not np.any(pairs.apart[..., beside]))
+
+
+def _apart(pairs: Pairs) -> float:
+    """How far the two are apart, as a share of the larger, at most."""
+    left, right = pairs.differing
+    size = np.maximum(np.abs(left), np.abs(right))
+    return float(np.max(np.abs(right - left) / np.where(size > 0, size, np.inf), initial=0.0))
+
+
+def _close(pairs: Pairs) -> str | None:
+    """All but the same numbers, in no other way: what two ways of computing them leave, and a port does not."""
+    share = _apart(pairs)
+    if not 0 < share < CLOSE:
+        return None
+    return (
+        f"apart by {share:.1g} of it at most: an approximation, such as a solver's tolerance, or constants of few "
+        "digits"
+    )
 
 
 def _two_sites(pairs: Pairs) -> str | None:

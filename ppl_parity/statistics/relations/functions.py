@@ -36,6 +36,11 @@ OF_VECTORS: tuple[tuple[Function, str], ...] = (
     (lambda x: softmax(x, axis=-1), "softmax of {}: probabilities that are taken for logits?"),
     (lambda x: x / np.sum(x, axis=-1, keepdims=True), "{} divided by its sum"),
     (lambda x: np.cumsum(x, axis=-1), "the cumulative sums of {}"),
+    (
+        lambda x: _everywhere(np.sum, x),
+        "the sum of {}, in every element: added up before a plate does so again?",
+    ),
+    (lambda x: _everywhere(np.mean, x), "the mean of {}, in every element"),
 )
 # Of the last two axes as a matrix.
 OF_MATRICES: tuple[tuple[Function, str], ...] = (
@@ -44,6 +49,11 @@ OF_MATRICES: tuple[tuple[Function, str], ...] = (
     (np.linalg.cholesky, "the Cholesky factor of {}: a factor that is taken for a covariance?"),
     (lambda x: x @ np.swapaxes(x, -1, -2), "{} times its transpose: a covariance for a factor?"),
 )
+
+
+def _everywhere(of: Function, x: np.ndarray) -> np.ndarray:
+    """What a last axis comes to, in all of its elements."""
+    return np.broadcast_to(np.asarray(of(x, axis=-1, keepdims=True)), x.shape)  # type: ignore[call-arg]
 
 
 def of_elements(pairs: Pairs) -> str | None:
@@ -117,7 +127,8 @@ def multiple(pairs: Pairs) -> str | None:
     if not np.all(np.isfinite(ratio)):
         return None
     if np.ptp(ratio) < NEAR * abs(float(ratio.flat[0])) + 1e-12:
-        return f"{float(ratio.flat[0]):.4g} times pyro's"
+        factor = f"{float(ratio.flat[0]):.4g}"
+        return None if factor == "1" else f"{factor} times pyro's"
     moving = len(ratio) > 2 and bool(np.all(np.ptp(left, axis=0) > NEAR * np.abs(left).max(axis=0)))
     if moving and np.all(np.ptp(ratio, axis=0) < NEAR * np.abs(ratio).max(axis=0)):
         return "pyro's times a number of each element's own, the same at every point: a weight?"

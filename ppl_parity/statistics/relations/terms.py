@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import chain, combinations_with_replacement
 
 import numpy as np
@@ -17,6 +18,7 @@ LINKS: tuple[tuple[Callable[[np.ndarray], np.ndarray], str], ...] = (
     (np.log, "on the log scale, "),
     (logit, "on the logit scale, "),
 )
+POWERS = ((1.0, "{}"), (2.0, "{} squared"), (0.5, "the square root of {}"))
 WRONG = "a sign, a coefficient or an index, or a term that one side lost"
 
 
@@ -30,6 +32,33 @@ def term(pairs: Pairs) -> str | None:
         gap = right - left
         if told := _constant(gap) or _added(gap, pairs) or _fitted(gap, pairs) or _product(gap, pairs):
             return words + told
+    return None
+
+
+def plain_term(pairs: Pairs) -> str | None:
+    """A constant or a site that is added: of two arrays that are all but the same, what the gap itself is."""
+    left, right = (pairs.picked(side, MOST_COLUMNS) for side in (pairs.left, pairs.right))
+    return (_constant(right - left) or _added(right - left, pairs)) if len(left) >= SPARE else None
+
+
+def times(pairs: Pairs) -> str | None:
+    """One side is the other times a site, its square or its root: a scale or a precision that one side lost."""
+    left, right = (pairs.picked(side, MOST_COLUMNS) for side in (pairs.left, pairs.right))
+    if len(left) < SPARE:
+        return None
+    rows = {name: values[..., None] for name, values in pairs.sites.items() if values.ndim > 1}
+    for sites in (
+        pairs.sites,
+        rows,
+    ):  # along the last axis, or along the one before: a factor of each row of a matrix
+        for name, own in _moving(replace(pairs, sites=sites)).items():
+            for power, words in POWERS:
+                factor = np.power(own, power)
+                if np.all(np.isfinite(factor)) and np.ptp(factor):
+                    if near(left * factor, right):
+                        return f"numpyro's is pyro's times {words.format(repr(name))}"
+                    if near(right * factor, left):
+                        return f"pyro's is numpyro's times {words.format(repr(name))}"
     return None
 
 

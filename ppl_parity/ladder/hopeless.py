@@ -1,0 +1,76 @@
+"""Far points where arithmetic ends, or loses its digits, on one side before the other: no posterior is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from ppl_parity.findings import Finding
+from ppl_parity.ladder.comparison import compare
+from ppl_parity.ladder.context import SIDES, Context
+from ppl_parity.listing import listed
+from ppl_parity.tolerances import allowed, library_limit
+
+FAR = 700.0  # nats below the best point: exp(-700) is about the smallest number that float64 has
+
+
+def leave_out(context: Context, joint: Mapping[str, Sequence[float]]) -> Iterator[Finding]:
+    """Take such points from the shared ones, and tell which they were, where the other points agree.
+
+    A tail or an edge is one if both sides' densities are so low that no draw will ever be there, or one side's is and
+    the other's is NaN. An infinity is a statement on the support, and stays. A correlation of all but one, say, loses
+    its last digits when it is written as a covariance, and the log density there is -1e18 on either side.
+
+    Where the other points differ they say so, and only a NaN is taken away, lest its site be blamed.
+
+    Args:
+        joint: side -> its log density at each point.
+    """
+    if context.frozen:  # it was asked at positions that are counted off among all points
+        return
+    limit = sum(library_limit(site) for side in SIDES for site in context.sites[side].values())
+    ended, lost = _hopeless(context, joint, limit)
+    kept = [i for i in range(len(context.points)) if i not in ended | lost]
+    rest = compare(
+        "log density",
+        *([joint[side][i] for i in kept] for side in SIDES),
+        extra=limit,
+        precision=context.precision,
+    )
+    out = ended if rest.relation == "different" else ended | lost
+    names = [point.name for i, point in enumerate(context.points) if i in out]
+    best = max((value for side in SIDES for i in out if np.isfinite(value := joint[side][i])), default=0.0)
+    context.points = (
+        [point for i, point in enumerate(context.points) if i not in out] if out else context.points
+    )
+    if out and rest.relation != "different":
+        yield Finding(
+            "same",
+            "log joint",
+            f"Not compared at {listed(names)}: the log densities, {best:.4g} at most, lie so far below the others that "
+            "no posterior is there, and are not the same numbers.",
+            point=names[0],
+            notable=True,
+            hint="digits lost, or an overflow, on one side before the other",
+            numbers={"points": len(context.points)},
+        )
+
+
+def _hopeless(
+    context: Context, joint: Mapping[str, Sequence[float]], limit: float
+) -> tuple[set[int], set[int]]:
+    """Where one side has no number, and where both have others."""
+    a, b = (np.asarray(joint[side], dtype=float) for side in SIDES)
+    both = np.isfinite(a) & np.isfinite(b)
+    if not both.any():
+        return set(), set()
+    far = [side < np.max(side[both]) - FAR for side in (a, b)]
+    ended = (np.isnan(a) & np.isfinite(b) & far[1]) | (np.isnan(b) & np.isfinite(a) & far[0])
+    with np.errstate(invalid="ignore"):
+        gap = np.where(both, b - a, 0.0)
+    offset = float(np.median(gap[both]))  # a constant is none of it
+    beyond = 3 * (allowed("log density", a, b, context.precision) + limit)
+    lost = both & far[0] & far[1] & (np.abs(gap) > beyond) & (np.abs(gap - offset) > beyond)
+    outer = np.array([point.name.startswith(("edge", "tail")) for point in context.points])
+    return {int(i) for i in np.flatnonzero(ended & outer)}, {int(i) for i in np.flatnonzero(lost & outer)}

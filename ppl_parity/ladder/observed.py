@@ -1,0 +1,91 @@
+"""Do both models observe the same values? What a mask hides on both sides may be anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ppl_parity.contract import Site
+from ppl_parity.errors import InputError
+from ppl_parity.findings import Finding
+from ppl_parity.ladder.context import SIDES, Context
+from ppl_parity.tolerances import agree
+
+
+def observed(context: Context, name: str, a: Site, b: Site) -> Iterator[Finding]:
+    """A finding where an observed site's values differ, in elements that count."""
+    left, right = (np.asarray(site.value, dtype=float) for site in (a, b))
+    narrow = "float32" in (a.dtype, b.dtype)
+    if agree("observed", left, right, extra=1e-6 * float(np.nanmax(np.abs(left), initial=1.0)) * narrow):
+        return
+    with np.errstate(invalid="ignore"):
+        gap = np.where((left == right) | (np.isnan(left) & np.isnan(right)), 0.0, np.abs(left - right))
+    gap = np.where(np.isnan(gap), np.inf, gap)  # a number on one side only
+    if np.all(gap == 0):
+        return
+    index = tuple(int(i) for i in np.unravel_index(int(np.argmax(gap)), gap.shape))
+    told = f"The data at {name!r} differ: {left[index]:.6g} in pyro and {right[index]:.6g} in numpyro"
+    if a.masked and b.masked and _is_hidden(context, name, gap > 0):
+        yield Finding(
+            "same",
+            "observed values",
+            f"{told}, but only where both sides mask them.",
+            site=name,
+            index=index,
+            notable=True,
+        )
+        return
+    yield Finding(
+        "different",
+        "observed values",
+        f"{told}.",
+        site=name,
+        size=float(gap[index]) if np.isfinite(gap[index]) else None,
+        index=index,
+        hint=_data_hint(left, right),
+    )
+
+
+def _is_hidden(context: Context, name: str, apart: np.ndarray) -> bool:
+    """Whether elements add exactly nothing to the log prob of either side: a mask has hidden them."""
+    point = None if context.reparameterised else context.points[0]
+    for side in SIDES:
+        drawn = {
+            site.name: np.asarray(site.value)
+            for site in context.sites[side].values()
+            if site.kind == "latent" and site.value is not None
+        }
+        values = drawn if point is None else context.values(side, point, discrete=True)
+        try:
+            found = context.pair.from_side(side, context.programs[side].site_log_probs(values))[name]
+        except (
+            InputError
+        ):  # a frozen side was not asked there, or sums a site out that has no value at the point
+            return False
+        events = tuple(range(np.ndim(found), apart.ndim))
+        here = np.any(apart, axis=events)
+        if here.shape != np.shape(found) or np.any(np.asarray(found)[here]):
+            return False
+    return True
+
+
+def _data_hint(left: np.ndarray, right: np.ndarray) -> str:
+    if np.any(np.isnan(left) != np.isnan(right)):
+        whose = " and ".join(side for side, x in zip(SIDES, (left, right), strict=True) if np.isnan(x).any())
+        return f"missing values (NaN) in {whose} where the other side has numbers: one side fills them"
+    if np.allclose(np.sort(left.ravel()), np.sort(right.ravel())):
+        return "the same numbers in another order: a transpose or a shifted index"
+    for shift in (1, -1):
+        moved = np.roll(left, shift, axis=0)[1:-1] if left.ndim and len(left) > 3 else None
+        if moved is not None and np.allclose(moved, right[1:-1]) and not np.allclose(left[1:-1], right[1:-1]):
+            return f"numpyro's row i is pyro's row i {'-' if shift > 0 else '+'} 1: a shifted index"
+    if left.size == 1:
+        return "another number of the data: a shifted index, or one side changes it before it observes it"
+    with np.errstate(all="ignore"):
+        ratio = left / right
+    if left.size > 2 and np.all(np.isfinite(ratio)) and np.ptp(ratio) < 1e-9 * abs(ratio.flat[0]):
+        return (
+            f"pyro's are {ratio.flat[0]:.6g} times numpyro's: one side standardises (ddof 1 or 0?) or scales"
+        )
+    return "one side changes the data before it observes them"
