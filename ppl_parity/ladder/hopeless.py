@@ -13,14 +13,18 @@ from ppl_parity.listing import listed
 from ppl_parity.tolerances import allowed, library_limit
 
 FAR = 700.0  # nats below the best point: exp(-700) is about the smallest number that float64 has
+# A quantity of size e that is made as a difference of numbers of size 1 has lost all but e / LOSS of its digits, and a
+# log density of size M = 1 / e^2 there, as a normal's of a scale e, is off by LOSS M^2.
+LOSS = 100 * float(np.finfo(np.float64).eps)
 
 
 def leave_out(context: Context, joint: Mapping[str, Sequence[float]]) -> Iterator[Finding]:
     """Take such points from the shared ones, and tell which they were, where the other points agree.
 
-    A tail or an edge is one if both sides' densities are so low that no draw will ever be there, or one side's is and
-    the other's is NaN. An infinity is a statement on the support, and stays. A correlation of all but one, say, loses
-    its last digits when it is written as a covariance, and the log density there is -1e18 on either side.
+    A tail or an edge is one if both sides' densities are so low that no draw will ever be there, and apart by no more
+    than the digits that are lost on the way to so large a number; or if one side's is that low and the other's is NaN.
+    An infinity is a statement on the support, and stays. A correlation of all but one, say, loses its last digits when
+    it is written as a covariance, and the log density there is -1e18 on either side.
 
     Where the other points differ they say so, and only a NaN is taken away, lest its site be blamed.
 
@@ -71,6 +75,8 @@ def _hopeless(
         gap = np.where(both, b - a, 0.0)
     offset = float(np.median(gap[both]))  # a constant is none of it
     beyond = 3 * (allowed("log density", a, b, context.precision) + limit)
+    size = np.where(both, np.maximum(np.abs(a), np.abs(b)), 0.0)
     lost = both & far[0] & far[1] & (np.abs(gap) > beyond) & (np.abs(gap - offset) > beyond)
+    lost &= np.abs(gap) <= LOSS * size**2
     outer = np.array([point.name.startswith(("edge", "tail")) for point in context.points])
     return {int(i) for i in np.flatnonzero(ended & outer)}, {int(i) for i in np.flatnonzero(lost & outer)}

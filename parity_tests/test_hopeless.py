@@ -1,0 +1,45 @@
+"""Which far points are left out of the density rung: where digits end, and never where two models differ."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from parity_tests import fakes
+from ppl_parity.ladder.context import Context, Point
+from ppl_parity.ladder.hopeless import leave_out
+
+
+def left(pyro: float, numpyro: float, name: str = "tail 0") -> Any:
+    """The names of the points that are compared, of three ordinary ones and one at which the sides have these."""
+    context: Context = fakes.context()
+    context.points = [Point(f"prior {i}", {}) for i in range(3)] + [Point(name, {})]
+    findings = list(
+        leave_out(context, {"pyro": [0.0, -1.0, -2.0, pyro], "numpyro": [0.0, -1.0, -2.0, numpyro]})
+    )
+    assert len(findings) == 4 - len(context.points)
+    return [point.name for point in context.points]
+
+
+@pytest.mark.parametrize(("pyro", "numpyro"), [(-3.0e18, -2.9e18), (-8000.0, np.nan), (np.nan, -8000.0)])
+def test_lost_digits_are_no_difference(pyro: float, numpyro: float) -> None:
+    assert "tail 0" not in left(pyro, numpyro)
+    assert "prior 3" in left(pyro, numpyro, "prior 3")  # only far points are
+
+
+@pytest.mark.parametrize(
+    ("pyro", "numpyro"),
+    [
+        (-9000.0, -8000.0),
+        (-9.0e6, -8.0e6),
+        (-8000.0, -np.inf),
+        (-20.0, np.nan),
+        (-20.0, -30.0),
+        (-9000.0, -9000.0),
+    ],
+)
+def test_what_no_lost_digits_explain_is_compared(pyro: float, numpyro: float) -> None:
+    """A clamp on one side, such as of a rate, shows at tails alone, and is another model."""
+    assert "tail 0" in left(pyro, numpyro)
