@@ -45,11 +45,11 @@ class Program(TracedModel):
         with self.session(), explain(NAME, "the model cannot be traced"):
             return foreign_statements("pyro", self._skeleton)
 
-    def params(self) -> tuple[str, ...]:
-        found: list[str] = []
+    def params(self) -> tuple[Site, ...]:
+        found: list[dict[str, Any]] = []
 
         def run(arrays):
-            found[:] = [n for n, node in self._trace(arrays, {}).items() if node["type"] == "param"]
+            found[:] = [node for node in self._trace(arrays, {}).values() if node["type"] == "param"]
             return 0
 
         with self.session(), explain(NAME, "the model cannot be traced"):
@@ -57,7 +57,9 @@ class Program(TracedModel):
                 jax.eval_shape(run, self.arrays)
             except jax.errors.ConcretizationTypeError:
                 run(self.arrays)
-        return tuple(found)
+            if found:  # again, for their values: most models have none, and are not run
+                run(self.arrays)
+            return tuple(map(describing.param_site, found))
 
     def site_log_probs(self, values: Values) -> Arrays:
         return self._call("site_log_probs", self._site_log_probs, values, required=self.shapes)

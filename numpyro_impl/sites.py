@@ -110,6 +110,14 @@ def support_name(support: Any, bounds: dict[str, Any]) -> str:
     return kind.strip("_").lower()
 
 
+def param_site(node: dict[str, Any]) -> Site:
+    """A ``param`` statement as a site."""
+    value = np.asarray(node["value"])
+    constraint = node["kwargs"].get("constraint", constraints.real)
+    support = support_name(constraint, _bounds(constraint))
+    return Site(node["name"], "param", "", (), value.shape, support, value.dtype.name, value=value)
+
+
 def _site(node: dict[str, Any], arrays: dict[str, Any], sizes: dict[str, int], enumerated: bool) -> Site:
     value = np.asarray(arrays["value"])
     plates = tuple(

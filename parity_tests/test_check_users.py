@@ -243,6 +243,29 @@ def test_a_param_is_told_of(sides: dict[str, Side]) -> None:
         )
 
 
+def test_a_param_has_its_value_and_its_constraint(sides: dict[str, Side]) -> None:
+    def model(ppl: str, value: float = 1.5, constraint: str = "positive") -> Callable:
+        def run(y):
+            library, dist = libraries(ppl)
+            array = importlib.import_module({"pyro": "torch", "numpyro": "jax.numpy"}[ppl])
+            within = getattr(dist.constraints, constraint)
+            scale = library.param("scale", array.full((2,), value), constraint=within)
+            library.sample("y", dist.Normal(library.sample("x", dist.Normal(0.0, 1.0)), scale[0]), obs=y)
+
+        return run
+
+    def first(**port) -> tuple[str, str] | None:
+        found = check(
+            model("pyro"), model("numpyro", **port), {"y": Y["y"]}, rungs=["structure"], sides=sides
+        ).first_difference
+        return None if found is None else (found["site"], found["quantity"])
+
+    assert first() is None
+    assert first(constraint="softplus_positive") is None
+    assert first(constraint="real") == ("scale", "constraint")
+    assert first(value=1.6) == ("scale", "initial value")
+
+
 def test_a_subsampled_plate_is_refused_in_words(sides: dict[str, Side]) -> None:
     def half(ppl: str) -> Callable:
         def model(y):

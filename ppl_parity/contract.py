@@ -31,7 +31,7 @@ Arrays = dict[str, np.ndarray]
 Groups = dict[str, Arrays]
 """ArviZ group -> variable -> array; ``posterior`` and ``sample_stats`` lead with (chain, draw)."""
 
-SiteKind = Literal["latent", "observed", "deterministic", "factor"]
+SiteKind = Literal["latent", "observed", "deterministic", "factor", "param"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Site:
 
     Attributes:
         name: the site's name.
-        kind: latent, observed, deterministic, or factor.
+        kind: latent, observed, deterministic, or factor; or param, of a ``param`` statement.
         family: the distribution's name, without the wrappers and suffixes that only one framework has
             (``Categorical``, never ``CategoricalProbs``; the base of an ``Independent``).
         batch_shape, event_shape: of the outermost distribution, as the site uses it.
@@ -146,8 +146,12 @@ class Program(Protocol):
         """
         ...
 
-    def params(self) -> tuple[str, ...]:
-        """Names of the ``param`` statements that the model runs; each has its initial value in all that is asked."""
+    def params(self) -> tuple[Site, ...]:
+        """The ``param`` statements that the model runs; each has its initial value in all that is asked.
+
+        Returns:
+            sites of kind ``param``: ``value`` is the initial one, ``support`` the constraint.
+        """
         ...
 
     def site_log_probs(self, values: Values) -> Arrays:

@@ -48,7 +48,7 @@ class Frozen:
     data: dict[str, str]
     sites: tuple[Site, ...]
     foreign: tuple[str, ...] = ()
-    params: tuple[str, ...] = ()
+    params: tuple[Site | str, ...] = ()
     points: dict[str, Arrays] = field(default_factory=dict)
     answers: dict[str, Any] = field(default_factory=dict)
     walks: tuple[Walk, ...] = ()

@@ -42,9 +42,12 @@ class FrozenProgram:
         """Statements of the other framework."""
         return self._frozen.foreign
 
-    def params(self) -> tuple[str, ...]:
-        """Names of the param statements."""
-        return self._frozen.params
+    def params(self) -> tuple[Site, ...]:
+        """The param statements; of an older file no more than their names."""
+        nothing = {"family": "", "batch_shape": (), "event_shape": (), "support": "", "dtype": ""}
+        return tuple(
+            Site(each, "param", **nothing) if isinstance(each, str) else each for each in self._frozen.params
+        )
 
     def prior_samples(self, *, num_draws: int, seed: int, kept: Collection[str] = ()) -> Arrays:
         """The next rows of the frozen prior draws; the same ones for the same seed."""

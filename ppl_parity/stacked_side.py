@@ -37,7 +37,7 @@ class StackedProgram:
         """The program's own."""
         return self._program.foreign_statements()
 
-    def params(self) -> tuple[str, ...]:
+    def params(self) -> tuple[Site, ...]:
         """The program's own."""
         return self._program.params()
 

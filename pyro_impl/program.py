@@ -17,6 +17,7 @@ from ppl_parity.errors import InputError, one_of
 from ppl_parity.foreign import foreign_statements
 from pyro_impl.runtime import NAME, seed_to_rng, to_framework, to_numpy
 from pyro_impl.simulation import simulate
+from pyro_impl.sites import param_site
 from pyro_impl.tracing import INIT_STRATEGIES, TracedModel, kinetic, stacked
 
 
@@ -32,10 +33,10 @@ class Program(TracedModel):
         with self._running("the model cannot be traced"), seed_to_rng(0):
             return foreign_statements("numpyro", lambda: self._drawn({}))
 
-    def params(self) -> tuple[str, ...]:
+    def params(self) -> tuple[Site, ...]:
         with self._running("the model cannot be traced"), seed_to_rng(0):
-            nodes = self._drawn({}).nodes
-            return tuple(name for name, node in nodes.items() if node["type"] == "param")
+            nodes = self._drawn({}).nodes.values()
+            return tuple(param_site(node) for node in nodes if node["type"] == "param")
 
     def site_log_probs(self, values: Values) -> Arrays:
         with self._running("site log probs failed"):

@@ -96,6 +96,14 @@ def support_name(support: Any, bounds: dict[str, Any]) -> str:
     return kind.strip("_").lower()
 
 
+def param_site(node: dict[str, Any]) -> Site:
+    """A ``param`` statement as a site."""
+    value = np.asarray(to_numpy(node["value"]))
+    constraint = node["kwargs"].get("constraint", constraints.real)
+    support = support_name(constraint, _bounds(constraint))
+    return Site(node["name"], "param", "", (), value.shape, support, value.dtype.name, value=value)
+
+
 def _statements(trace: Any) -> list[dict[str, Any]]:
     # A plate is a sample statement too in Pyro.
     nodes = trace.nodes.values()

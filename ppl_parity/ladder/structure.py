@@ -11,6 +11,7 @@ from ppl_parity.contract import Site
 from ppl_parity.findings import Finding, Verdict
 from ppl_parity.ladder.context import SIDES, Context, is_discrete
 from ppl_parity.ladder.observed import observed
+from ppl_parity.tolerances import agree
 
 NAME = "structure"
 
@@ -40,7 +41,8 @@ def run(context: Context) -> Iterator[Finding]:
 
 def _params(context: Context) -> Iterator[Finding]:
     found = {
-        side: context.pair.from_side(side, dict.fromkeys(context.programs[side].params())) for side in SIDES
+        side: context.pair.from_side(side, {site.name: site for site in context.programs[side].params()})
+        for side in SIDES
     }
     for name in dict.fromkeys([*found["pyro"], *found["numpyro"]]):
         sides = [side for side in SIDES if name in found[side]]
@@ -55,6 +57,8 @@ def _params(context: Context) -> Iterator[Finding]:
                 hint="a prior that one side lost, or a param that the port made a sample statement",
             )
             continue
+        if len(sides) == len(SIDES):
+            yield from _compare_params(name, found["pyro"][name], found["numpyro"][name])
         yield Finding(
             "same",
             "param",
@@ -63,6 +67,34 @@ def _params(context: Context) -> Iterator[Finding]:
             site=name,
             notable=True,
         )
+
+
+def _compare_params(name: str, a: Site, b: Site) -> Iterator[Finding]:
+    if a.value is None or b.value is None:  # of a file that has the names alone
+        return
+    pairs = {
+        "shape": (a.value.shape, b.value.shape, "a missing expand or axis"),
+        "constraint": (a.support, b.support, "a constraint that one side lost: it learns over another set"),
+    }
+    for quantity, (left, right, hint) in pairs.items():
+        if left != right:
+            detail = f"The {quantity} of the param {name!r} is {left} in pyro and {right} in numpyro."
+            yield Finding("different", quantity, detail, site=name, hint=hint)
+            return
+    narrow = "float32" in (a.dtype, b.dtype)
+    if agree("observed", a.value, b.value, extra=1e-6 * float(np.max(np.abs(a.value), initial=0.0)) * narrow):
+        return
+    gap = np.abs(np.asarray(a.value, dtype=float) - b.value)
+    index = tuple(int(i) for i in np.unravel_index(int(np.nanargmax(gap)), gap.shape))
+    yield Finding(
+        "different",
+        "initial value",
+        f"The initial value of the param {name!r} is {a.value[index]:.6g} in pyro and {b.value[index]:.6g} in numpyro.",
+        site=name,
+        size=float(gap[index]),
+        index=index or None,
+        hint="where learning starts, and what all else is compared at: give both the same",
+    )
 
 
 def _stacks(context: Context) -> Iterator[Finding]:
