@@ -10,11 +10,13 @@ from typing import Any
 
 from ppl_parity import wire
 from ppl_parity.errors import InputError
+from ppl_parity.leaving import end_with_parent
 from ppl_parity.worker import take_streams
 
 
 def serve() -> None:
     """Answer until the parent closes its end."""
+    end_with_parent()
     requests, answers = take_streams()
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -19,7 +19,9 @@ from benchmarks.pair.quantities import MAX_RHAT, mixing, smallest
 from benchmarks.pair.systems import Plan
 from parity_tests import fakes
 from parity_tests.fakes import Faults, chains
+from ppl_parity.cli import bench_pair
 from ppl_parity.cli.app import app
+from ppl_parity.errors import InputError
 from ppl_parity.ladder.context import Context
 
 SECONDS = {"pyro": 3e-3, "pyro, eager": 9e-3, "numpyro": 1e-3}  # of a leapfrog, and of a gradient
@@ -31,11 +33,13 @@ class FakeChild:
     faults: Mapping[str, Faults] = {}
     slope = 1.0  # the timed gradient over the checked one, in Pyro
     slow = 0.01  # seconds of a warmup
+    log: ClassVar[list[tuple[str, str]]] = []
 
     def __init__(self, name: str, *, python: str | None, environment: Mapping[str, str]) -> None:
         self.name, self.side = name, name.partition(",")[0]
         assert (environment.get("PPL_PARITY_RECORD") == "0") == (name == "pyro, eager")
         self.began = time.perf_counter()
+        self.log.append(("start", name))
 
     def __enter__(self) -> FakeChild:
         return self
@@ -63,6 +67,7 @@ class FakeChild:
         return {"single": [2 * one] * 5, "loop": [10 * one] * 5, "loop_count": 10}
 
     def sample(self, settings: Any, starts: Mapping[str, np.ndarray] | None) -> dict[str, Any]:
+        self.log.append(("sample", self.name))
         assert starts is not None
         assert {name: len(value) for name, value in starts.items()} == {"mu": 2, "w": 2}
         side = fakes.FakeSide(self.side, self.faults.get(self.side, Faults()))
@@ -82,7 +87,7 @@ class FakeChild:
 @pytest.fixture
 def context(monkeypatch: pytest.MonkeyPatch) -> Context:
     monkeypatch.setattr(measuring, "Child", FakeChild)
-    for name, value in {"faults": {}, "slope": 1.0, "slow": 0.01}.items():
+    for name, value in {"faults": {}, "slope": 1.0, "slow": 0.01, "log": []}.items():
         monkeypatch.setattr(FakeChild, name, value)
     return fakes.context()
 
@@ -92,6 +97,9 @@ PLAN = Plan(num_chains=2, num_draws=400, seeds=(1, 2), budget=0.01)
 
 def test_what_is_the_same_has_its_ratios(context: Context) -> None:
     result = measuring.measure(context, replace(PLAN, eager=True))
+    # Cold is from a process's start to its draws: no other side's work is in between.
+    cold = [(what, name) for name in ("pyro", "pyro, eager", "numpyro") for what in ("start", "sample")]
+    assert FakeChild.log[:6] == cold
     ratios = result["ratios"]
     assert ratios["gradient"]["over"] == "numpyro"
     for name, times in {"pyro": 3.0, "pyro, eager": 9.0}.items():
@@ -132,10 +140,23 @@ def test_chains_in_different_places_have_no_ratio(context: Context, monkeypatch:
 def test_draws_that_take_less_than_their_warmup_have_no_ratio(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sample = FakeChild.sample
-    monkeypatch.setattr(FakeChild, "sample", lambda *a, **k: sample(*a, **k) | {"seconds": 1.0})
+    monkeypatch.setattr(sampler, "MOST", 400)
+    monkeypatch.setattr(FakeChild, "slow", 30.0)  # the draws take 2.8 s at least, as a machine's noise may
     result = measuring.measure(context, PLAN)
     assert "too little time" in result["ratios"]["seconds_per_leapfrog"]["why"]
+
+
+def test_a_model_that_has_nothing_to_move_is_refused(context: Context) -> None:
+    for side in context.sites:
+        context.sites[side] = {n: s for n, s in context.sites[side].items() if n in ("z", "y")}
+    with pytest.raises(InputError, match="needs continuous latent sites"):
+        measuring.measure(context, PLAN)
+
+
+def test_known_differences_are_two_models() -> None:
+    assert "two models" in bench_pair._refusal("same", "quick", known=True)
+    assert "two different models" in bench_pair._refusal("different", "quick", known=True)
+    assert "--level standard" in bench_pair._refusal("unresolved", "quick", known=False)
 
 
 def test_other_coordinates_have_no_ratio_of_gradients(context: Context) -> None:

@@ -67,6 +67,17 @@ def test_a_module_whose_name_leads_nowhere(
     assert log_density(side, module.model, 4.0) == pytest.approx(LOG_PROB)
 
 
+def test_a_module_is_the_file_that_it_was_loaded_from(
+    side: Side, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"twice_{side.name}"
+    write(tmp_path / "one" / f"{name}.py", side, 5.0)
+    write(tmp_path / "other" / f"{name}.py", side, 6.0)
+    monkeypatch.syspath_prepend(tmp_path / "one")
+    module = _loaded(tmp_path / "other" / f"{name}.py", name, monkeypatch)
+    assert log_density(side, module.model, 6.0) == pytest.approx(LOG_PROB)
+
+
 def test_what_is_installed_stays_where_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     late = tmp_path / "late"
     late.mkdir()

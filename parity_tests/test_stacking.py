@@ -113,6 +113,10 @@ def test_one_value_for_all_steps_is_a_stack_whose_shape_differs() -> None:
     for port in (sites(mu=(), h=(), k=()), {"h": site("h", kind="deterministic")}):
         assert found(loop, port)["pyro"] == ()
     assert found(sites(h_0=(), h_1=()), sites(h=()))["pyro"] == ()
+    data = {f"y_{i}": site(f"y_{i}", kind="observed") for i in range(3)}
+    assert (
+        found(data, {"y": site("y", kind="observed")})["pyro"] == ()
+    )  # a sufficient statistic of them, perhaps
 
 
 def test_nested_loops_are_several_axes() -> None:

@@ -15,7 +15,7 @@ from functools import cache
 from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 
 def dumps(function: Callable[..., Any]) -> bytes:
@@ -24,7 +24,10 @@ def dumps(function: Callable[..., Any]) -> bytes:
 
     name = getattr(function, "__module__", None) or ""
     module = sys.modules.get(name)
-    if module is None or name == "__main__" or _findable(name, module) or _folder(name, module) is not None:
+    if module is None or name == "__main__" or name in cloudpickle.list_registry_pickle_by_value():
+        return cloudpickle.dumps(function)
+    found = _found(name, module)
+    if found == "here" or (found == "nowhere" and _folder(name, module) is not None):
         return cloudpickle.dumps(function)
     cloudpickle.register_pickle_by_value(module)
     try:
@@ -44,7 +47,7 @@ def import_path() -> tuple[tuple[str, ...], tuple[str, ...]]:
         elif not _installed(entry) and os.path.isdir(entry):
             found.append(entry)
     for name, module in tuple(sys.modules.items()):
-        folder = None if _findable(name, module) else _folder(name, module)
+        folder = _folder(name, module) if _found(name, module) == "nowhere" else None
         if folder is not None and folder not in before + after:
             after.append(folder)
     return tuple(before), tuple(after)
@@ -76,15 +79,22 @@ def _file(module: ModuleType) -> str | None:
     return file if isinstance(file, str) and file.endswith(".py") and not _installed(file) else None
 
 
-def _findable(name: str, module: ModuleType) -> bool:
-    """Whether ``import`` would find the module's package in this process without what was imported before."""
+def _found(name: str, module: ModuleType) -> Literal["here", "elsewhere", "nowhere"]:
+    """What ``import`` would find by a module's name without what was imported before: it, another one, or nothing."""
     if _file(module) is None:
-        return True
-    top = name.partition(".")[0]
-    try:
-        return any(finder.find_spec(top, None) is not None for finder in (PathFinder, *sys.meta_path))
-    except Exception:  # a finder of somebody's own
-        return False
+        return "here"
+    top, _, inside = name.partition(".")
+    file = os.path.abspath(str(_file(module)))
+    for finder in (PathFinder, *sys.meta_path):
+        try:
+            spec = finder.find_spec(top, None)
+        except Exception:  # a finder of somebody's own
+            continue
+        if spec is not None:
+            folders = tuple(os.path.abspath(each) + os.sep for each in spec.submodule_search_locations or ())
+            same = file.startswith(folders) if inside or folders else file == spec.origin
+            return "here" if same else "elsewhere"
+    return "nowhere"
 
 
 def _folder(name: str, module: ModuleType) -> str | None:

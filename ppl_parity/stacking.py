@@ -326,8 +326,9 @@ def _numbered(alone: Mapping[str, Site], there: Mapping[str, Site]) -> list[Stac
         own, whole = _shape(steps[0]), _shape(there[base])
         lead = _lead(own, whole, shape)
         other_steps = len(shape) == 1 and len(whole) == 1 + len(own) and whole[1:] == own
-        # Of two that are one in the port, one may have been summed out by hand; the sampling rungs see that.
-        no_steps = whole == own and there[base].kind == steps[0].kind and len(steps) > 2
+        # Of two that are one in the port, one may have been summed out by hand; the sampling rungs see that. And one
+        # sum of the data may stand for all of them.
+        no_steps = whole == own and there[base].kind == steps[0].kind == "latent" and len(steps) > 2
         if lead is None and not lonely and (other_steps or no_steps):
             lead = shape
         if lead is not None:

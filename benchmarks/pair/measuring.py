@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from statistics import mean, median
 from typing import Any
@@ -19,11 +19,15 @@ from benchmarks.pair.systems import EAGER, NUM_POINTS, Plan, System
 from benchmarks.sampler import resolved
 from benchmarks.timer import summary
 from ppl_parity.contract import Arrays
+from ppl_parity.errors import InputError
 from ppl_parity.ladder.context import SIDES, Context
 from ppl_parity.ladder.coordinates import moved_sites, positions
-from ppl_parity.ladder.starting import shared_starts
+from ppl_parity.ladder.starting import latent_sites, shared_starts
 
 SCHEMA = "ppl-parity/bench-pair/1"
+LEAST_SHARE = (
+    0.5  # of a run that its draws take: less, and a difference of two runs is mostly the noise of both
+)
 ROUNDS = 3  # of gradients, the sides in turn: a slow minute is then slow for both
 Say = Callable[[str], None]
 
@@ -48,20 +52,21 @@ def measure(
         InputError: a side cannot be sampled, or a setting does not fit it.
         SideError: a side's process ended, or gave no answer in time.
     """
-    with _opened(context, plan, pythons or {}) as systems:
+    for side in SIDES:
+        if not latent_sites(context, side):
+            raise InputError(
+                f"bench pair needs continuous latent sites, for gradients and NUTS; {side}'s model has none."
+            )
+    with ExitStack() as stack:
+        systems, cold = _opened(stack, context, plan, pythons or {}, say)
         result: dict[str, Any] = {
             "schema": SCHEMA,
             "pair": context.pair.name,
             "settings": asdict(plan),
             "machine": machine.describe(machine_name),
-            "systems": {system.name: {"side": system.side} for system in systems},
+            "systems": {system.name: {"side": system.side} | cold.get(system.name, {}) for system in systems},
             "ratios": {},
         }
-        if plan.samplers:
-            for system in systems:
-                say(f"{system.name}: a first run of NUTS, from the start of its process")
-                cold = system.cold()
-                result["systems"][system.name]["cold_seconds"] = cold["whole_seconds"]
         _gradients(context, plan, systems, result, say)
         if plan.samplers:
             _samplers(context, plan, systems, result, say)
@@ -70,23 +75,29 @@ def measure(
     return result
 
 
-@contextmanager
-def _opened(context: Context, plan: Plan, pythons: Mapping[str, str | None]) -> Iterator[list[System]]:
-    """A process each, whose caches of compiled programs are empty."""
+def _opened(
+    stack: ExitStack, context: Context, plan: Plan, pythons: Mapping[str, str | None], say: Say
+) -> tuple[list[System], dict[str, dict[str, float]]]:
+    """A process each, whose caches of compiled programs are empty; and how long each took from its start to its draws.
+
+    One after the other: what a process waits for the others is no part of its time.
+    """
     starts = shared_starts(context, plan.num_chains) if plan.samplers else None
     names: dict[str, tuple[str, dict[str, str]]] = {"pyro": ("pyro", {})}
     if plan.eager:
         names["pyro, eager"] = ("pyro", EAGER)
     names["numpyro"] = ("numpyro", {})  # last: what the others are held to
-    with ExitStack() as stack:
-        systems = []
-        for name, (side, environment) in names.items():
-            caches = stack.enter_context(tempfile.TemporaryDirectory())
-            variables = environment | {"JAX_COMPILATION_CACHE_DIR": os.path.join(caches, "jax")}
-            child = stack.enter_context(Child(name, python=pythons.get(side), environment=variables))
-            own = None if starts is None else starts[side]
-            systems.append(System(name, side, child, context, plan, own))
-        yield systems
+    systems, cold = [], {}
+    for name, (side, environment) in names.items():
+        say(f"{name}: a process, and its first run of NUTS" if plan.samplers else f"{name}: a process")
+        caches = stack.enter_context(tempfile.TemporaryDirectory())
+        variables = environment | {"JAX_COMPILATION_CACHE_DIR": os.path.join(caches, "jax")}
+        child = stack.enter_context(Child(name, python=pythons.get(side), environment=variables))
+        own = None if starts is None else starts[side]
+        systems.append(System(name, side, child, context, plan, own))
+        if plan.samplers:
+            cold[name] = {"cold_seconds": systems[-1].cold()["whole_seconds"]}
+    return systems, cold
 
 
 def _gradients(
@@ -164,7 +175,7 @@ def _samplers(
     result["relabelled"] = list(quantities.renamed)
     why = "" if mixed.ok else _not_mixed(result["mixing"])
     found = {name: one["nuts"] for name, one in result["systems"].items()}
-    lacking = [n for n, one in found.items() if not np.all(np.isfinite(one["seconds_per_leapfrog_of_seeds"]))]
+    lacking = [name for name, one in found.items() if not one["resolved"]]
     told = f"{lacking[0]}'s draws take too little time to be told from its warmup" if lacking else ""
     result["ratios"] |= {
         key: _ratios({name: one[f"{key}_of_seeds"] for name, one in found.items()}, why or told)
@@ -192,10 +203,13 @@ def _rates(
     found = [smallest(draws) for draws in columns]
     sizes = np.array([size for size, _ in found])
     gaps = np.array([run["seconds"] - one["seconds"] for run, one in runs])
+    # Of the first seed, ``resolved`` saw to it, if so many draws were enough; of the others it is seen here.
+    told = bool(np.all(gaps > LEAST_SHARE * np.array([run["seconds"] for run, _ in runs])))
     gaps = np.where(gaps > 0, gaps * num_draws / max(1, num_draws - 1), np.nan)
     each = gaps * num_chains / steps
     return {
         "num_draws": num_draws,
+        "resolved": told,
         "seconds": [run["seconds"] for run, _ in runs],
         "one_draw_seconds": [one["seconds"] for _, one in runs],
         "leapfrogs_per_draw": float(mean(steps)) / (num_chains * num_draws),

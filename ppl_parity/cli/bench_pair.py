@@ -154,6 +154,8 @@ def _run(
         }
         from benchmarks.pair.measuring import SCHEMA, measure
         from ppl_parity.checking import climb_pair
+        from ppl_parity.findings import EXIT_STATUS
+        from ppl_parity.ladder import KNOWN
 
         described = pairs.described(asked, sides)
         with TerminalReport(screen) as terminal:
@@ -162,13 +164,14 @@ def _run(
             )
             terminal.print_report(report)
         screen.print()
-        if report.verdict != "same":
-            why = _refusal(report.verdict, level)
+        known = any(f.detail.startswith(KNOWN) for rung in report.rungs for f in rung.findings)
+        if report.verdict != "same" or known:
+            why = _refusal(report.verdict, level, known=known)
             screen.print(why, soft_wrap=True)
             outputs.write_json(
                 json, {"schema": SCHEMA, "pair": report.pair, "why": why, "check": report.as_dict()}
             )
-            return report.exit_status
+            return report.exit_status or EXIT_STATUS["unresolved"]
         with screen.status("") as status:
             result = measure(context, plan, pythons, status.update, machine)
     _show(screen, result)
@@ -177,7 +180,9 @@ def _run(
     return report.exit_status
 
 
-def _refusal(verdict: str, level: str) -> str:
+def _refusal(verdict: str, level: str, *, known: bool) -> str:
+    if known and verdict == "same":
+        return "Nothing was timed: the two differ where known_differences says so, and are two models."
     if verdict == "different":
         return "Nothing was timed: a ratio of the times of two different models would say nothing."
     advice = "; --level standard lets samples decide" if level == "quick" else ""

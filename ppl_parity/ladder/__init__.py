@@ -17,6 +17,7 @@ from ppl_parity.ladder.context import SIDES, Context
 DETERMINISTIC = ("structure", "density", "enumeration", "gradient", "transform", "dynamics")
 SAMPLING = ("forward", "posterior", "assignments", "calibration")
 RUNGS = DETERMINISTIC + SAMPLING
+KNOWN = "Known difference"  # how the detail of one begins that the user has declared
 
 LEVELS: dict[str, tuple[str, ...]] = {
     "quick": DETERMINISTIC,
@@ -118,7 +119,7 @@ def _known(context: Context, rung: str, finding: Finding, unused: set[str]) -> F
         reason = context.pair.known_differences.get(key)
         if reason is not None:
             unused.discard(key)
-            detail = f"Known difference ({reason}): {finding.detail}"
+            detail = f"{KNOWN} ({reason}): {finding.detail}"
             return replace(finding, verdict="same", detail=detail, notable=True)
     return finding
 

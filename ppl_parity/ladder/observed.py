@@ -10,17 +10,18 @@ from ppl_parity.contract import Site
 from ppl_parity.errors import InputError
 from ppl_parity.findings import Finding
 from ppl_parity.ladder.context import SIDES, Context
-from ppl_parity.tolerances import agree
+from ppl_parity.tolerances import allowed
 
 
 def observed(context: Context, name: str, a: Site, b: Site) -> Iterator[Finding]:
     """A finding where an observed site's values differ, in elements that count."""
     left, right = (np.asarray(site.value, dtype=float) for site in (a, b))
     narrow = "float32" in (a.dtype, b.dtype)
-    if agree("observed", left, right, extra=1e-6 * float(np.nanmax(np.abs(left), initial=1.0)) * narrow):
-        return
+    largest = float(np.max(np.abs(left), initial=1.0, where=np.isfinite(left)))
+    limit = allowed("observed", left, right) + 1e-6 * largest * narrow
     with np.errstate(invalid="ignore"):
-        gap = np.where((left == right) | (np.isnan(left) & np.isnan(right)), 0.0, np.abs(left - right))
+        gap = np.abs(left - right)
+        gap = np.where((left == right) | (gap <= limit) | (np.isnan(left) & np.isnan(right)), 0.0, gap)
     gap = np.where(np.isnan(gap), np.inf, gap)  # a number on one side only
     if np.all(gap == 0):
         return
@@ -49,7 +50,7 @@ def observed(context: Context, name: str, a: Site, b: Site) -> Iterator[Finding]
 
 def _is_hidden(context: Context, name: str, apart: np.ndarray) -> bool:
     """Whether elements add exactly nothing to the log prob of either side: a mask has hidden them."""
-    point = None if context.reparameterised else context.points[0]
+    point = context.points[0] if context.points else None
     for side in SIDES:
         drawn = {
             site.name: np.asarray(site.value)
