@@ -93,8 +93,11 @@ def test_mean_responsibilities_are_the_mean_over_draws(backend: Any) -> None:
     close(backend.responsibilities(case.spec, theta, beta, case.x), np.mean(each, axis=0))
 
 
+# Each is held to the reference above, in all formulations: to one another in one of them here, the others are proofs.
 @pytest.mark.pyro
-@pytest.mark.parametrize("formulation", FORMULATIONS)
+@pytest.mark.parametrize(
+    "formulation", [pytest.param(f, marks=[] if f == "fused" else pytest.mark.slow) for f in FORMULATIONS]
+)
 def test_both_implementations_agree(case: Case, formulation: str) -> None:
     programs = [
         side.Program(side.mixture(case.spec, formulation), {"x": case.x})
