@@ -33,6 +33,13 @@ def side(request: pytest.FixtureRequest) -> Iterator[Side]:
         yield opened
 
 
+@pytest.fixture(scope="session")
+def sides() -> Iterator[dict[str, Side]]:
+    """Both backends at once, each in a process of its own, for checks that open none themselves."""
+    with Side("pyro", num_threads=1) as pyro, Side("numpyro", num_threads=1) as numpyro:
+        yield {"pyro": pyro, "numpyro": numpyro}
+
+
 def load(name: str) -> ModuleType:
     """A backend package by its short name."""
     return importlib.import_module(f"{name}_impl")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import importlib
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 pytest.importorskip("pyro")
 pytest.importorskip("numpyro")
 
+from parity_tests.written import Y, libraries
 from ppl_parity import check
 from ppl_parity.findings import Report
 from ppl_parity.references import CallableReference
@@ -22,12 +24,6 @@ DATA = {
     "won": np.array([0.0, 1.0, 1.0, 0.0, 1.0, 1.0]),
     "group": np.array([0, 1, 2, 2, 1, 0]),
 }
-
-
-@pytest.fixture(scope="module")
-def sides() -> Iterator[dict[str, Side]]:
-    with Side("pyro", num_threads=1) as pyro, Side("numpyro", num_threads=1) as numpyro:
-        yield {"pyro": pyro, "numpyro": numpyro}
 
 
 def model(ppl: str, kind: str, *, port: bool = False) -> Callable:
@@ -232,3 +228,28 @@ def test_no_density_on_one_side_is_a_difference_there(sides: dict[str, Side]) ->
     assert first is not None
     assert (first["site"], "numpyro's is minus pyro's: a sign" in first["hint"]) == ("y", True)
     assert str(report).splitlines()[1].startswith("Where:")
+
+
+def moved(ppl: str, *, port: bool) -> Callable:
+    """A rate whose logarithm is affine in a normal; the port has location and scale the other way round."""
+
+    def model(y, w):
+        library, dist = libraries(ppl)
+        how = (
+            dist.transforms if ppl == "pyro" else importlib.import_module("numpyro.distributions.transforms")
+        )
+        places = (2.0, 0.5) if port else (0.5, 2.0)
+        chain = [how.AffineTransform(*places), how.ExpTransform()]
+        base = dist.Normal(y * 0.0, 1.0)
+        rate = library.sample("rate", dist.TransformedDistribution(base, chain))
+        library.sample("y", dist.Normal(rate, w), obs=y)
+
+    return model
+
+
+def test_what_a_transform_is_made_of_is_compared(sides: dict[str, Side]) -> None:
+    models = moved("pyro", port=False), moved("numpyro", port=True)
+    first = check(*models, Y, rungs=["density"], sides=sides).first_difference
+    assert first is not None
+    assert first["site"] == "rate"
+    assert "transform 0 loc and transform 0 scale have changed places" in first["hint"]

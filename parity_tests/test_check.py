@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -28,12 +28,6 @@ from ppl_parity.sides import Side
 pytestmark = pytest.mark.pyro
 
 DATA = {"y": np.array([0.3, -0.2, 0.9, 0.4])}
-
-
-@pytest.fixture(scope="session")
-def sides() -> Iterator[dict[str, Side]]:
-    with Side("pyro", num_threads=1) as pyro, Side("numpyro", num_threads=1) as numpyro:
-        yield {"pyro": pyro, "numpyro": numpyro}
 
 
 def normal(ppl: str, *, name: str = "mu", scale: float = 1.0, half: bool = False) -> Callable:

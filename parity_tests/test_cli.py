@@ -376,3 +376,18 @@ def _child_of(parent: int) -> int | None:
     found = [int(pid) for pid, ppid in (row.split() for row in rows.splitlines()) if int(ppid) == parent]
     assert len(found) == 1
     return found[0]
+
+
+def test_a_check_that_fails_has_a_status_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    from ppl_parity.cli.exits import FAILED, Exits
+
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(Exits.__mro__[1], "main", broken)
+    with pytest.raises(SystemExit) as ended:
+        Exits(name="ppl-parity").main(["check"])
+    assert ended.value.code == FAILED == 4
+    assert "a bug" in capsys.readouterr().err

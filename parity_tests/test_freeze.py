@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -35,12 +34,6 @@ pytestmark = pytest.mark.pyro
 PAIRS = Path(__file__).parent / "pairs"
 LINEAR, MIXTURE = (str(PAIRS / f"{name}.py") for name in ("linear_regression", "mixture_of_gaussians"))
 SHORT = SamplerSettings(num_draws=1500, num_warmup=200, num_chains=4, seed=1, init="uniform")
-
-
-@pytest.fixture(scope="module")
-def sides() -> Iterator[dict[str, Side]]:
-    with Side("pyro", num_threads=1) as pyro, Side("numpyro", num_threads=1) as numpyro:
-        yield {"pyro": pyro, "numpyro": numpyro}
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,6 @@ pytestmark = pytest.mark.pyro
 
 GALLERY = Path(__file__).resolve().parent.parent / "gallery"
 FILES = sorted(GALLERY.glob("*.py"))
-
-
-@pytest.fixture(scope="module")
-def sides() -> Iterator[dict[str, Side]]:
-    with Side("pyro", num_threads=1) as pyro, Side("numpyro", num_threads=1) as numpyro:
-        yield {"pyro": pyro, "numpyro": numpyro}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -19,12 +19,6 @@ from ppl_parity.sides import Side, SideError
 pytestmark = pytest.mark.pyro
 
 Y = np.array([0.31, -0.27, 0.9, 0.4])
-
-
-@pytest.fixture(scope="module")
-def sides() -> Iterator[dict[str, Side]]:
-    with Side("pyro", num_threads=1) as pyro, Side("numpyro", num_threads=1) as numpyro:
-        yield {"pyro": pyro, "numpyro": numpyro}
 
 
 def mean(ppl: str, *, narrow: bool = False, shift: float = 0.0, cast_scale: bool = False) -> Callable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -41,12 +41,6 @@ pytestmark = pytest.mark.pyro
 
 PAIRS = Path(__file__).parent / "pairs" / "equivalent"
 Y = np.array([0.3, -0.2, 0.9, 1.4, 0.1])
-
-
-@pytest.fixture(scope="module")
-def sides() -> Iterator[dict[str, Side]]:
-    with Side("pyro", num_threads=1) as pyro, Side("numpyro", num_threads=1) as numpyro:
-        yield {"pyro": pyro, "numpyro": numpyro}
 
 
 def site(name: str, shape: tuple[int, ...] = (), kind: str = "latent", **more) -> Site:

@@ -124,7 +124,8 @@ def _draw(context: Context, *, look: int, way: Way) -> dict[str, Arrays]:
         if not way.conditional:
             return context.pair.from_side(side, program.prior_samples(num_draws=num_draws, seed=seed, **kept))
         # Both sides draw at the same points, so the tests can only be too careful.
-        given = repeated([context.values(side, point, discrete=True) for point in context.points], num_draws)
+        points = context.results.get("points at first", context.points) if context.frozen else context.points
+        given = repeated([context.values(side, point, discrete=True) for point in points], num_draws)
         return context.pair.from_side(side, program.predictive_samples(given, seed=seed, **kept))
 
     return together(work)

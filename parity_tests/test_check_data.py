@@ -1,0 +1,68 @@
+"""Data as users have them: tensors and series, and missing values that a mask hides."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pyro")
+pytest.importorskip("numpyro")
+
+from parity_tests.written import libraries, told, two_outcomes
+from ppl_parity import check
+from ppl_parity.errors import InputError
+from ppl_parity.sides import Side
+
+pytestmark = pytest.mark.pyro
+
+
+def test_tensors_and_series_are_data(sides: dict[str, Side]) -> None:
+    import pandas
+    import torch
+
+    models = two_outcomes("pyro"), two_outcomes("numpyro")
+    data = {"y": torch.tensor(0.7, dtype=torch.float64), "w": pandas.Series([1.0])}
+    with pytest.raises(InputError, match="Give its columns"):
+        check(*models, data | {"w": pandas.DataFrame({"w": [1.0]})}, level="quick", sides=sides)
+    assert check(*models, data, level="quick", sides=sides).verdict == "same"
+
+
+def gaps(ppl: str, *, filled: float | None, masked: bool = True) -> Callable:
+    """Rows with missing values, which are masked after they were filled with a number, or left as they are."""
+
+    def model(y):
+        library, dist = libraries(ppl)
+        xp = importlib.import_module("torch" if ppl == "pyro" else "jax.numpy")
+        handlers = library.poutine if ppl == "pyro" else library.handlers
+        a = library.sample("a", dist.Normal(0.0, 1.0))
+        seen = ~xp.isnan(y)
+        with library.plate("rows", len(y)), handlers.mask(mask=seen if masked else xp.ones_like(seen)):
+            library.sample("y", dist.Normal(a, 1.0), obs=y if filled is None else xp.where(seen, y, filled))
+
+    return model
+
+
+@pytest.mark.parametrize(("filled", "masked"), [(5.0, True), (None, True), (5.0, False)])
+def test_what_a_mask_hides_may_be_any_number(
+    sides: dict[str, Side], filled: float | None, masked: bool
+) -> None:
+    models = gaps("pyro", filled=0.0, masked=masked), gaps("numpyro", filled=filled, masked=masked)
+    data = {"y": np.array([0.3, np.nan, 1.2])}
+    report = check(*models, data, rungs=["structure", "density"], sides=sides)
+    (found,) = [f for f in told(report, "structure") if f.quantity == "observed values"]
+    assert (report.verdict, found.index) == ("same" if masked else "different", (1,))
+    assert f"0 in pyro and {'nan' if filled is None else 5} in numpyro" in found.detail
+
+
+def test_missing_values_on_one_side_are_shown_where_they_are(sides: dict[str, Side]) -> None:
+    models = gaps("pyro", filled=0.0, masked=False), gaps("numpyro", filled=None, masked=False)
+    first = check(
+        *models, {"y": np.array([0.3, np.nan, 1.2])}, rungs=["structure"], sides=sides
+    ).first_difference
+    assert first is not None
+    assert (first["site"], first["index"]) == ("y", [1])
+    assert "0 in pyro and nan in numpyro" in first["detail"]
+    assert "missing values (NaN) in numpyro" in first["hint"]

@@ -1,0 +1,143 @@
+"""Options of a pair, given to `check`, written in a file or on the command line: those that say nothing are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+pytest.importorskip("pyro")
+pytest.importorskip("numpyro")
+
+from typer.testing import CliRunner
+
+from parity_tests.written import Y, two_outcomes
+from ppl_parity import check
+from ppl_parity.cli.app import app
+from ppl_parity.errors import InputError
+from ppl_parity.loading import load_pair
+from ppl_parity.misspelt import misspelt
+from ppl_parity.options import OPTIONS
+from ppl_parity.references import FileReference
+from ppl_parity.sides import Side
+
+pytestmark = pytest.mark.pyro
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"points": {"mine": 3}},
+            r"points\['mine'\] of model must be a dictionary of numbers by site; got int",
+        ),
+        ({"points": {"mine": {"a": "x"}}}, r"points\['mine'\]\['a'\] of model must be numbers; got 'x'"),
+        ({"points": {"mine": {"aa": 0.0}}}, r"points\['mine'\] must name sites .*; got 'aa'"),
+        (
+            {"points": {"mine": {"a": [0.0, 1.0]}}},
+            r"points\['mine'\]\['a'\] must have shape \(\); got \(2,\)",
+        ),
+        (
+            {"rename": {"alpha": "a"}},
+            "rename must lead from a site of pyro's model, of a, y, b, w; got 'alpha'",
+        ),
+        (
+            {"rename": {"a": "alpha"}},
+            "rename must lead to a site of numpyro's model, of a, y, b, w; got 'alpha'",
+        ),
+        ({"rename": {"a": 1}}, "rename of model must have texts on both sides"),
+        ({"known_differences": {"densty/y": "old"}}, "must begin with a rung.*Did you mean 'density'"),
+        ({"exchangeable": "a"}, r"exchangeable of model must be a tuple of sites, as \('theta',\); got 'a'"),
+        ({"exchangeable": ("c",)}, "exchangeable must name sites of pyro's model, of a, y, b, w; got 'c'"),
+        ({"max_plate_nesting": -1}, "max_plate_nesting of model must be an integer of at least 0; got -1"),
+        ({"levl": "quick"}, "An option must be one of .*; got 'levl'. Did you mean 'level'"),
+    ],
+    ids=str,
+)
+def test_options_of_a_pair_are_checked(sides: dict[str, Side], options: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        check(two_outcomes("pyro"), two_outcomes("numpyro"), Y, sides=sides, **options)
+
+
+@pytest.mark.parametrize(
+    ("line", "option"),
+    [
+        ("renames = {'a': 'b'}", "rename"),
+        ("point = {'mine': {'mu': 0.5}}", "points"),
+        ("poins: dict = {'mine': {'mu': 0.5}}", "points"),
+        ("known_difference = {'density/y': 'old'}", "known_differences"),
+        ("exchangable = ('theta',)", "exchangeable"),
+        ("plate_nesting = 1", "max_plate_nesting"),
+    ],
+)
+def test_a_misspelt_option_of_a_file_is_told_of(
+    sides: dict[str, Side], tmp_path: Path, line: str, option: str
+) -> None:
+    path = tmp_path / "port.py"
+    path.write_text(f"pyro_model = numpyro_model = data = dict\n{line}\n")
+    name = line.partition(" ")[0].rstrip(":")
+    with pytest.raises(
+        InputError, match=f"port.py sets '{name}' and never uses it. Did you mean '{option}'?"
+    ):
+        load_pair(str(path), sides)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "pointwise = {'mine': {'mu': 0.5}}",
+        "data = {'y': 1.0}",
+        "points_of = {'a': 1}",
+        "names = {'a': 'b'}",
+        "point = 0.5",
+        "renames = 'a'",
+        "exchangeables = True",
+        "plate_nesting = 1.5",
+        "_renames = {'a': 'b'}",
+        "RENAMES = {'a': 'b'}",
+        "renames = {'a': 'b'}\nrename = renames",
+        "renames = {'a': 'b'}\ndef data(): return dict(renames)",
+        "points = {'mine': {'mu': 0.5}}\npoint = {'mu': 0.5}",
+        "def renames(): return {'a': 'b'}",
+        "from collections import ChainMap as renames",
+        "def f():\n    renames = {'a': 'b'}",
+    ],
+)
+def test_an_ordinary_name_of_a_file_is_no_misspelt_option(tmp_path: Path, code: str) -> None:
+    path = tmp_path / "module.py"
+    path.write_text(code)
+    assert misspelt(FileReference(str(path), "").load(SimpleNamespace(NAME="numpyro")), OPTIONS) == {}
+
+
+def test_data_beside_a_pair_of_ones_own_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "port.py").write_text("pyro_model = numpyro_model = data = dict\n")
+    found = CliRunner().invoke(app, ["check", str(tmp_path / "port.py"), "--data", "nothere.csv"])
+    assert found.exit_code == 2
+    assert "Error: --data must go with the mixture" in found.stderr
+
+
+@pytest.mark.parametrize("pair", ["port.py", "--pyro a.py:model --numpyro b.py:model --data d.py:data"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--components 2",
+        "--concentration 1",
+        "--prior-mean 0",
+        "--prior-cov 9",
+        "--noise-scale 0.4",
+        "--formulation enumerated",
+        "--dim 2",
+        "--no-standardize",
+    ],
+)
+def test_options_of_the_mixture_beside_a_pair_of_ones_own_are_refused(pair: str, option: str) -> None:
+    found = CliRunner().invoke(app, ["check", *pair.split(), *option.split()])
+    assert found.exit_code == 2
+    assert found.stderr.startswith(f"Error: {option.split()[0]} must go with the mixture; a pair has its own")
+
+
+def test_a_frozen_side_has_no_options_of_the_mixture_either(tmp_path: Path) -> None:
+    words = ["freeze", "port.py", "--side", "pyro", "--out", str(tmp_path / "a.npz"), "-K", "2"]
+    found = CliRunner().invoke(app, words)
+    assert (found.exit_code, found.stderr.split(" must")[0]) == (2, "Error: --components")

@@ -1,0 +1,181 @@
+"""Rounding that is no difference: digits lost at an edge or far out, numbers of float32, sums that are huge."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pyro")
+pytest.importorskip("numpyro")
+
+from parity_tests.written import Y, libraries, told
+from ppl_parity import check
+from ppl_parity.freezing import freeze
+from ppl_parity.frozen_side import FrozenSide
+from ppl_parity.pairs import SIDES, Pair
+from ppl_parity.references import CallableReference
+from ppl_parity.report.wording import three_lines
+from ppl_parity.sides import Side
+
+pytestmark = pytest.mark.pyro
+
+
+def test_digits_lost_near_the_edge_of_a_simplex_are_no_detached_value(sides: dict[str, Side]) -> None:
+    def chain(ppl: str) -> Callable:
+        def model(y):
+            library, dist = libraries(ppl)
+            eye = importlib.import_module({"pyro": "torch", "numpyro": "jax.numpy"}[ppl]).eye(4)
+            with library.plate("rows", 4):
+                p = library.sample("p", dist.Dirichlet(0.9 * eye + 0.1))
+            library.sample("y", dist.Normal(p[..., 0].sum(), 1.0), obs=y)
+
+        return model
+
+    assert check(chain("pyro"), chain("numpyro"), {"y": Y["y"]}, level="quick", sides=sides).verdict == "same"
+
+
+def test_a_detached_value_stays_one(sides: dict[str, Side]) -> None:
+    def model(y):
+        pyro, dist = libraries("pyro")
+        x = pyro.sample("x", dist.Normal(0.0, 1.0))
+        pyro.sample("y", dist.Normal(x.detach(), 1.0), obs=y)
+
+    def port(y):
+        numpyro, dist = libraries("numpyro")
+        stop = importlib.import_module("jax.lax").stop_gradient
+        x = numpyro.sample("x", dist.Normal(0.0, 1.0))
+        numpyro.sample("y", dist.Normal(stop(x), 1.0), obs=y)
+
+    report = check(model, port, {"y": Y["y"]}, level="quick", sides=sides)
+    assert report.first_difference is not None
+    assert report.first_difference["quantity"] == "numerical derivative"
+
+
+def test_data_cast_to_float32_are_judged_as_that(sides: dict[str, Side]) -> None:
+    x = {"x": np.linspace(0.0, 3.0, 7), "y": np.linspace(-1.0, 2.0, 7)}
+
+    def model(x, y):
+        pyro, dist = libraries("pyro")
+        torch = importlib.import_module("torch")
+        x, y = (torch.as_tensor(given).to(torch.float32) for given in (x, y))
+        slope = pyro.sample("slope", dist.Normal(0.0, 2.0))
+        with pyro.plate("rows", 7):
+            pyro.sample("y", dist.Normal(slope * x, 1.0), obs=y)
+
+    def port(x, y):
+        numpyro, dist = libraries("numpyro")
+        slope = numpyro.sample("slope", dist.Normal(0.0, 2.0))
+        with numpyro.plate("rows", 7):
+            numpyro.sample("y", dist.Normal(slope * x, 1.0), obs=y)
+
+    assert check(model, port, x, level="quick", sides=sides).verdict == "same"
+
+
+def test_rounding_of_a_huge_density_is_told_with_its_size(sides: dict[str, Side]) -> None:
+    def sharp(ppl: str) -> Callable:
+        def model(y):
+            library, dist = libraries(ppl)
+            a = library.sample("a", dist.Normal(0.0, 2.0))
+            with library.plate("rows", len(y)):
+                library.sample("y", dist.Normal(a, 1e-5), obs=y)
+
+        return model
+
+    y = {"y": np.random.default_rng(0).normal(size=2000)}
+    report = check(sharp("pyro"), sharp("numpyro"), y, rungs=["density", "gradient"], sides=sides)
+    assert report.verdict == "same"
+    for rung in ("density", "gradient"):
+        found = max(told(report, rung), key=lambda finding: finding.size or 0.0)
+        assert found.size is not None
+        assert 1e-3 < found.size < 1e-13 * found.numbers["magnitude"]
+    assert re.search(
+        r"largest difference \S+ in \S+e1\d \(density\), \S+ in \S+e1\d \(gradient\)", three_lines(report)
+    )
+
+
+def overflowing(ppl: str, *, slope: float) -> Callable:
+    """exp(-slope u): NumPyro's way of computing it ends at u = 709, where exp(u) does."""
+
+    def model():
+        library, dist = libraries(ppl)
+        u = library.sample("u", dist.LogNormal(0.0, 1.0))
+        xp = importlib.import_module("torch" if ppl == "pyro" else "jax.numpy")
+        library.factor("f", -slope * (u if ppl == "pyro" else u * xp.exp(u) / xp.exp(u)))
+
+    return model
+
+
+@pytest.mark.parametrize(("slope", "verdict"), [(1.0, "same"), (0.01, "different")])
+def test_a_number_is_asked_only_where_a_posterior_could_be(
+    sides: dict[str, Side], slope: float, verdict: str
+) -> None:
+    models = [overflowing(ppl, slope=slope) for ppl in ("pyro", "numpyro")]
+    report = check(*models, {}, rungs=["density", "gradient", "transform"], sides=sides)
+    assert report.verdict == verdict
+    left_out = [f for f in told(report, "density") if "no posterior is there" in f.detail]
+    assert len(left_out) == (verdict == "same")
+
+
+def correlated(ppl: str, *, covariance: bool) -> Callable:
+    """Rows with a Cholesky factor, or with the covariance that it makes, which at the edges loses its digits."""
+
+    def model(y):
+        library, dist = libraries(ppl)
+        xp = importlib.import_module("torch" if ppl == "pyro" else "jax.numpy")
+        chol = library.sample("chol", dist.LKJCholesky(3, xp.ones(())))
+        how = {"covariance_matrix": chol @ chol.T} if covariance else {"scale_tril": chol}
+        with library.plate("rows", len(y)):
+            library.sample("y", dist.MultivariateNormal(xp.zeros(3), **how), obs=y)
+
+    return model
+
+
+def test_digits_lost_where_no_posterior_is_make_no_difference(sides: dict[str, Side]) -> None:
+    models = correlated("pyro", covariance=False), correlated("numpyro", covariance=True)
+    data = {"y": np.random.default_rng(0).normal(size=(12, 3))}
+    report = check(*models, data, rungs=["density", "gradient", "dynamics"], sides=sides)
+    assert report.verdict == "same"
+    assert any("Not compared at" in f.detail for f in told(report, "density"))
+
+
+@pytest.mark.parametrize("name", SIDES)
+def test_digits_lost_on_a_frozen_side_make_no_difference(sides: dict[str, Side], name: str) -> None:
+    models = {ppl: correlated(ppl, covariance=ppl == "numpyro") for ppl in SIDES}
+    data = {"y": np.random.default_rng(0).normal(size=(12, 3))}
+    references = {ppl: CallableReference.of(model) for ppl, model in models.items()}
+    pair = Pair("correlated", models=references, data=dict.fromkeys(SIDES, data))
+    frozen = FrozenSide(freeze(pair, name, sides[name], settings=None))
+    report = check(*models.values(), data, level="quick", sides=sides | {name: frozen})
+    assert report.verdict == "same", report.first_difference
+    assert any("Not compared at" in f.detail for f in told(report, "density"))
+
+
+def far_out(ppl: str, *, slope: float) -> Callable:
+    """Waiting times; NumPyro's are of a class of one's own, whose log prob has no number beyond 709."""
+
+    def model():
+        library, dist = libraries(ppl)
+        if ppl == "pyro":
+            import torch
+
+            library.sample("u", dist.Exponential(slope * torch.ones(30)).to_event(1))
+            return
+        import jax.numpy as jnp
+
+        class Waiting(dist.Exponential):
+            def log_prob(self, value):
+                return jnp.log(self.rate) - self.rate * value * jnp.exp(value) / jnp.exp(value)
+
+        library.sample("u", Waiting(slope * jnp.ones(30)).to_event(1))
+
+    return model
+
+
+@pytest.mark.parametrize(("slope", "verdict"), [(1.0, "same"), (0.01, "different")])
+def test_a_map_may_reach_where_no_posterior_is(sides: dict[str, Side], slope: float, verdict: str) -> None:
+    models = [far_out(ppl, slope=slope) for ppl in ("pyro", "numpyro")]
+    assert check(*models, {}, rungs=["transform"], sides=sides).verdict == verdict
