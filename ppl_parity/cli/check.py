@@ -31,6 +31,7 @@ def check(
     numpyro: options.NumpyroModel = None,
     data: options.CheckData = None,
     against: options.Against = None,
+    columns: options.Columns = None,
     standardize: options.Standardize = None,
     dim: options.CheckedDim = None,
     components: options.Components = None,

@@ -13,6 +13,7 @@ def fit(
     *,
     backend: options.Backend = "numpyro",
     data: options.Data,
+    columns: options.Columns = None,
     standardize: options.Standardize = None,
     dim: options.CheckedDim = None,
     components: options.Components = None,

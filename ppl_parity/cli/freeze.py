@@ -17,6 +17,7 @@ def freeze(
     num_chains: options.NumChains = 4,
     seed: options.Seed = 0,
     data: options.CheckData = None,
+    columns: options.Columns = None,
     standardize: options.Standardize = None,
     dim: options.CheckedDim = None,
     components: options.Components = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,11 @@ def hyperparameters(
 
 
 def data_and_spec(
-    name_or_path: str, standardize: bool | None, dim: int | None, given: dict[str, Any]
+    name_or_path: str,
+    standardize: bool | None,
+    dim: int | None,
+    given: dict[str, Any],
+    columns: str | None = None,
 ) -> tuple[Dataset, MixtureSpec]:
     """Load the data, and make the mixture for them.
 
@@ -45,7 +50,9 @@ def data_and_spec(
     """
     from ppl_parity.data import load_data
 
-    data = load_data(name_or_path, standardize=standardize)
+    data = load_data(
+        name_or_path, standardize=standardize, columns=None if columns is None else _names(columns)
+    )
     if dim is not None and dim != data.dim:
         raise InputError(
             f"--dim must be the data's number of columns, {data.dim} for {data.name}; got {dim}."
@@ -82,6 +89,11 @@ def backend_name(name: str) -> str:
     from ppl_parity.sides import SIDES
 
     return one_of("--backend", name, SIDES)
+
+
+def _names(text: str) -> list[str]:
+    """``a,"b, in mm"`` -> a and b, in mm: as the header of a file has them."""
+    return [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
 
 
 def _explicit(path: Path, spec: MixtureSpec, num_chains: int) -> Arrays:

@@ -59,7 +59,9 @@ class Job:
         """
         one_of("--formulation", asked["formulation"], FORMULATIONS)
         given = inputs.hyperparameters(*(asked[name] for name in HYPERPARAMETERS))
-        data, spec = inputs.data_and_spec(asked["data"], asked["standardize"], asked["dim"], given)
+        data, spec = inputs.data_and_spec(
+            asked["data"], asked["standardize"], asked["dim"], given, asked["columns"]
+        )
         settings, initial_values = inputs.starts(
             asked["init"], spec, {name: asked[name] for name in SETTINGS if asked[name] is not None}
         )

@@ -152,6 +152,16 @@ Standardize = Annotated[
         "for your own data.",
     ),
 ]
+Columns = Annotated[
+    str | None,
+    _option(
+        "--columns",
+        panel=DATA,
+        metavar="A,B,..",
+        help="The columns to take, by name; default: all, which must then be numbers. Without names they are "
+        "x1, x2, ...",
+    ),
+]
 NumData = Annotated[int, _option("--num-data", "-N", panel=DATA, parser=_integer, metavar="N", help="Rows.")]
 Dim = Annotated[int, _option("--dim", "-D", panel=DATA, parser=_integer, metavar="D", help="Columns.")]
 CheckedDim = Annotated[

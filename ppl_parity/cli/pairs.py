@@ -34,7 +34,7 @@ def shipped(asked: Mapping[str, Any]) -> Pair | None:
     formulation = one_of("--formulation", asked["formulation"] or "enumerated", FORMULATIONS)
     given = inputs.hyperparameters(*(asked[name] for name in HYPERPARAMETERS))
     dataset, spec = inputs.data_and_spec(
-        asked["data"] or "old-faithful", asked["standardize"], asked["dim"], given
+        asked["data"] or "old-faithful", asked["standardize"], asked["dim"], given, asked["columns"]
     )
     reference = MixtureReference(spec, formulation)
     return Pair(
@@ -75,7 +75,7 @@ def _refuse_the_mixtures(asked: Mapping[str, Any]) -> None:
     """Options that would change nothing are no harmless ones: who gives them believes that they do."""
     from ppl_parity.cli.job import HYPERPARAMETERS
 
-    names = [name for name in ("dim", *HYPERPARAMETERS, "formulation") if asked[name] is not None]
+    names = [name for name in ("columns", "dim", *HYPERPARAMETERS, "formulation") if asked[name] is not None]
     given = [f"--{name.replace('_', '-')}" for name in names]
     if asked["standardize"] is not None:
         given.insert(0, "--standardize" if asked["standardize"] else "--no-standardize")

@@ -16,6 +16,7 @@ def render(
     backend: options.Backend = "numpyro",
     components: options.Components = None,
     data: options.OptionalData = None,
+    columns: options.Columns = None,
     num_data: options.NumData = 100,
     dim: options.Dim = 2,
     formulation: options.Formulation = "enumerated",
@@ -33,9 +34,11 @@ def render(
     one_of("--formulation", formulation, FORMULATIONS)
     if data is not None:
         given = {} if components is None else {"num_components": components}
-        dataset, spec = inputs.data_and_spec(data, None, None, given)
+        dataset, spec = inputs.data_and_spec(data, None, None, given, columns)
         x = dataset.x
     else:
+        if columns is not None:
+            raise InputError("--columns must go with --data; got no data.")
         if num_data < 1:
             raise InputError(f"--num-data must be at least 1; got {num_data}.")
         spec = MixtureSpec(num_components=3 if components is None else components, dim=dim)

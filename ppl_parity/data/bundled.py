@@ -7,6 +7,7 @@ on the standardised columns, rounded to two digits: 0.383, 0.489 and 0.534. A te
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -26,10 +27,10 @@ class Bundled:
     noise_scale: float
     standardize: bool = True
 
-    def read(self) -> tuple[np.ndarray, tuple[str, ...]]:
-        """The (N, D) values in their own units, and the D column names."""
+    def read(self, wanted: Sequence[str] | None = None) -> tuple[np.ndarray, tuple[str, ...]]:
+        """The (N, D) values in their own units, and the D column names; all of them, or those that are wanted."""
         with resources.as_file(resources.files("ppl_parity.data") / self.file) as path:
-            return read_csv(path)
+            return read_csv(path, wanted)
 
     def spec_hints(self, *, standardized: bool) -> dict[str, Any]:
         """Arguments for MixtureSpec; in the columns' own units only K is known to suit them."""

@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from ppl_parity.errors import InputError
+from ppl_parity.errors import InputError, nearest
 
 # What pandas calls a row index that it saved as a column; read as data it would be one dimension too many.
 _SAVED_INDEX = re.compile(r"__index_level_\d+__|Unnamed: \d+")
+
+OTHERS = " Name the columns to take (--columns, columns=) if it is none of them."
 
 
 def as_matrix(values: Any, where: str, *, copy: bool = True) -> np.ndarray:
@@ -75,6 +77,28 @@ def check_columns(columns: Sequence[str] | None, dim: int, where: str) -> tuple[
                 f" column {index}."
             )
     return names
+
+
+def chosen_columns(wanted: Sequence[str], names: Sequence[str], where: str) -> list[int]:
+    """Where the columns that are ``wanted`` stand among the ``names`` of a file, in the order asked for.
+
+    Raises:
+        InputError: none is wanted, one is wanted twice, is not there, or is there more than once.
+    """
+    if isinstance(wanted, str) or not wanted:
+        raise InputError(f"The columns to take must be names, one or more; got {wanted!r}.")
+    for name in wanted:
+        if list(wanted).count(name) > 1:
+            raise InputError(f"Each column must be taken once; {name!r} is asked for twice.")
+        if list(names).count(name) > 1:
+            raise InputError(
+                f"A column that is taken must have a name of its own; {where} has {name!r} twice."
+            )
+        if name not in names:
+            shown = [each for each in names if each]
+            listed = ", ".join(shown[:20]) + (", ..." if len(shown) > 20 else "")
+            raise InputError(f"The columns of {where} are {listed}; got {name!r}.{nearest(name, shown)}")
+    return [list(names).index(name) for name in wanted]
 
 
 def check_finite(x: np.ndarray, columns: Sequence[str], where: str) -> None:

@@ -18,7 +18,12 @@ from ppl_parity.data.standardize import standardize as standardize_columns
 from ppl_parity.errors import InputError, nearest
 
 
-def load_data(name_or_path: str | os.PathLike[str], *, standardize: bool | None = None) -> Dataset:
+def load_data(
+    name_or_path: str | os.PathLike[str],
+    *,
+    standardize: bool | None = None,
+    columns: Sequence[str] | None = None,
+) -> Dataset:
     """Load a bundled data set by its name, or a file.
 
     Args:
@@ -26,12 +31,14 @@ def load_data(name_or_path: str | os.PathLike[str], *, standardize: bool | None 
             .csv, .npy, .npz or .parquet file.
         standardize: bring each column to mean 0 and standard deviation 1. None means the default: yes for
             the bundled sets, whose hints are in standard deviations, and no for a user's own file.
+        columns: those to take, by name and in this order; None is all of them. Nothing is asked of a file's other
+            columns, which may hold text. Without a header, and in .npy and .npz files, they are x1, x2, ...
 
     Returns:
         The Dataset, with hints for MixtureSpec if it is a bundled one.
 
     Raises:
-        InputError: there is no such name or file, or the file does not hold a finite numeric matrix.
+        InputError: there is no such name, file or column, or the file does not hold a finite numeric matrix.
     """
     _check_flag(standardize)
     if not isinstance(name_or_path, str | os.PathLike):
@@ -41,16 +48,16 @@ def load_data(name_or_path: str | os.PathLike[str], *, standardize: bool | None 
     if name in BUNDLED:
         entry = BUNDLED[name]
         wanted = entry.standardize if standardize is None else standardize
-        x, columns = entry.read()
-        return _build(x, columns, name, entry.source, wanted, entry.spec_hints(standardized=wanted))
+        x, names = entry.read(columns)
+        return _build(x, names, name, entry.source, wanted, entry.spec_hints(standardized=wanted))
     path = Path(text).expanduser()
     if not path.suffix and not path.exists():
         raise InputError(
             f"Data must be one of {', '.join(BUNDLED_NAMES)}, or a file that ends in {', '.join(SUFFIXES)};"
             f" got {text!r}.{nearest(name, BUNDLED_NAMES)}"
         )
-    x, columns = read_file(path)
-    return _build(x, columns, path.name, f"The user's file {path.name}.", bool(standardize))
+    x, names = read_file(path, columns)
+    return _build(x, names, path.name, f"The user's file {path.name}.", bool(standardize))
 
 
 def dataset_from_array(

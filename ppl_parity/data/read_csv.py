@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ppl_parity.data.checks import as_matrix, check_columns, check_finite, place
+from ppl_parity.data.checks import OTHERS, as_matrix, check_columns, check_finite, chosen_columns, place
 from ppl_parity.errors import InputError
 
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "."})
 
 
-def read_csv(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+def read_csv(path: Path, wanted: Sequence[str] | None = None) -> tuple[np.ndarray, tuple[str, ...]]:
     """Read a comma-separated file of numbers.
 
     The first row is a header if none of its cells is a number and none is missing. A first row that mixes
@@ -24,6 +24,8 @@ def read_csv(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
 
     Args:
         path: a UTF-8 text file, with or without a byte-order mark; fields may be quoted.
+        wanted: the columns to take, by name; None is all of them. The others may hold anything, or nothing; the first
+            row is then a header unless it is all numbers.
 
     Returns:
         The (N, D) float64 values and the D column names, ``x1`` to ``xD`` without a header.
@@ -35,27 +37,33 @@ def read_csv(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     where = path.name
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            return _read(csv.reader(file), where)
+            return _read(csv.reader(file), wanted, where)
     except UnicodeDecodeError:
         raise InputError(f"A CSV file must be UTF-8 text; {where} is not.") from None
     except csv.Error as error:
         raise InputError(f"A CSV file must be well formed; {where} is not: {error}.") from None
 
 
-def _read(rows, where: str) -> tuple[np.ndarray, tuple[str, ...]]:
+def _read(rows, wanted: Sequence[str] | None, where: str) -> tuple[np.ndarray, tuple[str, ...]]:
     first = next(rows, None)
     if first is None or not any(cell.strip() for cell in first):
         raise InputError(f"A CSV file must start with a header or a row of numbers; {where} starts empty.")
     width = len(first)
-    header = first if _is_header(first, where) else None
-    columns = check_columns(header, width, where)
+    if wanted is None:
+        header = first if _is_header(first, where) else None
+        columns = check_columns(header, width, where)
+        taken = None
+    else:
+        header = None if all(map(_is_number, first)) else first
+        columns = check_columns(None, width, where) if header is None else tuple(c.strip() for c in header)
+        taken = chosen_columns(wanted, columns, where)
     cells = array("d")  # 8 bytes a cell, where a list of floats takes 32
     num_rows = 0
     # The columns in which the first row's whole number stands above decimals alone; most files are not asked.
-    decimal = set(range(width)) if header is None and _counts(first) else set()
+    decimal = set(range(width) if taken is None else taken) if header is None and _counts(first) else set()
     if header is None:
         num_rows = 1
-        cells.extend(_numbers(first, num_rows, columns, where))
+        cells.extend(_numbers(first, taken, num_rows, columns, where))
     blank = False
     for row in rows:
         if not row:  # a blank line ends the file, or stands for a row with nothing in it
@@ -73,7 +81,7 @@ def _read(rows, where: str) -> tuple[np.ndarray, tuple[str, ...]]:
             )
         if decimal:
             decimal -= {index for index in decimal if _is_whole(row[index])}
-        cells.extend(_numbers(row, num_rows, columns, where))
+        cells.extend(_numbers(row, taken, num_rows, columns, where))
     if decimal and num_rows > 1:
         counted = ", ".join(first[:3]) + (", ..." if width > 3 else "")
         raise InputError(
@@ -83,7 +91,8 @@ def _read(rows, where: str) -> tuple[np.ndarray, tuple[str, ...]]:
         )
     if num_rows == 0:
         raise InputError(f"A CSV file must have at least one row of numbers; {where} has a header only.")
-    x = as_matrix(np.frombuffer(cells, dtype=np.float64).reshape(num_rows, width), where, copy=False)
+    x = as_matrix(np.frombuffer(cells, dtype=np.float64).reshape(num_rows, -1), where, copy=False)
+    columns = columns if wanted is None else tuple(wanted)
     check_finite(x, columns, where)
     return x, columns
 
@@ -109,20 +118,22 @@ def _is_header(row: Sequence[str], where: str) -> bool:
     return True
 
 
-def _numbers(row: Sequence[str], number: int, columns: Sequence[str], where: str) -> list[float]:
+def _numbers(
+    row: Sequence[str], taken: Sequence[int] | None, number: int, columns: Sequence[str], where: str
+) -> list[float]:
+    cells = row if taken is None else [row[index] for index in taken]
     try:
-        if "_" in "".join(row):  # float() takes 1_000 for a number; in a file it is text
+        if "_" in "".join(cells):  # float() takes 1_000 for a number; in a file it is text
             raise ValueError
-        return [float(cell) for cell in row]
+        return [float(cell) for cell in cells]
     except ValueError:
-        bad = next(index for index, cell in enumerate(row) if not _is_number(cell))
+        bad = next(index for index in taken or range(len(row)) if not _is_number(row[index]))
         spot = place(number, bad + 1, columns, where)
         cell = row[bad].strip()
         if cell.lower() in _MISSING:
             raise _missing(cell, spot) from None
-        raise InputError(
-            f"Every cell must be a number; got {cell!r} in {spot}.{_separator(row[bad])}"
-        ) from None
+        hint = _separator(row[bad]) or (OTHERS if taken is None and len(row) > 1 else "")
+        raise InputError(f"Every cell must be a number; got {cell!r} in {spot}.{hint}") from None
 
 
 def _missing(cell: str, spot: str) -> InputError:

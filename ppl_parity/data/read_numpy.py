@@ -5,12 +5,13 @@ from __future__ import annotations
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.lib.npyio import NpzFile
 
-from ppl_parity.data.checks import as_matrix, check_columns, check_finite
+from ppl_parity.data.checks import as_matrix, check_columns, check_finite, chosen_columns
 from ppl_parity.errors import InputError
 
 # What np.load raises on a damaged or foreign file; a refused pickle is a ValueError.
@@ -25,7 +26,7 @@ _DAMAGED = (
 )
 
 
-def read_numpy(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+def read_numpy(path: Path, wanted: Sequence[str] | None = None) -> tuple[np.ndarray, tuple[str, ...]]:
     """Read an array that NumPy saved.
 
     Args:
@@ -33,7 +34,7 @@ def read_numpy(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
             (N, D) or (N,).
 
     Returns:
-        The (N, D) float64 values and the names ``x1`` to ``xD``.
+        The (N, D) float64 values and the names, ``x1`` to ``xD`` or those of them that are wanted.
 
     Raises:
         InputError: the file is damaged, needs unpickling, has several arrays and none called ``x``, or its
@@ -62,6 +63,8 @@ def read_numpy(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
         raise InputError(f"A .npz file must hold arrays; the member of {where} is not one.")
     x = as_matrix(loaded, where, copy=False)
     columns = check_columns(None, x.shape[1], where)
+    if wanted is not None:
+        x, columns = x[:, chosen_columns(wanted, columns, where)], tuple(wanted)
     check_finite(x, columns, where)
     return x, columns
 

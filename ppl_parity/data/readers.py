@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,17 +18,18 @@ _READERS = {".csv": read_csv, ".npy": read_numpy, ".npz": read_numpy, ".parquet"
 SUFFIXES = tuple(_READERS)
 
 
-def read_file(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+def read_file(path: Path, wanted: Sequence[str] | None = None) -> tuple[np.ndarray, tuple[str, ...]]:
     """Read a data file by its suffix, in either case.
 
     Args:
         path: a file that ends in .csv, .npy, .npz or .parquet.
+        wanted: the columns to take, in this order, by name; None is all of them. Nothing is asked of the others.
 
     Returns:
         The (N, D) float64 values, finite, and the D column names.
 
     Raises:
-        InputError: the suffix is another, there is no such file, it cannot be opened, or its reader
+        InputError: the suffix is another, there is no such file or column, it cannot be opened, or its reader
             refuses what is in it.
     """
     reader = _READERS.get(path.suffix.lower())
@@ -42,7 +44,7 @@ def read_file(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
             raise InputError(f"The data must be one file; {str(path)!r} is a folder.")
         if not path.is_file():
             raise InputError(f"The data file must exist; there is no file {str(path)!r}.{_similar(path)}")
-        return reader(path)
+        return reader(path, wanted)
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputError(f"The data file must be readable; {path.name} is not: {reason}.") from None
