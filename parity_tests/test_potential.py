@@ -59,6 +59,20 @@ def test_the_reference_s_value_and_gradient(
             np.testing.assert_allclose(gradient[name], expected, rtol=1e-12, atol=1e-12 * largest)
 
 
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+def test_what_is_timed_without_the_native_kernel(
+    backend: Any, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked for outside of any session, whose precision the array program's constants would otherwise not have."""
+    timing = importlib.import_module(f"{backend.__name__}.timing")
+    kernels = importlib.import_module(f"{backend.__name__}.kernels")
+    monkeypatch.setattr(kernels.cpu, "usable", lambda x: False)
+    x, u = data(SPEC), points(SPEC, 1)
+    found, _ = timing.prepare(SPEC, "fused", x, precision=precision).evaluate(u)
+    expected = reference.potential(SPEC, at(u, 0), x)
+    assert found[0] == pytest.approx(expected, rel=1e-12 if precision == "float64" else 1e-6)
+
+
 @pytest.mark.parametrize("num_data", [{}, {"num_data": 30}])
 def test_the_program_that_it_stands_for(backend: Any, num_data: dict[str, int]) -> None:
     """Without it the framework makes the potential of the model itself."""

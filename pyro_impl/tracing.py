@@ -139,8 +139,9 @@ class TracedModel:
         left = sorted(set(self.discrete) - self.enumerated)
         if left:
             raise InputError(f"pyro: a potential needs {', '.join(left)} summed out, and it cannot be.")
+        # Whoever asks first may do so outside of a session; constants of the potential are made in ours.
         # Pyro's sampler fixes each transform at one trace: a support that moves with another site does not.
-        with seed_to_rng(0):
+        with self.session(), seed_to_rng(0):
             _, potential, transforms, _ = initialize_model(
                 self.model,
                 model_kwargs=self.data,
@@ -148,8 +149,8 @@ class TracedModel:
                 init_strategy=init_to_value(values=self.prototype),
                 initial_params={},
             )
-        if self.potential_kind == "direct":
-            potential = self.model.direct_potential(**self.data)
+            if self.potential_kind == "direct":
+                potential = self.model.direct_potential(**self.data)
         return potential, transforms
 
     @property
