@@ -263,4 +263,5 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scale: flo
         assert system["identity"]["same"]
         assert system["cold_seconds"] > 0
         assert system["nuts"]["num_draws"] == 200
-    assert "pyro / numpyro" in ran.output
+    assert "pyro / numpyro" in ran.stdout
+    assert "numpyro: its gradient, 3 of 3 ..." in ran.stderr

@@ -136,3 +136,28 @@ def test_what_a_model_raised_crosses_a_process() -> None:
     again = pickle.loads(pickle.dumps(error))
     assert str(again) == str(error) == "pyro: sampling failed at port.py:3: KeyError: 'x'"
     assert again.at("elsewhere.py:9").args == error.args
+
+
+def test_a_statement_of_the_other_framework_is_told_of(backend: Any) -> None:
+    other = {"pyro": "numpyro", "numpyro": "pyro"}[backend.NAME]
+    library, dist, _ = libraries(backend.NAME)
+    foreign, foreign_dist, _ = libraries(other)
+
+    def left_over(y):
+        a = library.sample("a", dist.Normal(0.0, 1.0).expand([2]).to_event(1))
+        foreign.sample("y", foreign_dist.Normal(a[0], 1.0), obs=y)
+
+    expected = rf"\(raised by a library of {other}, which a model of {backend.NAME} does not call"
+    with pytest.raises(InputError, match=expected):
+        backend.Program(left_over, Y)
+    with pytest.raises(InputError) as own:
+        backend.Program(wrong_shape(backend.NAME), Y)
+    assert "raised by a library" not in str(own.value)
+
+
+def test_an_assertion_without_a_message_is_told_by_what_it_asserts(backend: Any) -> None:
+    def model(y):
+        raise AssertionError
+
+    with pytest.raises(InputError, match=r"AssertionError: no message, from `raise AssertionError`"):
+        backend.Program(model, Y)

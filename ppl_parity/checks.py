@@ -10,7 +10,7 @@ import numpy as np
 
 from ppl_parity.contract import Site, Values
 from ppl_parity.errors import InputError, ModelError, nearest
-from ppl_parity.lines import own_line, site_at_work
+from ppl_parity.lines import innermost, other_framework, own_line, site_at_work
 
 
 def check_model(side: str, model: object, data: object) -> None:
@@ -63,10 +63,29 @@ def explain(side: str, what: str) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
-        reason = (str(error).strip() or "no message").splitlines()[0]
+        reason = (str(error).strip() or _without_message(error)).splitlines()[0]
         site = site_at_work(error)
         place = own_line(error) or (f"the site {site!r}" if site else None)
-        raise ModelError(side, what, f"{type(error).__name__}: {reason}{_clash(reason)}", place) from error
+        raise ModelError(
+            side, what, f"{type(error).__name__}: {reason}{_clash(reason)}{_left_over(side, error)}", place
+        ) from error
+
+
+def _without_message(error: BaseException) -> str:
+    """Of a bare assertion of a library's, what it asserts."""
+    statement = innermost(error)
+    return f"no message, from `{statement}`" if statement else "no message"
+
+
+def _left_over(side: str, error: BaseException) -> str:
+    """What to do where a model called the framework that it was ported from; empty where it did not."""
+    other = other_framework(side, error)
+    if other is None:
+        return ""
+    return (
+        f" (raised by a library of {other}, which a model of {side} does not call: is it the other side's model, or "
+        "was a statement left as it was?)"
+    )
 
 
 def _clash(reason: str) -> str:

@@ -12,6 +12,7 @@ HERE = Path(__file__).resolve().parent
 OURS = tuple(f"{HERE.parent / name}{os.sep}" for name in (HERE.name, "pyro_impl", "numpyro_impl"))
 # By name as well as by place: an editable installation lies anywhere.
 LIBRARIES = {"torch", "pyro", "jax", "jaxlib", "numpyro", "funsor", "numpy", "scipy"}
+FRAMEWORKS = {"pyro": {"pyro", "torch"}, "numpyro": {"numpyro", "jax", "jaxlib"}}
 INSTALLED = {"site-packages", "dist-packages"}
 STANDARD = tuple(f"{sysconfig.get_path(name)}{os.sep}" for name in ("stdlib", "platstdlib"))
 
@@ -38,6 +39,23 @@ def site_at_work(error: BaseException) -> str | None:
         site = frame.f_locals.get("site")
         if _library(frame) in LIBRARIES and isinstance(site, dict) and isinstance(site.get("name"), str):
             return site["name"]
+    return None
+
+
+def innermost(error: BaseException) -> str:
+    """The statement that raised an exception, as its source has it; empty where that cannot be read."""
+    found = traceback.extract_tb(error.__traceback__)
+    return (found[-1].line or "").strip() if found else ""
+
+
+def other_framework(side: str, error: BaseException) -> str | None:
+    """The framework of the other side, if an exception began in it and it was the model that called it."""
+    for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
+        if _is_own(frame):
+            return None
+        for name, libraries in FRAMEWORKS.items():
+            if name != side and _library(frame) in libraries:
+                return name
     return None
 
 

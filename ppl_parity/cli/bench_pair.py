@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -173,11 +174,17 @@ def _run(
             )
             return report.exit_status or EXIT_STATUS["unresolved"]
         with screen.status("") as status:
-            result = measure(context, plan, pythons, status.update, machine)
+            say = status.update if screen.is_terminal else _log
+            result = measure(context, plan, pythons, say, machine)
     _show(screen, result)
     outputs.write_json(json, result | {"check": report.as_dict()})
     console.written(screen, [], json)
     return report.exit_status
+
+
+def _log(doing: str) -> None:
+    """A line where nobody watches a status: a log shows then how far it is."""
+    print(f"{doing} ...", file=sys.stderr, flush=True)
 
 
 def _refusal(verdict: str, level: str, *, known: bool) -> str:

@@ -7,6 +7,7 @@ import dataclasses
 import typer
 
 from ppl_parity.cli import options, outputs
+from ppl_parity.words import counted
 
 SCHEMA = "ppl-parity/doctor/1"
 STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
@@ -44,6 +45,6 @@ def doctor(
     screen.print(table)
     problems = sum(check.status == "problem" for check in found)
     warnings = sum(check.status == "warning" for check in found)
-    screen.print(f"\n{problems} problems, {warnings} warnings.")
+    screen.print(f"\n{counted(problems, 'problem')}, {counted(warnings, 'warning')}.")
     outputs.write_json(json, {"schema": SCHEMA, "checks": [dataclasses.asdict(check) for check in found]})
     raise typer.Exit(1 if problems else 0)
