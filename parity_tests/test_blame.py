@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
@@ -75,22 +73,20 @@ def discrete_numpyro():
 
 
 @pytest.fixture(scope="module")
-def climbs() -> Iterator[dict[str, Climb]]:
+def climbs(sides: dict[str, Side]) -> dict[str, Climb]:
     """A climb of each pair at forward, and the prior draws of both sides."""
     models = {
         "continuous": (continuous_pyro, continuous_numpyro, {"x": X, "y": np.zeros(8)}),
         "discrete": (discrete_pyro, discrete_numpyro, {}),
     }
-    with Side("pyro", num_threads=1) as pyro, Side("numpyro", num_threads=1) as numpyro:
-        sides = {"pyro": pyro, "numpyro": numpyro}
-        found = {}
-        for kind, (*both, data) in models.items():
-            references = {s: CallableReference.of(model) for s, model in zip(SIDES, both, strict=True)}
-            pair = Pair(kind, references, dict.fromkeys(SIDES, data))
-            context = prepare(pair, CheckSettings(), sides, ["forward"], lambda _: None)
-            draws = {s: context.programs[s].prior_samples(num_draws=400, seed=3) for s in SIDES}
-            found[kind] = context, draws
-        yield found
+    found = {}
+    for kind, (*both, data) in models.items():
+        references = {s: CallableReference.of(model) for s, model in zip(SIDES, both, strict=True)}
+        pair = Pair(kind, references, dict.fromkeys(SIDES, data))
+        context = prepare(pair, CheckSettings(), sides, ["forward"], lambda _: None)
+        draws = {s: context.programs[s].prior_samples(num_draws=400, seed=3) for s in SIDES}
+        found[kind] = context, draws
+    return found
 
 
 @pytest.fixture(autouse=True)
