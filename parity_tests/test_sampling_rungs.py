@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -11,11 +12,12 @@ import pytest
 from parity_tests.fakes import FakeProgram, FakeSide, Faults, context
 from ppl_parity.errors import InputError
 from ppl_parity.findings import Finding, Report, RungResult, worst
-from ppl_parity.ladder import assignments, calibration, exchangeable, forward, posterior
+from ppl_parity.ladder import assignments, calibration, derived, exchangeable, forward, posterior
 from ppl_parity.ladder.context import SIDES, CheckSettings, Context, Point
 from ppl_parity.ladder.convergence import converged, finding
 from ppl_parity.ladder.exchangeable import Components
 from ppl_parity.ladder.refit import replaceable, with_data
+from ppl_parity.ladder.sampling import Chains
 from ppl_parity.report.wording import three_lines
 
 
@@ -215,6 +217,28 @@ def test_a_sampler_is_ended_soon_after_the_budget() -> None:
     climb = context(budget=20.0)
     climbed(posterior.run(climb))
     assert 0 < max(max(side.timeouts) for side in climb.sides.values()) < 20.0 + 61.0  # type: ignore[attr-defined]
+
+
+class Slow(FakeProgram):
+    """Each log density takes a hundredth of a second."""
+
+    def log_density(self, values) -> float:
+        time.sleep(0.01)
+        return super().log_density(values)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "least", "most"), [(16.0, 60, 200), (0.0, 20, 20), (9000.0, 1600, 1600)]
+)
+def test_densities_of_draws_take_a_part_of_the_time_that_is_left(
+    seconds: float, least: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(derived, "LEAST_DRAWS", 20)
+    climb = context()
+    climb.programs = {side: Slow(Faults(), {"y": np.zeros(1)}) for side in SIDES}  # type: ignore[misc]
+    draws = {"mu": np.zeros((4, 1000)), "w": np.ones((4, 1000))}
+    found = derived.affordable(climb, Chains(draws=dict.fromkeys(SIDES, draws)), seconds)
+    assert least <= found <= most
 
 
 def test_a_side_that_cannot_sample_is_unresolved_with_its_reason() -> None:

@@ -5,6 +5,7 @@ Each costs a call of a program, so it is computed for a thinned part of the draw
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +19,10 @@ from ppl_parity.sides import SideError
 from ppl_parity.statistics.selection import select
 
 PER_ROUND = 1600  # draws of a side in a first round, about a millisecond each; later rounds keep the stride
+LEAST_DRAWS, SHARE = (
+    200,
+    0.25,
+)  # fewer where a density takes longer than that: of the time that is left, this share
 PREDICTIVE_SCALARS = 40
 
 
@@ -31,8 +36,8 @@ class Derived:
     stride: dict[str, int] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
 
-    def extend(self, context: Context, chains: Chains) -> None:
-        """Work through the draws that are new.
+    def extend(self, context: Context, chains: Chains, seconds: float) -> None:
+        """Work through the draws that are new, for which a part of these ``seconds`` may be used.
 
         The log density of both sides' draws is one side's, so that it is one function of the draws; where
         the latent sites differ there is no such function, and replicates of the data are compared instead.
@@ -42,7 +47,8 @@ class Derived:
             total = chains.num_draws(side)
             if side not in self.stride:
                 num_chains = next(iter(chains.draws[side].values())).shape[0]
-                self.stride[side] = max(1, total * num_chains // PER_ROUND)
+                most = PER_ROUND if context.reparameterised else affordable(context, chains, seconds)
+                self.stride[side] = max(1, total * num_chains // most)
             rows = np.arange(self.seen.get(side, 0), total, self.stride[side])
             self.seen[side] = int(rows[-1]) + self.stride[side] if len(rows) else self.seen.get(side, 0)
             new[side] = {name: value[:, rows] for name, value in chains.draws[side].items()}
@@ -52,11 +58,10 @@ class Derived:
             self._evaluate(context, new)
 
     def _evaluate(self, context: Context, new: dict[str, Arrays]) -> None:
-        latent = [
-            n for n, s in context.sites[context.asked].items() if s.kind == "latent" and not is_discrete(s)
-        ]
         for side in SIDES:
-            given = context.pair.to_side(context.asked, {name: new[side][name] for name in latent})
+            given = context.pair.to_side(
+                context.asked, {name: new[side][name] for name in _continuous(context)}
+            )
             shape = next(iter(given.values())).shape[:2]
             values = np.empty((*shape, 1))
             for index in np.ndindex(*shape):
@@ -92,6 +97,27 @@ class Derived:
             shape = next(iter(new[side].values())).shape[:2]
             values = selection.columns(drawn[side], 1).reshape(*shape, -1)
             self.predictive[side] = _joined(self.predictive.get(side), values)
+
+
+def affordable(context: Context, chains: Chains, seconds: float) -> int:
+    """How many densities of a side's draws there is time for, by what one takes once it is compiled."""
+    program, side = context.programs[context.asked], context.asked
+    point = {name: chains.draws[side][name][0, 0] for name in _continuous(context)}
+    took = 0.0
+    try:
+        for _ in range(2):
+            began = time.monotonic()
+            program.log_density(context.pair.to_side(side, point))
+            took = time.monotonic() - began
+    except (InputError, SideError):
+        return PER_ROUND
+    share = SHARE * max(seconds, 0.0) / len(SIDES)
+    return int(np.clip(share / max(took, 1e-6), LEAST_DRAWS, PER_ROUND))
+
+
+def _continuous(context: Context) -> list[str]:
+    found = context.sites[context.asked].items()
+    return [name for name, site in found if site.kind == "latent" and not is_discrete(site)]
 
 
 def _joined(old: np.ndarray | None, new: np.ndarray) -> np.ndarray:

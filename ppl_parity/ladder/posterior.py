@@ -79,7 +79,7 @@ def run(context: Context) -> Iterator[Finding]:
     derived, number, whole = Derived(), 1, context.settings.false_alarm
     refusal = ""
     while True:
-        derived.extend(context, chains)
+        derived.extend(context, chains, until - time.monotonic())
         look = examine(context, chains, components, derived, number, context.alpha.get(NAME, whole))
         if look.decided():
             break
