@@ -110,6 +110,20 @@ def test_a_scale_that_one_side_lost_is_named(left: np.ndarray, function: Callabl
     assert said in (relation(Pairs(left, function(left), {"scale": SCALE, "scales": SCALES})) or "")
 
 
+@pytest.mark.parametrize("scale", ["exposure", "width"])
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_softplus_for_an_exp_is_named_under_a_factor(scale: str, swapped: bool) -> None:
+    factor = np.linspace(0.2, 9.0, 7) if scale == "exposure" else SCALE[:, None]
+    exp, softplus = factor * np.exp(LINE), factor * np.log1p(np.exp(LINE))
+    over = [factor / np.exp(LINE), factor / np.log1p(np.exp(LINE))]
+    sites = SITES | {"width": SCALE}
+    both = [(exp, softplus)] + [tuple(over)] * (scale == "width")
+    for left, right in (pair[::-1] if swapped else pair for pair in both):
+        said = relation(Pairs(left, right, sites)) or ""
+        assert f"{'numpyro' if not swapped else 'pyro'} has softplus" in said
+        assert ("'width'" if scale == "width" else "of each element's own") in said
+
+
 def test_only_what_differs_has_to_follow() -> None:
     right = REAL.copy()
     right[:, 2] *= -1

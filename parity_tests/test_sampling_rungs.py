@@ -227,9 +227,7 @@ class Slow(FakeProgram):
         return super().log_density(values)
 
 
-@pytest.mark.parametrize(
-    ("seconds", "least", "most"), [(16.0, 60, 200), (0.0, 20, 20), (9000.0, 1600, 1600)]
-)
+@pytest.mark.parametrize(("seconds", "least", "most"), [(16.0, 60, 200), (0.0, 20, 20), (9000.0, 1600, 1600)])
 def test_densities_of_draws_take_a_part_of_the_time_that_is_left(
     seconds: float, least: int, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

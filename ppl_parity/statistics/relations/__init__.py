@@ -11,6 +11,7 @@ import numpy as np
 
 from ppl_parity.statistics.relations.elements import other_elements
 from ppl_parity.statistics.relations.functions import multiple, of_axes, of_elements, of_simplices
+from ppl_parity.statistics.relations.links import scaled_link
 from ppl_parity.statistics.relations.pairs import NEAR, Pairs
 from ppl_parity.statistics.relations.terms import MOST_COLUMNS, named_site, plain_term, term, times
 
@@ -34,6 +35,7 @@ def relation(pairs: Pairs) -> str | None:
         other_elements,
         multiple,
         times,
+        scaled_link,
         term,
         _one_site,
         _close,

@@ -51,7 +51,7 @@ def times(pairs: Pairs) -> str | None:
         pairs.sites,
         rows,
     ):  # along the last axis, or along the one before: a factor of each row of a matrix
-        for name, own in _moving(replace(pairs, sites=sites)).items():
+        for name, own in moving(replace(pairs, sites=sites)).items():
             for power, words in POWERS:
                 factor = np.power(own, power)
                 if np.all(np.isfinite(factor)) and np.ptp(factor):
@@ -70,10 +70,10 @@ def named_site(side: np.ndarray, pairs: Pairs) -> str | None:
     """
     if len(side) < SPARE:
         return None
-    return next((name for name, own in _moving(pairs).items() if near(own, side)), None)
+    return next((name for name, own in moving(pairs).items() if near(own, side)), None)
 
 
-def _moving(pairs: Pairs) -> dict[str, np.ndarray]:
+def moving(pairs: Pairs) -> dict[str, np.ndarray]:
     """The sites that fit the array's shape and change from point to point, at the elements that differ."""
     found = {name: shaped(values, pairs.left.shape) for name, values in pairs.sites.items()}
     picked = {name: pairs.picked(own, MOST_COLUMNS) for name, own in found.items() if own is not None}
@@ -98,7 +98,7 @@ def _added(gap: np.ndarray, pairs: Pairs) -> str | None:
 
 def _product(gap: np.ndarray, pairs: Pairs) -> str | None:
     """One site, or two multiplied, times a number of each element's own that is the same at every point."""
-    usable = _moving(pairs)
+    usable = moving(pairs)
     singles = [((name,), values) for name, values in usable.items()]
     doubles = (((a, b), usable[a] * usable[b]) for a, b in combinations_with_replacement(usable, 2))
     for names, values in chain(singles, doubles):
