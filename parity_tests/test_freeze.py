@@ -19,7 +19,7 @@ from ppl_parity.checking import check_pair
 from ppl_parity.cli.app import app
 from ppl_parity.errors import InputError
 from ppl_parity.findings import Report
-from ppl_parity.freezing import freeze
+from ppl_parity.freezing import freeze, told
 from ppl_parity.frozen import Frozen, load_frozen
 from ppl_parity.frozen_side import FrozenProgram, FrozenSide
 from ppl_parity.ladder.context import SIDES, CheckSettings
@@ -123,6 +123,16 @@ def test_rungs_that_are_not_in_the_file_are_named(frozen: Frozen, pair: Pair, si
     for rungs in (("posterior",), ("structure", "calibration")):
         with pytest.raises(InputError, match="must be in the frozen file"):
             against(without, pair, sides, rungs=rungs)
+
+
+def test_draws_that_have_not_converged_are_told_with_what_that_costs(frozen: Frozen) -> None:
+    assert frozen.posterior is not None
+    few = {g: {n: v[:, :20] for n, v in values.items()} for g, values in frozen.posterior.items()}
+    assert (
+        "will leave posteriors unresolved: freeze it again"
+        in told(replace(frozen, posterior=few))["Posterior"]
+    )
+    assert "unresolved" not in told(frozen)["Posterior"]
 
 
 def test_the_command_line_starts_the_new_side_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -257,5 +257,11 @@ def told(frozen: Frozen) -> dict[str, str]:
         count = (
             f"{next(iter(posterior.values())).shape[0]} chains of {frozen.settings['sampler']['num_draws']:,}"
         )
-        rows["Posterior"] = convergence(frozen.side, found, selection.names(), f"{count} draws").detail
+        said = convergence(frozen.side, found, selection.names(), f"{count} draws")
+        rows["Posterior"] = said.detail
+        if said.verdict != "same":
+            rows["Posterior"] += (
+                " A check against this file will leave posteriors unresolved: freeze it again, with more "
+                "--num-draws or --num-warmup."
+            )
     return rows
