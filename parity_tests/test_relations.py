@@ -124,6 +124,23 @@ def test_a_softplus_for_an_exp_is_named_under_a_factor(scale: str, swapped: bool
         assert ("'width'" if scale == "width" else "of each element's own") in said
 
 
+@pytest.mark.parametrize("how", ["scaled", "shifted"])
+def test_a_vector_along_the_other_axis_is_named(how: str) -> None:
+    left, right = (
+        FACTOR * v if how == "scaled" else FACTOR + v for v in (SCALES[:, :, None], SCALES[:, None])
+    )
+    said = relation(Pairs(left, right, SITES | {"scales": SCALES})) or ""
+    assert f"numpyro's is {how} by 'scales' along its columns where pyro's is along its rows" in said
+    said = relation(Pairs(right, left, SITES | {"scales": SCALES})) or ""
+    assert f"numpyro's is {how} by 'scales' along its rows" in said
+
+
+def test_a_step_back_that_was_wrapped_is_no_step_of_two() -> None:
+    rows = np.array([0, 0, 0, 0])
+    said = relation(Pairs(SCALES[:, rows], SCALES[:, rows - 1], {"scales": SCALES})) or ""
+    assert "numpyro takes scales[i - 1] where pyro takes scales[i], wrapped at the end" in said
+
+
 def test_only_what_differs_has_to_follow() -> None:
     right = REAL.copy()
     right[:, 2] *= -1

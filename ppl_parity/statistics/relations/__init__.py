@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ppl_parity.statistics.relations.broadcasts import other_axis
 from ppl_parity.statistics.relations.elements import other_elements
 from ppl_parity.statistics.relations.functions import multiple, of_axes, of_elements, of_simplices
 from ppl_parity.statistics.relations.links import scaled_link
@@ -32,6 +33,7 @@ def relation(pairs: Pairs) -> str | None:
         of_simplices,
         of_elements,
         of_axes,
+        other_axis,
         other_elements,
         multiple,
         times,
