@@ -227,11 +227,14 @@ class Slow(FakeProgram):
         return super().log_density(values)
 
 
-@pytest.mark.parametrize(("seconds", "least", "most"), [(16.0, 60, 200), (0.0, 20, 20), (9000.0, 1600, 1600)])
+@pytest.mark.parametrize(
+    ("seconds", "least", "most"), [(16.0, 60, 200), (-3.0, 20, 20), (9000.0, 1600, 1600)]
+)
 def test_densities_of_draws_take_a_part_of_the_time_that_is_left(
     seconds: float, least: int, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(derived, "LEAST_DRAWS", 20)
+    monkeypatch.setattr(derived, "LEAST_SECONDS", 0.1)
     climb = context()
     climb.programs = {side: Slow(Faults(), {"y": np.zeros(1)}) for side in SIDES}  # type: ignore[misc]
     draws = {"mu": np.zeros((4, 1000)), "w": np.ones((4, 1000))}

@@ -19,10 +19,8 @@ from ppl_parity.sides import SideError
 from ppl_parity.statistics.selection import select
 
 PER_ROUND = 1600  # draws of a side in a first round, about a millisecond each; later rounds keep the stride
-LEAST_DRAWS, SHARE = (
-    200,
-    0.25,
-)  # fewer where a density takes longer than that: of the time that is left, this share
+# Fewer where a density takes longer than that: what a share of the time that is left pays for, or some seconds.
+LEAST_DRAWS, SHARE, LEAST_SECONDS = 200, 0.25, 5.0
 PREDICTIVE_SCALARS = 40
 
 
@@ -111,7 +109,7 @@ def affordable(context: Context, chains: Chains, seconds: float) -> int:
             took = time.monotonic() - began
     except (InputError, SideError):
         return PER_ROUND
-    share = SHARE * max(seconds, 0.0) / len(SIDES)
+    share = max(SHARE * seconds / len(SIDES), LEAST_SECONDS)
     return int(np.clip(share / max(took, 1e-6), LEAST_DRAWS, PER_ROUND))
 
 
