@@ -138,6 +138,7 @@ def test_what_a_model_raised_crosses_a_process() -> None:
     assert again.at("elsewhere.py:9").args == error.args
 
 
+@pytest.mark.pyro
 def test_a_statement_of_the_other_framework_is_told_of(backend: Any) -> None:
     other = {"pyro": "numpyro", "numpyro": "pyro"}[backend.NAME]
     library, dist, _ = libraries(backend.NAME)
