@@ -16,6 +16,7 @@ from numpyro_impl.compiled import compile_options_of, in_precision, shapes_of, s
 from numpyro_impl.formulations import logits
 from numpyro_impl.randomness import fast_key
 from numpyro_impl.runtime import session, to_numpy
+from ppl_parity.centring import centred
 from ppl_parity.chains import LARGEST_PER_ROW
 from ppl_parity.spec import MixtureSpec
 
@@ -32,6 +33,7 @@ def responsibilities(
     device: str = "cpu",
 ) -> np.ndarray:
     """See ``contract.Backend.responsibilities``."""
+    x, beta, precision = centred(x, beta, spec.noise_scale, precision)
     with session(precision, device):
         return _run(_mean_responsibilities(spec, theta, beta, x), device)
 
@@ -47,6 +49,7 @@ def sample_assignments(
     device: str = "cpu",
 ) -> np.ndarray:
     """See ``contract.Backend.sample_assignments``."""
+    x, beta, precision = centred(x, beta, spec.noise_scale, precision)
     with session(precision, device):
         blocks = _run(_assignments(spec, theta, beta, x, seed, device), device)
         return _of_draws(blocks, len(theta)).astype(np.int64)
@@ -62,6 +65,7 @@ def pointwise_log_likelihood(
     device: str = "cpu",
 ) -> np.ndarray:
     """See ``contract.Backend.pointwise_log_likelihood``."""
+    x, beta, precision = centred(x, beta, spec.noise_scale, precision)
     with session(precision, device):
         return _of_draws(_run(_log_likelihoods(spec, theta, beta, x), device), len(theta))
 

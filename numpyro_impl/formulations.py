@@ -86,7 +86,10 @@ class FusedMixture(dist.Distribution):
 
 
 def logits(theta, beta, x, noise_scale):
-    """l_ik = log theta_k + (beta_k . x_i - |beta_k|^2 / 2) / s^2, of shape (..., N, K)."""
+    """l_ik = log theta_k + (beta_k . x_i - |beta_k|^2 / 2) / s^2, of shape (..., N, K).
+
+    x and beta lie around the origin (``ppl_parity.centring``), or the difference of squares has lost its digits.
+    """
     # theta reaches 0 by underflow near a vertex; a smallest number keeps 0 * log 0 out of the gradient.
     log_theta = jnp.log(jnp.maximum(theta, jnp.finfo(theta.dtype).tiny))
     away = x @ beta.mT - 0.5 * jnp.sum(beta**2, axis=-1)[..., None, :]
@@ -113,7 +116,10 @@ def _forward(log_theta, beta, x, noise_scale):
 def _backward(noise_scale, saved, cotangent):
     grad_log_theta, grad_beta, log_theta, beta, x = saved
     # Wanted only by a model whose x is computed; unused, the compiler drops it.
-    r = jax.nn.softmax(log_theta + (x @ beta.T - 0.5 * jnp.sum(beta**2, axis=-1)) / noise_scale**2, axis=-1)
+    centre = jnp.mean(beta, axis=0)
+    seen = beta - centre
+    away = (x - centre) @ seen.T - 0.5 * jnp.sum(seen**2, axis=-1)
+    r = jax.nn.softmax(log_theta + away / noise_scale**2, axis=-1)
     grad_x = (r @ beta - x) / noise_scale**2
     return cotangent * grad_log_theta, cotangent * grad_beta, (cotangent * grad_x).astype(x.dtype)
 

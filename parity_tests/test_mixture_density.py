@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from parity_tests.cases import CASES, Case
 from parity_tests.conftest import load
 from ppl_parity import reference
+from ppl_parity.centring import centred
 from ppl_parity.spec import FORMULATIONS
 
 RTOL = 1e-10
@@ -84,6 +86,31 @@ def test_responsibilities(backend: Any, case: Case) -> None:
 def test_pointwise_log_likelihood(backend: Any, case: Case) -> None:
     rows = backend.pointwise_log_likelihood(case.spec, case.theta[None], case.beta[None], case.x)
     close(rows[0], reference.pointwise_log_density(case.spec, case.theta, case.beta, case.x))
+
+
+@pytest.mark.parametrize(("offset", "precision"), [(1e4, "float32"), (1e6, "float32"), (1e8, "float64")])
+def test_rows_far_from_the_origin_lose_no_digits(backend: Any, offset: float, precision: str) -> None:
+    """As years and times since an epoch do; the reference takes differences before it squares them."""
+    case = CASES[0]
+    x, beta = case.x + offset, case.beta + offset
+    spec = replace(case.spec, prior_mean=case.spec.prior_mean + offset)
+    given = spec, case.theta[None], beta[None], x
+    allowed = {"rtol": 1e-5, "atol": 1e-5} if precision == "float32" else {"rtol": 1e-9, "atol": 1e-9}
+    rows = backend.pointwise_log_likelihood(*given, precision=precision)[0]
+    np.testing.assert_allclose(rows, reference.pointwise_log_density(spec, case.theta, beta, x), **allowed)
+    found = backend.responsibilities(*given, precision=precision)
+    np.testing.assert_allclose(found, reference.responsibilities(spec, case.theta, beta, x), **allowed)
+    z = backend.sample_assignments(
+        spec, np.tile(case.theta, (2000, 1)), np.tile(beta, (2000, 1, 1)), x, precision=precision
+    )
+    counted = np.stack([np.mean(z == k, axis=0) for k in range(spec.num_components)], axis=-1)
+    assert np.abs(counted - found).max() < 5 * 0.5 / np.sqrt(2000)
+
+
+def test_means_and_rows_far_apart_are_taken_in_float64() -> None:
+    x, beta = np.array([[0.0], [4e3]]), np.array([[0.0], [4e3]])
+    assert centred(x, beta, 1.0, "float32")[2] == "float64"
+    assert centred(x, beta, 100.0, "float32")[2] == "float32"
 
 
 def test_mean_responsibilities_are_the_mean_over_draws(backend: Any) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from pyro.distributions import Categorical
 
+from ppl_parity.centring import centred
 from ppl_parity.spec import MixtureSpec
 from pyro_impl.formulations import logits
 from pyro_impl.runtime import seed_to_rng, session, to_framework, to_numpy
@@ -27,6 +28,7 @@ def responsibilities(
     device: str = "cpu",
 ) -> np.ndarray:
     """See ``contract.Backend.responsibilities``."""
+    x, beta, precision = centred(x, beta, spec.noise_scale, precision)
     with session(precision, device):
         total = torch.zeros((len(x), spec.num_components))
         for _, terms, _ in _blocks(spec, theta, beta, x):
@@ -45,6 +47,7 @@ def sample_assignments(
     device: str = "cpu",
 ) -> np.ndarray:
     """See ``contract.Backend.sample_assignments``."""
+    x, beta, precision = centred(x, beta, spec.noise_scale, precision)
     with session(precision, device), seed_to_rng(seed):
         z = np.empty((len(theta), len(x)), dtype=np.int64)
         for block, terms, _ in _blocks(spec, theta, beta, x):
@@ -62,6 +65,7 @@ def pointwise_log_likelihood(
     device: str = "cpu",
 ) -> np.ndarray:
     """See ``contract.Backend.pointwise_log_likelihood``."""
+    x, beta, precision = centred(x, beta, spec.noise_scale, precision)
     with session(precision, device):
         result = np.empty((len(theta), len(x)))
         constant = 0.5 * spec.dim * math.log(2 * math.pi * spec.noise_scale**2)

@@ -82,7 +82,10 @@ class FusedMixture(dist.TorchDistribution):
 
 
 def logits(theta, beta, x, noise_scale):
-    """l_ik = log theta_k + (beta_k . x_i - |beta_k|^2 / 2) / s^2, of shape (..., N, K)."""
+    """l_ik = log theta_k + (beta_k . x_i - |beta_k|^2 / 2) / s^2, of shape (..., N, K).
+
+    x and beta lie around the origin (``ppl_parity.centring``), or the difference of squares has lost its digits.
+    """
     # theta reaches 0 by underflow near a vertex; a smallest number keeps 0 * log 0 out of the gradient.
     log_theta = torch.log(torch.clamp(theta, min=torch.finfo(theta.dtype).tiny))
     away = x @ beta.mT - 0.5 * torch.sum(beta**2, dim=-1)[..., None, :]
@@ -114,8 +117,9 @@ class value_and_gradient(torch.autograd.Function):
         grad_x = None
         if ctx.needs_input_grad[2]:  # wanted only by a model whose x is computed
             variance = ctx.noise_scale**2
-            wide = x.to(beta.dtype)
-            terms = log_theta + (wide @ beta.T - 0.5 * torch.sum(beta**2, dim=-1)) / variance
+            wide, centre = x.to(beta.dtype), torch.mean(beta, dim=0)
+            seen = beta - centre
+            terms = log_theta + ((wide - centre) @ seen.T - 0.5 * torch.sum(seen**2, dim=-1)) / variance
             grad_x = cotangent * (torch.softmax(terms, dim=-1) @ beta - wide) / variance
             grad_x = grad_x.to(x.dtype)
         return cotangent * grad_log_theta, cotangent * grad_beta, grad_x, None
