@@ -98,6 +98,8 @@ BAD = {
     f"{OK} --prior-cov nan": "must be finite",
     f"{OK} --noise-scale 0": "noise_scale must be positive",
     f"{OK} --noise-scale wide": "a number is needed; got 'wide'",
+    f"{OK} --noise-scale 1e-100": r"none farther than 1e\+12 noise scales from the mean",
+    f"{OK} --noise-scale 1e160": "must lie between 1e-140 and 1e[+]140",
     f"{OK} --formulation fusd": "Did you mean 'fused'",
     # --- sampler ---
     f"{OK} --seed 1.5": "an integer is needed; got '1.5'",
@@ -125,6 +127,7 @@ BAD = {
     f"{OK} --plots full": "no pictures yet unless --force",
     f"{OK} --json ok.csv": "--json must not exist already",
     f"{OK} --json o.nc": "is given twice",
+    f"{OK} --json ok.csv --force": "must not replace what is read",
     # --- usage ---
     "--out o.nc": "Missing option '--data'",
     f"{OK} --colour red": "No such option: --colour",
@@ -290,6 +293,12 @@ def test_sample_then_fit(folder: Path) -> None:
     assert tree["posterior"]["beta"].shape == (2, 12, 2, 1)
     assert all(tree[name]["dim"].values.tolist() == ["x1"] for name in ("posterior", "observed_data"))
     assert attribute(tree, "spec")["prior_cov"] == [[25.0]]
+    # A mean over draws is of relabelled components; the file says which they are in each draw.
+    raw, group = tree["posterior"], tree["assignments"]
+    theta = np.take_along_axis(raw["theta"].values, group["raw_component"].values.astype(int), axis=2)
+    assert group["raw_component"].dims == ("chain", "draw", "component")
+    near = np.abs(group["responsibilities"].mean("row").values - theta.mean(axis=(0, 1)))
+    assert near.max() < 0.1
     assert {path.name for path in (folder / "p").iterdir()} >= {"trace.png", "mixture.png"}
 
 

@@ -267,6 +267,16 @@ def test_an_inverse_mass_is_of_numbers() -> None:
         checked_inverse_mass("pyro", "unit", {"slope": np.zeros(2)})
 
 
+def test_an_inverse_mass_is_a_covariance_in_any_unit() -> None:
+    position = {"slope": np.zeros((4, 2))}
+    units = np.diag([1.0, 1e-9])
+    given = units @ np.array([[2.0, 1.0], [1.0, 1.0]]) @ units
+    assert np.array_equal(checked_inverse_mass("pyro", given, position), given)
+    for wrong in ([[2.0, 2.0], [2.0, 1.0]], [[2.0, 1.0], [0.5, 1.0]], [[2.0, 0.0], [0.0, 0.0]]):
+        with pytest.raises(InputError, match="symmetric and positive definite"):
+            checked_inverse_mass("pyro", units @ np.array(wrong) @ units, position)
+
+
 def test_a_model_that_raises_is_named(backend: Any) -> None:
     def broken(y: Any) -> None:
         raise KeyError("no such column")

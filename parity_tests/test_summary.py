@@ -281,9 +281,18 @@ def test_a_large_mean_keeps_the_digits_that_its_sd_gives_it():
     )
     assert "29500" in shown or "29499" in shown
     vast = rendered(
-        summary_table(summarize(to_datatree({"posterior": {"mu": 1e12 + rng.normal(size=(4, 500))}}, {})))
+        summary_table(
+            summarize(to_datatree({"posterior": {"mu": 1e21 * rng.normal(1.0, 1e-6, (4, 500))}}, {}))
+        )
     )
-    assert "1e+12" in vast
+    assert "1e+21" in vast
+
+
+def test_two_large_means_do_not_look_the_same():
+    """Times since an epoch, an hour apart."""
+    times = np.array([1.7e9, 1.7e9 + 3600]) + 5 * np.random.default_rng(5).normal(size=(4, 500, 2))
+    shown = rendered(summary_table(summarize(to_datatree({"posterior": {"t": times}}, {}))))
+    assert len({word for line in shown.splitlines() for word in line.split() if word.startswith("1700")}) == 2
 
 
 def test_two_posteriors_side_by_side():

@@ -78,11 +78,22 @@ def checked_inverse_mass(backend: str, inverse_mass: Any, position: Values) -> n
             f"{backend}: the inverse mass must have shape ({size},) or ({size}, {size}), for as many "
             f"unconstrained numbers; got {given.shape}."
         )
-    smallest = np.min(given) if given.ndim == 1 else np.min(np.linalg.eigvalsh(given))
-    symmetric = given.ndim == 1 or np.allclose(given, given.T, rtol=1e-8, atol=0)
-    if not (np.all(np.isfinite(given)) and symmetric and smallest > 0):
+    if not _is_covariance(given):
         raise InputError(f"{backend}: the inverse mass must be symmetric and positive definite.")
     return given
+
+
+def _is_covariance(given: np.ndarray) -> bool:
+    """Whether variances are positive and correlations those of a positive definite matrix, whatever the units."""
+    variances = given if given.ndim == 1 else np.diagonal(given)
+    if not (np.all(np.isfinite(given)) and np.all(variances > 0)):
+        return False
+    if given.ndim == 1:
+        return True
+    sd = np.sqrt(variances)
+    correlations = given / sd / sd[:, None]
+    symmetric = np.allclose(correlations, correlations.T, rtol=0, atol=1e-8)
+    return bool(symmetric and np.min(np.linalg.eigvalsh(correlations)) > 0)
 
 
 def by_chain(flat: Values, settings: SamplerSettings) -> Arrays:

@@ -14,6 +14,7 @@ from ppl_parity import orbits
 from ppl_parity.chains import LARGEST_PER_ROW, by_chain
 from ppl_parity.contract import Groups, Values
 from ppl_parity.data import Dataset
+from ppl_parity.errors import InputError
 from ppl_parity.importing import import_ahead
 from ppl_parity.posterior import MIXTURE_DIMS, to_datatree
 from ppl_parity.references import MixtureReference
@@ -25,6 +26,11 @@ from ppl_parity.statistics.labels import apply, relabel
 
 if TYPE_CHECKING:
     from xarray import DataTree
+
+HUGE = 1e140  # whose square float64 still holds, with room for sums
+MOST_SPREAD = (
+    1e12  # noise scales from the mean: beyond, a start's information on beta and on theta are not one matrix
+)
 
 
 def fit_mixture(
@@ -68,6 +74,7 @@ def fit_mixture(
         responsibilities in ``assignments`` are those of relabelled draws, since a mean over raw ones would mix
         components.
     """
+    _check_scales(spec, data.x)
     num_draws = settings.num_chains * settings.num_draws
     small = num_draws * data.num_data <= LARGEST_PER_ROW
     warning = rounding_warning(spec, data.num_data, settings, formulation)
@@ -104,12 +111,25 @@ def fit_mixture(
         "start": start.note,
         "left_out": json.dumps(left_out),
         "rounding": "" if warning is None else warning,
-        "label_switching": "draws are raw; summaries relabel them",
+        "label_switching": "draws are raw; summaries relabel them, and so are assignments.responsibilities: their "
+        "component k is component raw_component[chain, draw, k] of a draw",
     }
     groups["posterior"] = {
         name: groups["posterior"][name] for name in (*posterior, "z") if name in groups["posterior"]
     }
     return to_datatree(groups, attributes, dims=MIXTURE_DIMS, coords={"dim": list(data.columns)})
+
+
+def _check_scales(spec: MixtureSpec, x: np.ndarray) -> None:
+    """Refuse numbers whose squares float64 cannot hold, or not beside each other."""
+    s, largest = spec.noise_scale, float(np.abs(x).max(initial=0.0))
+    spread = float(np.abs(x - x.mean(axis=0)).max(initial=0.0)) if x.size and largest < HUGE else 0.0
+    if not (1 / HUGE < s < HUGE and largest < HUGE and spread <= MOST_SPREAD * s):
+        raise InputError(
+            f"The noise scale must lie between {1 / HUGE:.0e} and {HUGE:.0e}, no row beyond, and none farther than "
+            f"{MOST_SPREAD:.0e} noise scales from the mean: float64 holds no posterior there; got noise scale {s:g} "
+            f"and rows up to {largest:.3g}, {spread:.3g} from their mean."
+        )
 
 
 @dataclass(frozen=True)
@@ -162,7 +182,12 @@ def _with_assignments(
     mean = side.responsibilities(spec, *relabelled, x, **options)
     return groups | {
         "posterior": groups["posterior"] | {"z": z},
-        "assignments": {"responsibilities": mean},
+        "assignments": {
+            "responsibilities": mean,
+            "raw_component": named.permutations.astype(
+                np.int16
+            ),  # in whose draws the component k of that mean is
+        },
     }
 
 

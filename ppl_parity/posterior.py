@@ -50,6 +50,7 @@ MIXTURE_DIMS: dict[str, Dims] = {
     "x": ("row", "dim"),
     "log_likelihood/x": ("row",),
     "responsibilities": ("row", "component"),
+    "raw_component": ("chain", "draw", "component"),
 }
 
 # Beyond this length an axis gets no integer index: ten million rows would cost 80 MB to say 0, 1, 2, ...

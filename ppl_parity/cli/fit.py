@@ -64,7 +64,7 @@ def fit(
         outputs.check_file(out, "--out", [".nc"], force)
         outputs.check_plots(plots, force)
         outputs.check_json(json, force)
-        outputs.check_distinct(out, json)
+        outputs.check_distinct(out, json, read=(data, init))
 
         from ppl_parity.cli import console, describe
         from ppl_parity.cli.environment import environment

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ppl_parity.posterior import attribute, group, to_datatree
+from ppl_parity.spec import MixtureSpec
 from ppl_parity.statistics import invariants
 from ppl_parity.statistics.diagnostics import mcse_mean
 from ppl_parity.statistics.labels import Pivot
 from ppl_parity.statistics.misfit import misfits
+from ppl_parity.statistics.orders import order_troubles
 from ppl_parity.statistics.summary import Summary, diagnose, summarize
 
 if TYPE_CHECKING:
@@ -78,9 +80,11 @@ def read_fit(tree: DataTree, pivot: Pivot | None = None) -> Fitted:
     summary = summarize(tree, pivot)
     posterior = group(tree, "posterior")
     theta, beta = posterior["theta"].values, posterior["beta"].values
+    spec = MixtureSpec(**attribute(tree, "spec"))
     whole = {
         "mixture_mean": invariants.mixture_mean(theta, beta),
-        "mixture_variance": invariants.mixture_variance(theta, beta),
+        # Of a new observation, as the mean is.
+        "mixture_variance": invariants.mixture_variance(theta, beta) + spec.noise_scale**2,
         "theta_squared": invariants.theta_squared(theta),
     }
     predictive = None
@@ -93,5 +97,6 @@ def read_fit(tree: DataTree, pivot: Pivot | None = None) -> Fitted:
     columns = {"dim": posterior["dim"].values} if "dim" in posterior.coords else {}
     rows = summarize(to_datatree({"posterior": whole}, {}, dims=DIMS, coords=columns))
     rounding = attribute(tree, "rounding")
-    troubles = [*([rounding] if rounding else []), *diagnose(tree, summary)]
+    orders = order_troubles(tree, summary.relabelling)
+    troubles = [*([rounding] if rounding else []), *orders, *diagnose(tree, summary)]
     return Fitted(tree, summary, rows, predictive, troubles, misfits(tree, summary.relabelling))

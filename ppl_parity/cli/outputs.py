@@ -7,7 +7,7 @@ import math
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -80,12 +80,17 @@ def check_json(target: str | None, force: bool) -> None:
         check_file(Path(target), "--json", None, force)
 
 
-def check_distinct(*places: Path | str | None) -> None:
-    """Refuse two outputs that would be one file."""
-    files = [Path(place).resolve() for place in places if place is not None and place != "-"]
+def check_distinct(*places: Path | str | None, read: Iterable[Path | str | None] = ()) -> None:
+    """Refuse two outputs that would be one file, and one that would replace what is ``read``, --force or not."""
+    files, inputs = (
+        [Path(place).resolve() for place in group if place is not None and place != "-"]
+        for group in (places, read)
+    )
     for index, file in enumerate(files):
         if file in files[:index]:
             raise InputError(f"Every output must be a file of its own; {str(file)!r} is given twice.")
+        if file in inputs:
+            raise InputError(f"An output must not replace what is read; {str(file)!r} is given as both.")
 
 
 def write_json(target: str | None, report: dict[str, Any]) -> None:

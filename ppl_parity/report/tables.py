@@ -16,7 +16,8 @@ from ppl_parity.statistics.summary import MAX_RHAT, MIN_ESS_PER_CHAIN, Row, Summ
 # More rows than this are no longer read; the worst are kept and the caption says how many there were.
 MAX_ROWS = 40
 MAX_NAME = 22
-MAX_NUMBER = 12  # characters of a mean in full; a longer one is rounded, whatever its sd
+MAX_NUMBER = 12  # characters of a mean; a longer one is rounded, to one digit of its sd at least
+MOST_NUMBER = 18  # beyond which it is rounded whatever its sd
 # |z| of a difference that is worth a look; the verdict, with its false-alarm rate, is not made here.
 NOTABLE_Z = 3.0
 
@@ -190,7 +191,11 @@ def _mean_sd(row: Row, digits: int) -> tuple[Text, Text]:
     if not (row.sd > 0 and math.isfinite(row.sd) and math.isfinite(row.mean)):
         return _number(row.mean), _number(row.sd)
     decimals = digits - 1 - math.floor(math.log10(row.sd))
-    if len(f"{row.mean:.{max(0, decimals)}f}") > MAX_NUMBER:
+    # Of a mean that is long, fewer of the sd's digits, down to one: two that are apart must not look the same.
+    shortest = max(0, decimals - digits + 1)
+    while decimals > shortest and len(f"{row.mean:.{decimals}f}") > MAX_NUMBER:
+        decimals -= 1
+    if len(f"{row.mean:.{max(0, decimals)}f}") > MOST_NUMBER:
         return _number(row.mean), _number(row.sd)
     if decimals > 6:
         return Text(f"{row.mean:.{digits + 1}g}"), Text(f"{row.sd:.{digits}g}")

@@ -82,8 +82,8 @@ def seeds(spec: MixtureSpec, rows: np.ndarray, rng: np.random.Generator) -> np.n
     distance = np.full(len(rows), np.inf)
     for k in range(_num_centres(spec, rows)):
         weights = np.ones(len(rows)) if k == 0 else np.maximum(distance - explained, 0)
-        if not np.any(weights):
-            weights = distance
+        if not np.any(weights):  # and squares of the smallest numbers are 0, every one of them
+            weights = distance if np.any(distance) else np.ones(len(rows))
         seed = rows[rng.choice(len(rows), p=weights / weights.sum())]
         around = np.sum((rows - seed) ** 2, axis=1)
         chosen[k] = rows[(around <= explained) & (around <= distance)].mean(axis=0)
