@@ -12,7 +12,7 @@ import numpy as np
 from numpyro_impl import sites as describing
 from numpyro_impl.runtime import NAME, seed_to_rng, to_numpy
 from numpyro_impl.simulation import simulate
-from numpyro_impl.tracing import INIT_STRATEGIES, TracedModel
+from numpyro_impl.tracing import INIT_STRATEGIES, NEEDS_NUMBERS, TracedModel
 from ppl_parity.checks import check_values, explain
 from ppl_parity.contract import Arrays, Site, Trajectory, Values
 from ppl_parity.errors import InputError, one_of
@@ -37,7 +37,7 @@ class Program(TracedModel):
             jitted, run, traces = self.compiled[name]
             try:
                 numbers = jitted(self.arrays, given, words)
-            except jax.errors.ConcretizationTypeError:
+            except NEEDS_NUMBERS:
                 numbers = run(self.arrays, given, words)
             return describing.describe(traces[0], to_numpy(numbers), self.enumerated)
 
@@ -55,7 +55,7 @@ class Program(TracedModel):
         with self.session(), explain(NAME, "the model cannot be traced"):
             try:
                 jax.eval_shape(run, self.arrays)
-            except jax.errors.ConcretizationTypeError:
+            except NEEDS_NUMBERS:
                 run(self.arrays)
             if found:  # again, for their values: most models have none, and are not run
                 run(self.arrays)

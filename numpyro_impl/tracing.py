@@ -28,6 +28,14 @@ from ppl_parity.contract import Model, Values
 # length, a range, a branch).
 LARGE = 10_000
 
+# What JAX raises where a model asks of its data, or of a draw, what only a number can answer: a model may.
+NEEDS_NUMBERS = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.NonConcreteBooleanIndexError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+)
+
 NUM_RUNS = 4  # that must draw the same sites before anything is asked of a model
 
 INIT_STRATEGIES = {"uniform": init_to_uniform, "prior": init_to_sample}
@@ -152,7 +160,7 @@ class TracedModel:
 
         try:
             jax.eval_shape(run, self.arrays)
-        except jax.errors.ConcretizationTypeError:
+        except NEEDS_NUMBERS:
             # The model uses its data, or its draws, as Python numbers: the data become constants.
             nodes.clear()
             self.passed, self.arrays = [], []

@@ -63,6 +63,9 @@ class FakeProgram:
     def __init__(self, faults: Faults, data: Mapping[str, Any]) -> None:
         self.faults, self.y = faults, np.asarray(data["y"], dtype=float)
 
+    def sites(self, values: Mapping[str, np.ndarray] | None = None, *, seed: int = 0) -> tuple[Site, ...]:
+        return tuple(sites().values())
+
     def prior_samples(self, *, num_draws: int, seed: int, kept: Collection[str] = ()) -> Arrays:
         if self.faults.improper:
             raise InputError("fake: an improper prior has no draws.")

@@ -66,3 +66,40 @@ def test_missing_values_on_one_side_are_shown_where_they_are(sides: dict[str, Si
     assert (first["site"], first["index"]) == ("y", [1])
     assert "0 in pyro and nan in numpyro" in first["detail"]
     assert "missing values (NaN) in numpyro" in first["hint"]
+
+
+def in_numpy(ppl: str) -> Callable:
+    """A model that asks its data with NumPy which rows are there, as it may where nothing is compiled."""
+
+    def model(y):
+        library, dist = libraries(ppl)
+        kept = y[~np.isnan(np.asarray(y))]
+        a = library.sample("a", dist.Normal(0.0, 1.0))
+        library.sample("y", dist.Normal(a, 1.0).expand([len(kept)]).to_event(1), obs=kept)
+
+    return model
+
+
+def test_data_may_be_asked_with_numpy(sides: dict[str, Side]) -> None:
+    data = {"y": np.array([0.3, np.nan, 1.2, 0.4])}
+    report = check(in_numpy("pyro"), in_numpy("numpyro"), data, level="quick", sides=sides)
+    assert report.verdict == "same", report.first_difference
+
+
+@pytest.mark.parametrize(("rows", "said"), [(slice(1, None), "the first:"), (slice(None, -2), "the last 2:")])
+def test_rows_that_were_dropped_are_told(sides: dict[str, Side], rows: slice, said: str) -> None:
+    def noise(ppl: str, kept: slice) -> Callable:
+        def model(y):
+            library, dist = libraries(ppl)
+            a = library.sample("a", dist.Normal(0.0, 1.0))
+            with library.plate("rows", len(y[kept])):
+                library.sample("y", dist.Normal(a, 1.0), obs=y[kept])
+
+        return model
+
+    data = {"y": np.arange(5.0)}
+    first = check(
+        noise("pyro", slice(None)), noise("numpyro", rows), data, rungs=["structure"], sides=sides
+    ).first_difference
+    assert first is not None
+    assert f"numpyro lacks {said}" in first["hint"]

@@ -16,6 +16,7 @@ from parity_tests.written import Y, libraries, told
 from ppl_parity import check
 from ppl_parity.freezing import freeze
 from ppl_parity.frozen_side import FrozenSide
+from ppl_parity.ladder.context import CheckSettings
 from ppl_parity.pairs import SIDES, Pair
 from ppl_parity.references import CallableReference
 from ppl_parity.report.wording import three_lines
@@ -179,3 +180,98 @@ def far_out(ppl: str, *, slope: float) -> Callable:
 def test_a_map_may_reach_where_no_posterior_is(sides: dict[str, Side], slope: float, verdict: str) -> None:
     models = [far_out(ppl, slope=slope) for ppl in ("pyro", "numpyro")]
     assert check(*models, {}, rungs=["transform"], sides=sides).verdict == verdict
+
+
+def won(ppl: str, *, how: str) -> Callable:
+    """Outcomes by logits, by their probabilities, or from data that were made float32."""
+
+    def model(x, y):
+        library, dist = libraries(ppl)
+        xp = importlib.import_module("torch" if ppl == "pyro" else "jax.numpy")
+        slope = library.sample("slope", dist.Normal(0.0, 5.0))
+        eta = slope * x
+        given = {"probs": 1 / (1 + xp.exp(-eta))} if how == "probs" else {"logits": eta}
+        with library.plate("rows", 60):
+            library.sample("y", dist.Bernoulli(**given), obs=y.float() if how == "float32" else y)
+
+    return model
+
+
+@pytest.mark.parametrize("how", ["probs", "float32"])
+def test_digits_of_a_probability_near_one_make_no_difference(sides: dict[str, Side], how: str) -> None:
+    rng = np.random.default_rng(3)
+    data = {"x": rng.normal(0.0, 2.0, 60), "y": rng.integers(0, 2, 60).astype(float)}
+    report = check(won("pyro", how=how), won("numpyro", how="logits"), data, level="quick", sides=sides)
+    assert report.verdict == "same", report.first_difference
+    drifting = any("is float32 in pyro" in finding.detail for finding in told(report, "density"))
+    assert drifting == (how == "float32")
+
+
+def truncated(ppl: str) -> Callable:
+    """Normals above 0, whose density far below is 0 / 0; and a rate that has nothing to do with them."""
+
+    def model(y, count):
+        library, dist = libraries(ppl)
+        xp = importlib.import_module("torch" if ppl == "pyro" else "jax.numpy")
+        mu = library.sample("mu", dist.Normal(0.0, 2.0))
+        sigma = library.sample("sigma", dist.HalfNormal(2.0))
+        rate = library.sample("rate", dist.HalfNormal(1.0))
+        normal = dist.Normal(mu, sigma)
+        library.factor("y", (normal.log_prob(y) - xp.log1p(-normal.cdf(0.0 * y))).sum())
+        library.sample("count", dist.Poisson(rate), obs=count)
+
+    return model
+
+
+def test_a_gradient_that_is_no_number_blames_no_other_site(sides: dict[str, Side]) -> None:
+    data = {"y": np.abs(np.random.default_rng(23).normal(1, 1, 30)), "count": np.array(2.0)}
+    report = check(truncated("pyro"), truncated("numpyro"), data, level="quick", sides=sides)
+    assert report.verdict == "same", report.first_difference
+
+
+def waited(ppl: str, *, scale: float = 1.0) -> Callable:
+    """Torch's (t / scale)^k overflows where NumPyro's does not; nothing is there but a shared edge."""
+
+    def model(t):
+        library, dist = libraries(ppl)
+        k = library.sample("k", dist.LogNormal(0.0, 1.0))
+        width = library.sample("width", dist.LogNormal(0.0, 1.0))
+        with library.plate("rows", len(t)):
+            library.sample("t", dist.Weibull(scale * width, k), obs=t)
+
+    return model
+
+
+def test_an_overflow_at_an_edge_is_no_end_of_a_support(sides: dict[str, Side]) -> None:
+    data = {"t": np.random.default_rng(4).weibull(1.5, 20) + 0.05}
+    left_out = []
+    for seed in range(8):
+        settings = CheckSettings(seed=seed)
+        report = check(
+            waited("pyro"), waited("numpyro"), data, rungs=["density"], settings=settings, sides=sides
+        )
+        assert report.verdict == "same", (seed, report.first_difference)
+        left_out += [f for f in told(report, "density") if "Not compared at" in f.detail]
+    assert left_out
+    wrong = check(waited("pyro"), waited("numpyro", scale=1.1), data, rungs=["density"], sides=sides)
+    assert wrong.first_difference is not None
+    assert wrong.first_difference["site"] == "t"
+
+
+def test_a_distribution_that_was_made_in_float32_is_drift(sides: dict[str, Side]) -> None:
+    """One of the caller's own, that crosses with the model by value."""
+    pyro, dist = libraries("pyro")
+    prior = dist.Normal(0.0, 2.0)
+
+    def model(y, w):
+        a = pyro.sample("a", prior)
+        pyro.sample("y", dist.Normal(a, 1.0), obs=y)
+
+    def port(y, w):
+        numpyro, ndist = libraries("numpyro")
+        a = numpyro.sample("a", ndist.Normal(0.0, 2.0))
+        numpyro.sample("y", ndist.Normal(a, 1.0), obs=y)
+
+    report = check(model, port, Y, level="quick", sides=sides)
+    assert report.verdict == "same", report.first_difference
+    assert any("'a' is float32 in pyro" in finding.detail for finding in told(report, "density"))

@@ -14,6 +14,7 @@ pytest.importorskip("numpyro")
 from parity_tests.written import Y, libraries, told, two_outcomes
 from ppl_parity import check
 from ppl_parity.errors import InputError
+from ppl_parity.findings import Report
 from ppl_parity.report.wording import summary, three_lines
 from ppl_parity.sides import Side
 
@@ -185,3 +186,31 @@ def test_counts_with_totals_are_drawn_or_left_to_the_density(sides: dict[str, Si
     left = [f.detail for f in found if f.quantity == "draws"]
     assert len(left) == (totals == "floats")
     assert all("'y' cannot be drawn in numpyro" in detail for detail in left)
+
+
+def summing_to_zero(ppl: str, *, weight: float = 1.0) -> Callable:
+    """What is observed is made of latent sites, and is another number in each side's own draw."""
+
+    def model(y, w):
+        library, dist = libraries(ppl)
+        z = library.sample("z", dist.Normal(0.0, 1.0).expand([4]).to_event(1))
+        library.sample("total", dist.Normal(0.0, 0.1), obs=weight * z.sum())
+        library.sample("y", dist.Normal(z[0], w), obs=y)
+
+    return model
+
+
+def test_what_is_observed_of_latent_sites_is_compared_at_shared_points(sides: dict[str, Side]) -> None:
+    def checked(**port: float) -> Report:
+        models = summing_to_zero("pyro"), summing_to_zero("numpyro", **port)
+        return check(*models, Y, rungs=["structure", "density"], sides=sides)
+
+    report = checked()
+    assert report.verdict == "same", report.first_difference
+    assert any(
+        "'total' is computed from latent sites; it agrees" in f.detail for f in told(report, "structure")
+    )
+    first = checked(weight=1.5).first_difference
+    assert first is not None
+    assert (first["site"], first["quantity"]) == ("total", "observed values")
+    assert "The data at 'total' differ at prior draw 0 of pyro" in first["detail"]

@@ -39,7 +39,18 @@ def test_csv_of_one_column(tmp_path):
     assert load_data(write(tmp_path / "a.csv", "a\n1\n2\n3\n")).x.shape == (3, 1)
 
 
-@pytest.mark.parametrize("text", ["0,1\n", "0,1\n1,0\n", "0.0,1.0\n0.5,1.5\n", "0\n1\n2\n", "1,0\n0.5,0.5\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "5,6\n7,8\n9,2\n",
+        "0,1\n",
+        "0,1\n1,0\n",
+        "0.0,1.0\n0.5,1.5\n",
+        "0\n1\n2\n",
+        "1,0\n0.5,0.5\n",
+        "5\n0.5\n",
+    ],
+)
 def test_data_may_begin_with_whole_numbers(tmp_path, text):
     data = load_data(write(tmp_path / "a.csv", text))
     assert data.num_data == text.count("\n")
@@ -72,8 +83,9 @@ def test_data_may_begin_with_whole_numbers(tmp_path, text):
         ("a\tb\n1\t2\n", "The separator must be a comma"),
         ("a;b\n1,5;2,5\n", "data row 1 of a.csv has 3. The separator must be a comma"),
         ("1 2\n3 4\n", "The separator must be a comma"),
-        ("0,1\n0.5,2\n1.5,3\n", r"that of a.csv counts the columns \(0, 1\), as a header does"),
-        ("0\n0.5\n1e0\n", r"counts the columns \(0\)"),
+        ("0,1\n0.5,2\n1.5,3\n", r"that of a.csv numbers the columns \(0, 1\), as a header does"),
+        ("2019,2020\n0.5,2\n1.5,3.5\n", r"numbers the columns \(2019, 2020\).*write 2019.0"),
+        ("0\n0.5\n1e0\n", r"numbers the columns \(0\)"),
         (",0,1\n0,0.5,2\n", "column 1 of a.csv is called '', as a row index is"),
         ("a,b\n1,2\n" + "setosa," + "3\n", "got 'setosa'"),
     ],

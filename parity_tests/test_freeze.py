@@ -63,7 +63,7 @@ def test_the_same_model_is_the_same(side: str, path: str, sides: dict[str, Side]
     freeze(pair, side, sides[side], settings=None).save(tmp_path / "f.npz")
     report = against(load_frozen(tmp_path / "f.npz"), pair, sides, level="quick")
     assert report.verdict == "same", report.first_difference
-    assert f"That of {side} is not in the frozen file" in details(report)
+    assert f"The numerical derivative of {side}'s potential is not in the frozen file" in details(report)
     assert "20 leapfrog steps" in details(report)
 
 
@@ -160,6 +160,21 @@ def test_the_command_line_starts_the_new_side_only(tmp_path: Path, monkeypatch: 
     checked = CliRunner().invoke(app, command.split())
     assert checked.exit_code == 0, checked.output
     assert json.loads(checked.stdout)["verdict"] == "same"
+
+
+def test_a_model_in_a_file_of_its_own_is_frozen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in SIDES:
+        (tmp_path / f"{name}_side.py").write_text(
+            f"import {name} as ppl, {name}.distributions as dist\ndef model(y):\n"
+            "    ppl.sample('y', dist.Normal(ppl.sample('mu', dist.Normal(0.0, 1.0)), 1.0), obs=y)\n"
+        )
+    (tmp_path / "d.py").write_text("import numpy as np\ndef data():\n    return {'y': np.array(0.4)}\n")
+    monkeypatch.chdir(tmp_path)
+    words = "freeze --side pyro --pyro pyro_side.py:model --data d.py:data --out f.npz --no-draws"
+    frozen = CliRunner().invoke(app, words.split())
+    assert frozen.exit_code == 0, frozen.output
+    words = "check --against f.npz --numpyro numpyro_side.py:model --data d.py:data --level quick"
+    assert CliRunner().invoke(app, words.split()).exit_code == 0
 
 
 @pytest.mark.parametrize("content", ["", "no archive", None])

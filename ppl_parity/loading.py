@@ -70,7 +70,9 @@ def load_parts(models: Mapping[str, str], data: str, sides: Mapping[str, Side]) 
         found = askers[1].call("evaluate", references["data"])
     return Pair(
         name=" and ".join(Path(where.rpartition(":")[0]).stem for where in models.values()),
-        models={side: references[side] for side in SIDES if side in references},
+        models={
+            side: references.get(side, references[next(iter(models))]) for side in SIDES
+        },  # a file's is not run
         data=split_data(found, data),
     )
 

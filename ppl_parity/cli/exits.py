@@ -34,7 +34,9 @@ class Exits(TyperGroup):
             status = _status(error)
             if status is None or "--debug" in given:
                 traceback.print_exc()
-            if status is not None:
+            if status is not None and _sentence(
+                error
+            ):  # there is none where the help was printed in its place
                 print(f"Error: {_sentence(error)}", file=sys.stderr)
             status = status or FAILED
         if status == INTERRUPTED:

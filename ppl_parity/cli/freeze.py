@@ -16,6 +16,8 @@ def freeze(
     num_warmup: options.NumWarmup = None,
     num_chains: options.NumChains = 4,
     seed: options.Seed = 0,
+    pyro: options.PyroModel = None,
+    numpyro: options.NumpyroModel = None,
     data: options.CheckData = None,
     columns: options.Columns = None,
     standardize: options.Standardize = None,

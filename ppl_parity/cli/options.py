@@ -390,7 +390,10 @@ Json = Annotated[
 Plots = Annotated[
     Path | None,
     _option(
-        "--plots", panel=OUTPUT, metavar="DIR", help="Write trace, rank, pair and mixture plots (PNG) there."
+        "--plots",
+        panel=OUTPUT,
+        metavar="DIR",
+        help="Write trace, rank, pair (of many numbers: forest) and mixture plots there, as PNG.",
     ),
 ]
 Plot = Annotated[

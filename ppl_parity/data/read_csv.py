@@ -19,8 +19,8 @@ def read_csv(path: Path, wanted: Sequence[str] | None = None) -> tuple[np.ndarra
     """Read a comma-separated file of numbers.
 
     The first row is a header if none of its cells is a number and none is missing. A first row that mixes
-    names and numbers is refused: taken as a header it would lose a row of data without a word. So is one that counts
-    the columns, 0, 1, 2, ..., above decimals: pandas writes it for columns without names; it would be a row too many.
+    names and numbers is refused: taken as a header it would lose a row of data without a word. So is one of
+    consecutive whole numbers above decimals: years, or what pandas writes for columns without names.
 
     Args:
         path: a UTF-8 text file, with or without a byte-order mark; fields may be quoted.
@@ -60,7 +60,9 @@ def _read(rows, wanted: Sequence[str] | None, where: str) -> tuple[np.ndarray, t
     cells = array("d")  # 8 bytes a cell, where a list of floats takes 32
     num_rows = 0
     # The columns in which the first row's whole number stands above decimals alone; most files are not asked.
-    decimal = set(range(width) if taken is None else taken) if header is None and _counts(first) else set()
+    decimal = (
+        set(range(width) if taken is None else taken) if header is None and _consecutive(first) else set()
+    )
     if header is None:
         num_rows = 1
         cells.extend(_numbers(first, taken, num_rows, columns, where))
@@ -85,9 +87,9 @@ def _read(rows, wanted: Sequence[str] | None, where: str) -> tuple[np.ndarray, t
     if decimal and num_rows > 1:
         counted = ", ".join(first[:3]) + (", ..." if width > 3 else "")
         raise InputError(
-            f"The first row must be a row of data, or names; that of {where} counts the columns ({counted}), as a "
-            "header does that pandas saved for columns without names (leave it out of the file; if it is data, write "
-            "0.0)."
+            f"The first row must be a row of data, or names; that of {where} numbers the columns ({counted}), as a "
+            "header does of years, or that pandas saved for columns without names (leave it out of the file, or give "
+            f"names; if it is data, write {first[0].strip()}.0)."
         )
     if num_rows == 0:
         raise InputError(f"A CSV file must have at least one row of numbers; {where} has a header only.")
@@ -149,6 +151,16 @@ def _separator(cell: str) -> str:
 def _counts(row: Sequence[str]) -> bool:
     """Whether a row is 0, 1, 2, ..., each a whole number as it is written."""
     return [cell.strip() for cell in row] == [str(index) for index in range(len(row))]
+
+
+def _consecutive(row: Sequence[str]) -> bool:
+    """Whether a row is whole numbers, each one more than the last; of one number alone, whether it is 0."""
+    if not all(map(_is_whole, row)):
+        return False
+    numbers = [int(cell) for cell in row]
+    return numbers == list(range(numbers[0], numbers[0] + len(numbers))) and (
+        len(numbers) > 1 or numbers == [0]
+    )
 
 
 def _is_whole(cell: str) -> bool:

@@ -38,7 +38,9 @@ def read_file(path: Path, wanted: Sequence[str] | None = None) -> tuple[np.ndarr
         hint = (
             " Decompress it first." if suffix in _COMPRESSED else nearest(suffix, SUFFIXES) if suffix else ""
         )
-        raise InputError(f"A data file must end in {', '.join(SUFFIXES)}; got {path.name!r}.{hint}")
+        raise InputError(
+            f"A data file must end in {', '.join(SUFFIXES)}; got {(path.name or str(path))!r}.{hint}"
+        )
     try:
         if path.is_dir():
             raise InputError(f"The data must be one file; {str(path)!r} is a folder.")

@@ -24,6 +24,11 @@ from ppl_parity.tolerances import CLAMP, CLAMPED_FAMILIES, agree, allowed, known
 
 NAME = "density"
 
+UNLIKELY, LOST_DIGITS = (
+    -10.0,
+    8 * float(np.finfo(np.float64).eps),
+)  # of an event that probs may lose the digits of
+
 ROUNDING = (
     1e-12  # of a sum of log probs: what is no more than this is not the library's limit that is told of
 )
@@ -182,13 +187,19 @@ def _level_clamps(context: Context, values: SiteLogProbs) -> None:
     for name, site in context.sites["pyro"].items():
         if site.family not in CLAMPED_FAMILIES:
             continue
-        for rows in zip(values["pyro"], values["numpyro"], strict=True):
+        for point, *rows in zip(context.points, values["pyro"], values["numpyro"], strict=True):
             a, b = (np.array(row[name]) if name in row else None for row in rows)
             if a is None or b is None or a.shape != b.shape:
                 continue
+            with np.errstate(over="ignore", invalid="ignore"):
+                # 1 - p of a p near 1 has lost its last digits: the log of it is off by a rounding over what it is.
+                lost = np.abs(a - b) <= LOST_DIGITS * np.exp(-np.minimum(a, b))
             impossible = (a <= CLAMP) & (b <= CLAMP)
+            if np.any(impossible & (a != b)):
+                context.results.setdefault("clamped", set()).add(point.name)
+            level = np.where(impossible, CLAMP, a)
             for row, value in zip(rows, (a, b), strict=True):
-                row[name] = np.where(impossible, CLAMP, value)
+                row[name] = np.where(impossible | (lost & (np.maximum(a, b) < UNLIKELY)), level, value)
 
 
 def _names(values: SiteLogProbs) -> list[str]:

@@ -33,6 +33,12 @@ def run(context: Context) -> Iterator[Finding]:
     if not found or not found[0].coordinates["pyro"]:
         yield Finding("same", "gradient", "There is no continuous latent site.")
         return
+    # A clamp has no slope, and each library has one of its own.
+    clamped = context.results.get("clamped", set())
+    found = [position for position in found if position.point.name not in clamped]
+    if not found:
+        yield Finding("same", "gradient", "At each point a library clamps a probability.", notable=True)
+        return
     moved = moved_sites(context, found)
     if moved:
         yield Finding(
@@ -50,7 +56,8 @@ def run(context: Context) -> Iterator[Finding]:
         yield Finding(
             "same",
             "numerical derivative",
-            f"That of {context.frozen} is not in the frozen file; {context.live[0]}'s was looked at.",
+            f"The numerical derivative of {context.frozen}'s potential is not in the frozen file; {context.live[0]}'s "
+            "was held to its gradient.",
             notable=True,
         )
 
@@ -70,17 +77,21 @@ def _against_each_other(context: Context, found: list[Position]) -> Iterator[Fin
     )
     for i, position in enumerate(found):
         gradients = {side: all_gradients[side][i] for side in SIDES}
-        scale = max(float(np.max(np.abs(g), initial=0.0)) for g in gradients["pyro"].values())
+        # Of another site's gradient that is no number nothing follows for this one's.
+        finite = (np.abs(g[np.isfinite(g)]) for g in map(np.asarray, gradients["pyro"].values()))
+        scale = max(float(np.max(g, initial=0.0)) for g in finite)
         for name, a in gradients["pyro"].items():
             b = gradients["numpyro"][name]
-            allowance = (
-                allowed("gradient", a, b, context.precision) + limit * (1 + np.abs(a)) + rounding * scale
-            )
+            with np.errstate(invalid="ignore"):
+                allowance = allowed("gradient", a, b, context.precision) + limit * (1 + np.abs(a))
+            allowance = allowance + rounding * scale
             finding = _gap(name, a, b, allowance, position)
             if finding is not None:
                 yield finding
                 return
-            if (gap := float(np.max(np.abs(a - b), initial=0.0))) > largest:
+            with np.errstate(invalid="ignore"):
+                gap = float(np.max(np.abs(a - b), initial=0.0))
+            if gap > largest:
                 largest, magnitude = gap, scale
     yield Finding(
         "same",

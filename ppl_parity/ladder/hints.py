@@ -35,11 +35,13 @@ def explain_site(
     """A sentence on the probable cause, or None where no pattern fits."""
     worst = _site_at(context, name, comparison.worst)
     one_sided = _one_sided(context, name, values, comparison)
+    if one_sided and comparison.worst not in comparison.one_sided:
+        one_sided = None  # the point that is shown is another
     if worst is None:
         return one_sided
     a, b = worst.pyro, worst.numpyro
     shapes = [values[side][comparison.worst][name].shape for side in SIDES]
-    if a.family != b.family:
+    if a.family != b.family and a.scale == b.scale and a.masked == b.masked:
         return _explain_families(context, name, worst, comparison)
     if shapes[0] != shapes[1] and not one_sided:
         left, right = shapes

@@ -24,8 +24,9 @@ def leave_out(context: Context, joint: Mapping[str, Sequence[float]]) -> Iterato
 
     A tail or an edge is one if both sides' densities are so low that no draw will ever be there, and apart by no more
     than the digits that are lost on the way to so large a number; or if one side's is that low and the other's is NaN.
-    An infinity is a statement on the support, and stays. A correlation of all but one, say, loses its last digits when
-    it is written as a covariance, and the log density there is -1e18 on either side.
+    Minus infinity is a statement on the support, and stays; where both sides declare the same supports it is an
+    overflow, as of (t / scale)^k in torch's Weibull, and counts as NaN. A correlation of all but one, say, loses its
+    last digits when it is written as a covariance, and the log density there is -1e18 on either side.
 
     Where the other points differ they say so, and only a NaN is taken away, lest its site be blamed.
 
@@ -36,6 +37,7 @@ def leave_out(context: Context, joint: Mapping[str, Sequence[float]]) -> Iterato
         "points at first", context.points
     )  # a frozen side has drawn its data at all of them
     limit = sum(library_limit(site) for side in SIDES for site in context.sites[side].values())
+    joint = {side: list(_without_overflows(context, values)) for side, values in joint.items()}
     ended, lost = _hopeless(context, joint, limit)
     kept = [i for i in range(len(context.points)) if i not in ended | lost]
     rest = compare(
@@ -63,6 +65,14 @@ def leave_out(context: Context, joint: Mapping[str, Sequence[float]]) -> Iterato
         )
 
 
+def _without_overflows(context: Context, values: Sequence[float]) -> np.ndarray:
+    """A side's log densities, minus infinity as NaN where no support says so."""
+    joint = np.asarray(values, dtype=float)
+    shared = set.intersection(*(set(context.sites[side]) for side in SIDES))
+    declared = [[context.sites[side][name].support for name in sorted(shared)] for side in SIDES]
+    return np.where(np.isneginf(joint), np.nan, joint) if declared[0] == declared[1] else joint
+
+
 def _hopeless(
     context: Context, joint: Mapping[str, Sequence[float]], limit: float
 ) -> tuple[set[int], set[int]]:
@@ -80,5 +90,6 @@ def _hopeless(
     lost = both & far[0] & far[1] & (np.abs(gap) > beyond) & (np.abs(gap - offset) > beyond)
     outer = np.array([point.name.startswith(("edge", "tail")) for point in context.points])
     size = np.where(both, np.maximum(np.abs(a), np.abs(b)), 0.0)
-    lost &= np.abs(gap) <= np.minimum(LOSS * size**2, MOST * size)
+    with np.errstate(over="ignore"):
+        lost &= np.abs(gap) <= np.minimum(LOSS * size**2, MOST * size)
     return {int(i) for i in np.flatnonzero(ended & outer)}, {int(i) for i in np.flatnonzero(lost & outer)}

@@ -134,7 +134,13 @@ def _one_sided(name: str, side: str, context: Context) -> Iterator[Finding]:
             deferred=True,
         )
     elif context.reparameterised:
-        yield _not_compared(name, f"The {site.kind} site {name!r} is in {side} and not in {other}")
+        found = _not_compared(name, f"The {site.kind} site {name!r} is in {side} and not in {other}")
+        whole = name.removesuffix("_observed")
+        if whole != name and f"{whole}_unobserved" in context.sites[side] and whole in context.sites[other]:
+            found = replace(
+                found, hint=f"obs_mask of {whole!r} in {side} only: the other side observes every row"
+            )
+        yield found
     else:
         yield Finding(
             "same",
@@ -163,10 +169,11 @@ def _compare(name: str, a: Site, b: Site, context: Context) -> Iterator[Finding]
     def finding(
         verdict: Verdict, quantity: str, left: object, right: object, hint: str | None = None
     ) -> Finding:
+        are = "are" if quantity.startswith("sizes") else "is"
         return Finding(
             verdict,
             quantity,
-            f"The {quantity} of {name!r} is {left} in pyro and {right} in numpyro.",
+            f"The {quantity} of {name!r} {are} {left} in pyro and {right} in numpyro.",
             site=name,
             hint=hint,
             notable=verdict == "same",
@@ -225,7 +232,7 @@ def _shape_hint(context: Context, a: Site, b: Site) -> str:
         if stack.name in (a.name, b.name)
     }
     if not steps:
-        return "a missing expand, plate or axis"
+        return _length_hint(*(np.asarray(site.value) for site in (a, b)))
     ((side, count),) = steps.items()
     whole = np.asarray((b if side == "pyro" else a).value)
     other = SIDES[1 - SIDES.index(side)]
@@ -237,7 +244,25 @@ def _shape_hint(context: Context, a: Site, b: Site) -> str:
     )
 
 
+def _length_hint(left: np.ndarray, right: np.ndarray) -> str:
+    """Which rows a side has more, where the values show it."""
+    if left.ndim != right.ndim or not left.ndim:
+        return "a missing expand, plate or axis"
+    for more, fewer, whose in ((left, right, "numpyro"), (right, left, "pyro")):
+        rows = len(more) - len(fewer)
+        if rows > 0 and more.shape[1:] == fewer.shape[1:]:
+            for kept, where in ((more[rows:], "first"), (more[:-rows], "last")):
+                if np.array_equal(kept, fewer):
+                    return f"{whose} lacks the {where}{f' {rows}' if rows > 1 else ''}: a slice, or a start of its own"
+    return "an axis of another length: a slice, a transpose, or a missing expand"
+
+
 def _support_hint(a: Site, b: Site) -> str:
+    if a.family == b.family == "VonMises":
+        return (
+            "the libraries' own: a VonMises lives on the circle in numpyro and on the line in pyro, whose NUTS leaves "
+            "(-pi, pi); write it as a Uniform(-pi, pi) with a factor"
+        )
     if "real" in (a.support, b.support):
         other = b.support if a.support == "real" else a.support
         if other.startswith(("positive", "greater_than", "less_than")):

@@ -280,9 +280,14 @@ def _depth(tree_depth: np.ndarray | None, settings: dict[str, Any]) -> list[str]
     share = float(np.mean(tree_depth >= limit))
     if share <= SATURATED_SHARE:
         return []
+    dense = (
+        ", or"
+        if settings.get("dense_mass") or not settings.get("adapt_mass", True)
+        else ", use dense_mass, or"
+    )
     return [
         f"{share:.1%} of the trajectories reached the maximum tree depth of {limit}: draws are slow and "
-        "correlated. Raise max_tree_depth, scale the parameters alike, or use dense_mass."
+        f"correlated. Raise max_tree_depth{dense} scale the parameters alike."
     ]
 
 

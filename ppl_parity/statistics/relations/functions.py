@@ -76,7 +76,12 @@ def of_axes(pairs: Pairs) -> str | None:
         candidates += OF_MATRICES
         if told := _zeros(pairs):
             return told
+    even = (
+        not (np.any(np.ptp(pairs.left, axis=-1)) and np.any(np.ptp(pairs.right, axis=-1))) if shape else True
+    )
     for function, words in candidates:
+        if even and words.startswith(("softmax", "{} divided")):
+            continue  # of equal numbers any sum to one is as many times less
         for one, other, whose, whom in (
             (pairs.left, pairs.right, "numpyro's", "pyro's"),
             (pairs.right, pairs.left, "pyro's", "numpyro's"),

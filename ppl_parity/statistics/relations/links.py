@@ -9,6 +9,7 @@ import numpy as np
 from ppl_parity.statistics.relations.pairs import Pairs, near
 from ppl_parity.statistics.relations.terms import MOST_COLUMNS, SPARE, moving
 
+MOVES = 1e-3  # of itself, from point to point
 STEPS = 120  # of a bisection: a width of exp(80) is then less than a rounding
 
 
@@ -39,8 +40,8 @@ def _factors(
     for name, own in sites.items():
         if np.all(own > 0):
             yield repr(name), own
-    if not np.all(softplus < exp):
-        return
+    if not (np.all(softplus < exp) and np.all(np.ptp(exp, axis=0) > MOVES * exp.max(axis=0))):
+        return  # of numbers that do not move any one is made of any other
     at = np.argmax(exp, axis=0)[None]  # where the two are furthest apart, which leaves the most digits
     share = np.take_along_axis(softplus, at, 0) / np.take_along_axis(exp, at, 0)
     low, high = np.full(share.shape, -40.0), np.full(share.shape, 40.0)
