@@ -271,13 +271,22 @@ def _show(pairs: Pairs) -> str:
     here = here if here.any() else apart
     at = np.argwhere(here)
     leading = here.ravel()[:MOST_SHOWN].all()
+    both = [side[here] for side in first]
+    digits = 4
+    if len(at) and _numbers(both[0], len(at)) == _numbers(
+        both[1], len(at)
+    ):  # then those that are the furthest apart
+        order = np.argsort(-np.abs(both[0] - both[1]), kind="stable")
+        at, both, leading = at[order], [side[order] for side in both], len(at) == 1 and leading
+        texts = {n: [_numbers(side, len(at), n) for side in both] for n in (4, 6, 9, 12)}
+        digits = next((n for n, (left, right) in texts.items() if left != right), 17)
     places = ", ".join(f"[{', '.join(map(str, index))}]" for index in at[:MOST_SHOWN])
     where = "" if leading else f" at {places}"
-    left, right = (_numbers(side[here], len(at)) for side in first)
+    left, right = (_numbers(side, len(at), digits) for side in both)
     few = f", in {len(at)} of {apart.size} elements" if 0 < len(at) < apart.size else ""
     return f"{where} is {left} in pyro and {right} in numpyro{few}"
 
 
-def _numbers(values: np.ndarray, count: int) -> str:
-    text = ", ".join(f"{v:.4g}" for v in values[:MOST_SHOWN])
+def _numbers(values: np.ndarray, count: int, digits: int = 4) -> str:
+    text = ", ".join(f"{v:.{digits}g}" for v in values[:MOST_SHOWN])
     return text if count <= 1 else f"[{text}{', ...' if count > MOST_SHOWN else ''}]"
