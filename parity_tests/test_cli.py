@@ -400,3 +400,18 @@ def test_a_check_that_fails_has_a_status_of_its_own(
         Exits(name="ppl-parity").main(["check"])
     assert ended.value.code == FAILED == 4
     assert "a bug" in capsys.readouterr().err
+
+
+def test_ctrl_c_while_plots_are_drawn_names_the_fit_that_is_there(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ppl_parity.report import plots
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(plots, "write_plots", interrupted)
+    result = CliRunner().invoke(app, f"fit {OK} --plots p {TINY}".split())
+    assert result.exit_code != 0
+    assert "Wrote o.nc" in result.output
+    assert load(folder / "o.nc")["posterior"]["theta"].shape == (2, 12, 2)

@@ -75,3 +75,11 @@ def test_chances_are_paired_with_logits() -> None:
         "probs"
     ]
     np.testing.assert_allclose(left, right)
+
+
+def test_weights_of_a_mixture_are_compared_by_either_name() -> None:
+    weights = np.array([0.2, 0.8])
+    one = site("Mixture of Normal", mixing__logits=np.log(weights)[None] + 3.0)
+    left, right = paired(one, site("Mixture of Normal", mixing__probs=weights[::-1]))["mixing probs"]
+    np.testing.assert_allclose(left[0], weights)
+    np.testing.assert_array_equal(right, weights[::-1])

@@ -83,7 +83,11 @@ def fit(
     if plots is not None:
         from ppl_parity.report.plots import write_plots
 
-        files += write_plots(tree, job.spec, plots, title=f"{job.data.name}, {backend}")
+        try:
+            files += write_plots(tree, job.spec, plots, title=f"{job.data.name}, {backend}")
+        except KeyboardInterrupt:
+            console.written(screen, files)  # the fit is there, whatever became of its pictures
+            raise
     report = {
         "schema": SCHEMA,
         **job.as_dict(),

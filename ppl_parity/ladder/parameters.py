@@ -30,6 +30,9 @@ def paired(a: Site, b: Site) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     left, right = (_probs(site.family, site.params) for site in (a, b))
     if left is not None and right is not None and not {"probs", "logits"} & set(found):
         found["probs"] = left, right
+    left, right = (_weights(site.params) for site in (a, b))
+    if left is not None and right is not None and not {"mixing probs", "mixing logits"} & set(found):
+        found["mixing probs"] = left, right
     left, right = (_covariance(site.params) for site in (a, b))
     if left is not None and right is not None:
         found["covariance_matrix"] = left, right
@@ -45,6 +48,13 @@ def _probs(family: str, params: Arrays) -> np.ndarray | None:
     if "logits" not in params:
         return None
     return softmax(params["logits"], axis=-1) if family in VECTORS else expit(params["logits"])
+
+
+def _weights(params: Arrays) -> np.ndarray | None:
+    """Of a mixture's components."""
+    if "mixing probs" in params:
+        return params["mixing probs"]
+    return softmax(params["mixing logits"], axis=-1) if "mixing logits" in params else None
 
 
 def _covariance(params: Arrays) -> np.ndarray | None:
