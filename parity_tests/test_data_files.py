@@ -49,6 +49,7 @@ def test_csv_of_one_column(tmp_path):
         "0\n1\n2\n",
         "1,0\n0.5,0.5\n",
         "5\n0.5\n",
+        "20,21\n21,20.5\n20,19.5\n",
     ],
 )
 def test_data_may_begin_with_whole_numbers(tmp_path, text):

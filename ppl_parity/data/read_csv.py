@@ -84,7 +84,8 @@ def _read(rows, wanted: Sequence[str] | None, where: str) -> tuple[np.ndarray, t
         if decimal:
             decimal -= {index for index in decimal if _is_whole(row[index])}
         cells.extend(_numbers(row, taken, num_rows, columns, where))
-    if decimal and num_rows > 1:
+    # Columns counted from 0 say so themselves; other numbers only if none of the columns is one of whole numbers.
+    if decimal and num_rows > 1 and (_counts(first) or len(decimal) == width):
         counted = ", ".join(first[:3]) + (", ..." if width > 3 else "")
         raise InputError(
             f"The first row must be a row of data, or names; that of {where} numbers the columns ({counted}), as a "

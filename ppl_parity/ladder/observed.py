@@ -21,9 +21,8 @@ def observed(context: Context, name: str, a: Site, b: Site) -> Iterator[Finding]
     if np.all(gap == 0):
         return
     where = ""
-    if _moves(
-        context, name
-    ):  # made of latent sites, as a sum that is held to zero: each side had its own draws
+    # Made of latent sites, as a sum that is held to zero, it is another number in each side's own draw.
+    if _moves(context, name):
         at = _at_points(context, name)
         apart = next((point for point in at if np.any(_gap(*point[1:]) > 0)), None)
         if apart is None:
@@ -97,7 +96,10 @@ def _at_points(context: Context, name: str) -> list[tuple[str, Site, Site]]:
     for point in context.points[:NUM_POINTS]:
         both = []
         for side in SIDES:
-            described = context.programs[side].sites(context.values(side, point, discrete=True))
+            try:
+                described = context.programs[side].sites(context.values(side, point, discrete=True))
+            except InputError:  # a model that cannot be run there
+                described = ()
             both.append(context.pair.from_side(side, {s.name: s for s in described}).get(name))
         a, b = both
         if a is not None and b is not None and a.value is not None and b.value is not None:
@@ -106,8 +108,9 @@ def _at_points(context: Context, name: str) -> list[tuple[str, Site, Site]]:
 
 
 def _changed_since(context: Context, name: str) -> str | None:
-    """Against a file, that the data may be others than those it was frozen with."""
-    if context.frozen is None:
+    """Against a file, that the data are others than those it was frozen with."""
+    moved = None if context.frozen is None else getattr(context.sides[context.frozen], "moved_data", None)
+    if context.frozen is None or moved is None or not moved(context.pair.data[context.frozen]):
         return None
     return f"other data than those that {context.frozen} was frozen with: freeze it again, or check with the same"
 
