@@ -85,7 +85,7 @@ def test_data_may_begin_with_whole_numbers(tmp_path, text):
         ("a;b\n1,5;2,5\n", "data row 1 of a.csv has 3. The separator must be a comma"),
         ("1 2\n3 4\n", "The separator must be a comma"),
         ("0,1\n0.5,2\n1.5,3\n", r"that of a.csv numbers the columns \(0, 1\), as a header does"),
-        ("2019,2020\n0.5,2\n1.5,3.5\n", r"numbers the columns \(2019, 2020\).*write 2019.0"),
+        ("2019,2020\n0.5,2.5\n1.5,3.5\n", r"numbers the columns \(2019, 2020\).*write 2019.0"),
         ("0\n0.5\n1e0\n", r"numbers the columns \(0\)"),
         (",0,1\n0,0.5,2\n", "column 1 of a.csv is called '', as a row index is"),
         ("a,b\n1,2\n" + "setosa," + "3\n", "got 'setosa'"),
