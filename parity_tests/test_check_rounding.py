@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,11 +13,13 @@ import pytest
 pytest.importorskip("pyro")
 pytest.importorskip("numpyro")
 
+from parity_tests import fakes
 from parity_tests.written import Y, libraries, told
 from ppl_parity import check
 from ppl_parity.freezing import freeze
 from ppl_parity.frozen_side import FrozenSide
 from ppl_parity.ladder.context import CheckSettings
+from ppl_parity.ladder.density import _level_clamps
 from ppl_parity.pairs import SIDES, Pair
 from ppl_parity.references import CallableReference
 from ppl_parity.report.wording import three_lines
@@ -275,3 +278,18 @@ def test_a_distribution_that_was_made_in_float32_is_drift(sides: dict[str, Side]
     report = check(model, port, Y, level="quick", sides=sides)
     assert report.verdict == "same", report.first_difference
     assert any("'a' is float32 in pyro" in finding.detail for finding in told(report, "density"))
+
+
+@pytest.mark.parametrize("other", [-np.inf, -45.0, -12.001])
+def test_unlikely_events_that_differ_are_no_lost_digits(other: float) -> None:
+    """Whichever side all but excludes one: what 1 - p loses is measured by the likelier of the two."""
+    context = fakes.context()
+    context.points = context.points[:1]
+    for side in SIDES:
+        context.sites[side]["y"] = replace(context.sites[side]["y"], family="Bernoulli")
+    values = {side: [{"y": np.array([one, -0.5])}] for side, one in zip(SIDES, (-12.0, other), strict=True)}
+    _level_clamps(context, values)
+    assert [values[side][0]["y"][0] for side in SIDES] == [-12.0, other]
+    near = {side: [{"y": np.array([one])}] for side, one in zip(SIDES, (-20.0, -20.0 + 1e-8), strict=True)}
+    _level_clamps(context, near)
+    assert near["pyro"][0]["y"] == near["numpyro"][0]["y"] == -20.0

@@ -28,9 +28,8 @@ if TYPE_CHECKING:
     from xarray import DataTree
 
 HUGE = 1e140  # whose square float64 still holds, with room for sums
-MOST_SPREAD = (
-    1e12  # noise scales from the mean: beyond, a start's information on beta and on theta are not one matrix
-)
+# Noise scales from the mean: beyond, a start's information on beta and on theta are not one matrix.
+MOST_SPREAD = 1e12
 
 
 def fit_mixture(
@@ -122,8 +121,13 @@ def fit_mixture(
 
 def _check_scales(spec: MixtureSpec, x: np.ndarray) -> None:
     """Refuse numbers whose squares float64 cannot hold, or not beside each other."""
-    s, largest = spec.noise_scale, float(np.abs(x).max(initial=0.0))
-    spread = float(np.abs(x - x.mean(axis=0)).max(initial=0.0)) if x.size and largest < HUGE else 0.0
+    s, low, high = spec.noise_scale, x.min(axis=0, initial=np.inf), x.max(axis=0, initial=-np.inf)
+    largest, spread = 0.0, 0.0
+    if x.size:  # by the columns' ends: nothing as large as x is made
+        largest = float(max(np.abs(low).max(), np.abs(high).max()))
+        spread = (
+            float(np.maximum(high - x.mean(axis=0), x.mean(axis=0) - low).max()) if largest < HUGE else 0.0
+        )
     if not (1 / HUGE < s < HUGE and largest < HUGE and spread <= MOST_SPREAD * s):
         raise InputError(
             f"The noise scale must lie between {1 / HUGE:.0e} and {HUGE:.0e}, no row beyond, and none farther than "
@@ -184,9 +188,8 @@ def _with_assignments(
         "posterior": groups["posterior"] | {"z": z},
         "assignments": {
             "responsibilities": mean,
-            "raw_component": named.permutations.astype(
-                np.int16
-            ),  # in whose draws the component k of that mean is
+            # In each draw, which component the k of that mean is.
+            "raw_component": named.permutations.astype(np.int16),
         },
     }
 

@@ -24,10 +24,8 @@ from ppl_parity.tolerances import CLAMP, CLAMPED_FAMILIES, agree, allowed, known
 
 NAME = "density"
 
-UNLIKELY, LOST_DIGITS = (
-    -10.0,
-    8 * float(np.finfo(np.float64).eps),
-)  # of an event that probs may lose the digits of
+# Of an event of which probs may have lost the digits: nats, and the roundings of 1 - p that are granted.
+UNLIKELY, LOST_DIGITS = -10.0, 8 * float(np.finfo(np.float64).eps)
 
 ROUNDING = (
     1e-12  # of a sum of log probs: what is no more than this is not the library's limit that is told of
@@ -193,7 +191,8 @@ def _level_clamps(context: Context, values: SiteLogProbs) -> None:
                 continue
             with np.errstate(over="ignore", invalid="ignore"):
                 # 1 - p of a p near 1 has lost its last digits: the log of it is off by a rounding over what it is.
-                lost = np.abs(a - b) <= LOST_DIGITS * np.exp(-np.minimum(a, b))
+                # By the likelier of the two: by the other, an event that one side all but excludes would pass for any.
+                lost = np.abs(a - b) <= LOST_DIGITS * np.exp(-np.maximum(a, b))
             impossible = (a <= CLAMP) & (b <= CLAMP)
             if np.any(impossible & (a != b)):
                 context.results.setdefault("clamped", set()).add(point.name)
