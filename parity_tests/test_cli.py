@@ -272,7 +272,7 @@ def test_sample_then_fit(folder: Path) -> None:
     assert spec == MixtureSpec(2, 1, prior_cov=25)
     assert (folder / "s.png").stat().st_size > 1000
 
-    command = f"fit --data s.npz -K 2 --prior-cov 25 --out fit.nc --plots p --json - {TINY}"
+    command = f"fit --data s.npz --out fit.nc --plots p --json - {TINY}"
     fitted = run(folder, *command.split())
     assert fitted.returncode == 0, fitted.stderr
     report = json.loads(fitted.stdout)
@@ -287,8 +287,10 @@ def test_sample_then_fit(folder: Path) -> None:
     assert report["settings"]["num_warmup"] == 20
     assert report["environment"]["backends"].keys() == {"numpyro"}
     assert isinstance(report["invariants"]["log_predictive_density"]["sum"], float)
-    for words in ("relabelled", "from k-means++", "Trouble in the draws", "Wrote fit.nc"):
-        assert words in fitted.stderr
+    assert set(report["recovery"]["truth"]) == {row["name"] for row in report["summary"]}
+    words_of_it = ("(as s.npz was drawn)", "Truth that the data were drawn with")
+    for words in ("relabelled", "from k-means++", "Trouble in the draws", "Wrote fit.nc", *words_of_it):
+        assert words in " ".join(fitted.stderr.split())
     tree = load(folder / "fit.nc")
     assert tree["posterior"]["beta"].shape == (2, 12, 2, 1)
     assert all(tree[name]["dim"].values.tolist() == ["x1"] for name in ("posterior", "observed_data"))

@@ -68,6 +68,8 @@ def show_fit(out: Console, fitted: Fitted, title: str) -> None:
 
     table(out, summary_table(fitted.table_rows, title=title))
     predictive(out, fitted)
+    if fitted.recovery is not None:
+        out.print(f"{fitted.recovery}")
     troubles(out, fitted.troubles)
     if fitted.misfits:
         sentences(out, "The model does not suit these data:", fitted.misfits)

@@ -25,7 +25,7 @@ def of_job(job: Job, backends: str) -> dict[str, str]:
     warning = rounding_warning(job.spec, job.data.num_data, job.settings, job.formulation)
     return {
         "Data": of_data(job.data),
-        "Model": of_model(job.spec),
+        "Model": of_model(job.spec) + of_drawn(job),
         "Sampler": of_sampler(job, backends),
         **({} if warning is None else {"Warning": warning}),
     }
@@ -45,6 +45,20 @@ def of_model(spec: MixtureSpec) -> str:
         f"beta ~ Normal({_vector(spec.prior_mean)}, {_covariance(spec.prior_cov)}); "
         f"noise scale {spec.noise_scale:g}"
     )
+
+
+def of_drawn(job: Job) -> str:
+    """Whether samples of the mixture are fitted with the hyperparameters that they were drawn with."""
+    data, spec = job.data, job.spec
+    if not data.truth:
+        return ""
+    drawn, asked = data.spec().as_dict(), spec.as_dict()
+    others = [name for name in drawn if drawn[name] != asked[name]]
+    if not others:
+        return f" (as {data.name} was drawn)"
+    if "num_components" in others:  # of which the number of concentrations follows
+        others = [f"K = {drawn['num_components']}"] + [name for name in others[1:] if name != "concentration"]
+    return f" ({data.name} was drawn otherwise: {', '.join(others).replace('_', ' ')})"
 
 
 def of_sampler(job: Job, backends: str) -> str:

@@ -77,7 +77,7 @@ def fit(
         from ppl_parity.posterior import save
 
         files = [save(tree, out, overwrite=force)]
-        fitted = read_fit(tree)
+        fitted = read_fit(tree, truth=job.data.truth)
         console.facts(screen, {"Run": describe.of_run(tree)})
         console.show_fit(screen, fitted, f"Posterior ({backend})")
     if plots is not None:

@@ -15,9 +15,12 @@ from ppl_parity.statistics.diagnostics import mcse_mean
 from ppl_parity.statistics.labels import Pivot
 from ppl_parity.statistics.misfit import misfits
 from ppl_parity.statistics.orders import order_troubles
+from ppl_parity.statistics.recovery import Recovery, named_as, recover
 from ppl_parity.statistics.summary import Summary, diagnose, summarize
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from xarray import DataTree
 
 DIMS = {"mixture_mean": ["dim"], "mixture_variance": ["dim"]}
@@ -35,6 +38,7 @@ class Fitted:
             fit did not keep the log likelihood.
         troubles: sentences about the draws; none is good.
         misfits: sentences about the model and these data; none is good.
+        recovery: where the truth lies that the data were drawn with; None if nobody knows it.
     """
 
     tree: DataTree
@@ -43,6 +47,7 @@ class Fitted:
     log_predictive: tuple[float, float] | None
     troubles: list[str]
     misfits: list[str]
+    recovery: Recovery | None = None
 
     @property
     def table_rows(self) -> Summary:
@@ -55,6 +60,7 @@ class Fitted:
         diverging = group(self.tree, "sample_stats")["diverging"].values
         return {
             "summary": self.summary.as_dicts(),
+            "recovery": None if self.recovery is None else dataclasses.asdict(self.recovery),
             "relabelled": None if self.summary.relabelling is None else str(self.summary.relabelling),
             "diagnosis": {
                 "num_divergences": int(np.count_nonzero(diverging)),
@@ -70,15 +76,24 @@ class Fitted:
         }
 
 
-def read_fit(tree: DataTree, pivot: Pivot | None = None) -> Fitted:
+def read_fit(
+    tree: DataTree, pivot: Pivot | None = None, truth: Mapping[str, np.ndarray] | None = None
+) -> Fitted:
     """Summarise a fit of the mixture.
 
     Args:
         tree: from ``fit_mixture``.
         pivot: another fit's ``summary.relabelling.pivot``, to name the components as there.
+        truth: theta (K,) and beta (K, D) that the data were drawn with, to name the components as there; none
+            of it, or of another K than the fit's, is not looked at.
     """
     summary = summarize(tree, pivot)
     posterior = group(tree, "posterior")
+    recovery = None
+    if truth and truth["beta"].shape == posterior["beta"].shape[2:]:
+        if summary.relabelling is not None:
+            summary = summarize(tree, named_as(truth, summary.relabelling.pivot))
+        recovery = recover(tree, summary, truth)
     theta, beta = posterior["theta"].values, posterior["beta"].values
     spec = MixtureSpec(**attribute(tree, "spec"))
     whole = {
@@ -99,4 +114,4 @@ def read_fit(tree: DataTree, pivot: Pivot | None = None) -> Fitted:
     rounding = attribute(tree, "rounding")
     orders = order_troubles(tree, summary.relabelling)
     troubles = [*([rounding] if rounding else []), *orders, *diagnose(tree, summary)]
-    return Fitted(tree, summary, rows, predictive, troubles, misfits(tree, summary.relabelling))
+    return Fitted(tree, summary, rows, predictive, troubles, misfits(tree, summary.relabelling), recovery)

@@ -57,7 +57,7 @@ Components = Annotated[
         panel=MODEL,
         parser=_integer,
         metavar="K",
-        help="Number of components. Required for your own data; bundled data bring their own.",
+        help="Number of components. Required for your own data; bundled data, and files of sample, bring their own.",
     ),
 ]
 Concentration = Annotated[

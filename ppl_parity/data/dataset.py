@@ -25,7 +25,9 @@ class Dataset:
         name: a short name, for reports.
         source: one sentence that says where the data came from.
         transform: None for data in their own units; else the record that ``standardize`` returned.
-        spec_hints: keyword arguments for MixtureSpec that suit these data; empty for a user's own data.
+        spec_hints: keyword arguments for MixtureSpec that suit these data; empty for a user's own data,
+            unless they are samples of the mixture.
+        truth: theta (K,) and beta (K, D) that samples of the mixture were drawn with; else empty.
 
     Raises:
         InputError: ``x`` or ``columns`` break one of these rules.
@@ -37,6 +39,7 @@ class Dataset:
     source: str
     transform: dict[str, Any] | None = None
     spec_hints: Mapping[str, Any] = field(default_factory=dict)
+    truth: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         writable = not isinstance(self.x, np.ndarray) or self.x.flags.writeable

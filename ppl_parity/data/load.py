@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from ppl_parity.data.bundled import BUNDLED, BUNDLED_NAMES
 from ppl_parity.data.checks import as_matrix, check_columns, check_finite
 from ppl_parity.data.dataset import Dataset
+from ppl_parity.data.drawn import read_drawn
 from ppl_parity.data.readers import SUFFIXES, read_file
 from ppl_parity.data.standardize import standardize as standardize_columns
 from ppl_parity.errors import InputError, nearest
@@ -35,7 +36,7 @@ def load_data(
             columns, which may hold text. Without a header, and in .npy and .npz files, they are x1, x2, ...
 
     Returns:
-        The Dataset, with hints for MixtureSpec if it is a bundled one.
+        The Dataset, with hints for MixtureSpec if it is a bundled one, or a file that ``ppl-parity sample`` wrote.
 
     Raises:
         InputError: there is no such name, file or column, or the file does not hold a finite numeric matrix.
@@ -57,7 +58,9 @@ def load_data(
             f" got {text!r}.{nearest(name, BUNDLED_NAMES)}"
         )
     x, names = read_file(path, columns)
-    return _build(x, names, path.name, f"The user's file {path.name}.", bool(standardize))
+    drawn = read_drawn(path, columns, standardized=bool(standardize))
+    source = f"The user's file {path.name}."
+    return _build(x, names, path.name, source, bool(standardize), drawn.hints, drawn.truth)
 
 
 def dataset_from_array(
@@ -88,12 +91,13 @@ def _build(
     source: str,
     wanted: bool,
     hints: Mapping[str, Any] | None = None,
+    truth: Mapping[str, np.ndarray] | None = None,
 ) -> Dataset:
     transform = None
     if wanted:
         x, transform = standardize_columns(x, columns=columns)
     x.setflags(write=False)  # ours alone by now: Dataset need not copy it once more
-    return Dataset(x, columns, name, source, transform, hints or {})
+    return Dataset(x, columns, name, source, transform, hints or {}, truth or {})
 
 
 def _check_flag(standardize: Any) -> None:
