@@ -291,6 +291,7 @@ def test_sample_then_fit(folder: Path) -> None:
     words_of_it = ("(as s.npz was drawn)", "Truth that the data were drawn with")
     for words in ("relabelled", "from k-means++", "Trouble in the draws", "Wrote fit.nc", *words_of_it):
         assert words in " ".join(fitted.stderr.split())
+    assert "are more than the" not in fitted.stderr
     tree = load(folder / "fit.nc")
     assert tree["posterior"]["beta"].shape == (2, 12, 2, 1)
     assert all(tree[name]["dim"].values.tolist() == ["x1"] for name in ("posterior", "observed_data"))
@@ -309,6 +310,12 @@ def test_several_draws_keep_their_axis(folder: Path) -> None:
     assert result.exit_code == 0, result.output
     with np.load(folder / "s.npz") as samples:
         assert samples["x"].shape == (4, 5, 2)
+
+
+def test_more_components_than_rows_are_warned_of(folder: Path) -> None:
+    np.savetxt(folder / "few.csv", [1.0, 2.0, 3.0])
+    told = run(folder, *f"fit --data few.csv -K 4 --out few.nc {TINY} --json -".split())
+    assert "4 components are more than the 3 rows" in told.stderr
 
 
 def test_explicit_starts(folder: Path) -> None:

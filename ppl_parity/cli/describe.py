@@ -22,13 +22,20 @@ MANY = 6  # columns or entries beyond which a line stops naming them
 
 def of_job(job: Job, backends: str) -> dict[str, str]:
     """What is about to be done, by topic."""
-    warning = rounding_warning(job.spec, job.data.num_data, job.settings, job.formulation)
+    warnings = [rounding_warning(job.spec, job.data.num_data, job.settings, job.formulation), _many(job)]
+    told = [warning for warning in warnings if warning is not None]
     return {
         "Data": of_data(job.data),
         "Model": of_model(job.spec) + of_drawn(job),
         "Sampler": of_sampler(job, backends),
-        **({} if warning is None else {"Warning": warning}),
+        **({"Warning": " ".join(told)} if told else {}),
     }
+
+
+def _many(job: Job) -> str | None:
+    """More components than rows: nothing is wrong with the posterior, but most of it is the prior."""
+    K, N = job.spec.num_components, job.data.num_data
+    return f"{K} components are more than the {N} rows: those without rows are the prior's." if K > N else None
 
 
 def of_data(data: Dataset) -> str:
