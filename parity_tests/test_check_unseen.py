@@ -127,6 +127,30 @@ def test_a_subsampled_plate_is_refused_in_words(sides: dict[str, Side]) -> None:
         check(half("pyro"), half("numpyro"), {"y": np.arange(4.0)}, level="quick", sides=sides)
 
 
+@pytest.mark.parametrize(("scale", "verdict"), [(4.0, "same"), (1.0, "different")])
+def test_a_plate_that_is_handed_its_rows_is_a_scaled_plate_of_these(
+    scale: float, verdict: str, sides: dict[str, Side]
+) -> None:
+    """Only Pyro has ``subsample=``; with fixed rows nothing in it is random, and NumPyro says ``scale``."""
+
+    def original(y, rows):
+        pyro, dist = libraries("pyro")
+        mu = pyro.sample("mu", dist.Normal(0.0, 1.0))
+        with pyro.plate("rows", 40, subsample=rows):
+            pyro.sample("y", dist.Normal(mu, 1.0), obs=y[rows])
+
+    def port(y, rows):
+        numpyro, dist = libraries("numpyro")
+        mu = numpyro.sample("mu", dist.Normal(0.0, 1.0))
+        with numpyro.handlers.scale(scale=scale), numpyro.plate("rows", 10):
+            numpyro.sample("y", dist.Normal(mu, 1.0), obs=y[rows])
+
+    data = {"y": np.arange(40.0) / 40, "rows": np.arange(0, 40, 4)}
+    report = check(original, port, data, level="quick", sides=sides)
+    assert report.verdict == verdict
+    assert scale == 4.0 or "it is scaled by up to 4 in pyro and 1 in numpyro" in three_lines(report)
+
+
 def cut_short(ppl: str, *, flat: bool) -> Callable:
     """Data in (0, t), and a prior of t where they leave some room: a distribution, or flat with a factor."""
 

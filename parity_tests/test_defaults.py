@@ -79,18 +79,48 @@ def test_a_fit_makes_them_in_its_own_precision_in_every_process(pair: Path, prec
     assert groups["posterior"]["w"].dtype == precision
 
 
-def test_a_clash_of_precisions_is_told_with_what_to_do(sides: dict[str, Side]) -> None:
+@pytest.mark.parametrize("how", ["product", "layer"])
+def test_a_clash_of_precisions_is_told_with_what_to_do(how: str, sides: dict[str, Side]) -> None:
     def model(y):
         import pyro
         import pyro.distributions as dist
 
         w = pyro.sample("w", dist.Normal(0.0, 1.0).expand([3]).to_event(1))
-        pyro.sample("y", dist.Normal(w @ torch.ones(3, dtype=torch.float32), 1.0), obs=y)
+        loc = (
+            w @ torch.ones(3, dtype=torch.float32)
+            if how == "product"
+            else torch.nn.Linear(3, 1)(w.float())[0]
+        )
+        pyro.sample("y", dist.Normal(loc, 1.0), obs=y)
+
+    told = r"test_defaults.py:\d+: RuntimeError: .*\(float32 met float64, .*\.to\(torch.get_default_dtype\(\)\)\)$"
+    with pytest.raises(InputError, match=told):
+        check(model, model, {"y": np.array(0.3)}, level="quick", sides=sides)
+
+
+def test_a_carry_of_narrow_integers_is_told_with_what_to_do(sides: dict[str, Side]) -> None:
+    """JAX names the types in its third line; the first says only that they differ."""
+
+    def original(y):
+        import pyro
+        import pyro.distributions as dist
+
+        pyro.sample("y", dist.Normal(pyro.sample("a", dist.Normal(0.0, 1.0)), 1.0), obs=y)
+
+    def port(y):
+        import numpyro
+        import numpyro.distributions as dist
+
+        a = numpyro.sample("a", dist.Normal(0.0, 1.0))
+        jax.lax.scan(
+            lambda n, _: (jax.numpy.arange(2)[n], None), jax.numpy.array(1, dtype="int32"), jax.numpy.ones(3)
+        )
+        numpyro.sample("y", dist.Normal(a, 1.0), obs=y)
 
     with pytest.raises(
-        InputError, match=r"test_defaults.py:\d+: RuntimeError: .*\(float32 met float64, .*convert it\)$"
+        InputError, match=r"has type int32\[\] but .* int64\[\].*\(models are .* or write dtype=int\)$"
     ):
-        check(model, model, {"y": np.array(0.3)}, level="quick", sides=sides)
+        check(original, port, {"y": np.array(0.3)}, level="quick", sides=sides)
 
 
 def test_what_was_set_is_set_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,14 @@ def left(pyro: float, numpyro: float, name: str = "tail 0", support: str = "posi
 
 @pytest.mark.parametrize(
     ("pyro", "numpyro"),
-    [(-3.0e18, -2.9e18), (-1.0747e15, -1.0739e15), (-8000.0, np.nan), (np.nan, -8000.0), (-8000.0, -np.inf)],
+    [
+        (-3.0e18, -2.9e18),
+        (-1.0747e15, -1.0739e15),
+        (-8000.0, np.nan),
+        (np.nan, -8000.0),
+        (-8000.0, -np.inf),
+        (-8000.0, np.inf),
+    ],
 )
 def test_lost_digits_are_no_difference(pyro: float, numpyro: float) -> None:
     assert "tail 0" not in left(pyro, numpyro)
@@ -40,6 +47,7 @@ def test_lost_digits_are_no_difference(pyro: float, numpyro: float) -> None:
         (-9.0e6, -8.0e6),
         (-6.08e14, -2.14e13),  # a Poisson's rate that one side clips
         (-20.0, -np.inf),
+        (-20.0, np.inf),
         (-20.0, np.nan),
         (-20.0, -30.0),
         (-9000.0, -9000.0),

@@ -254,3 +254,29 @@ def test_unrelated_numbers_are_not_told_of() -> None:
         for rng in map(np.random.default_rng, range(100))
     )
     assert silent == 300
+
+
+@pytest.mark.parametrize("axis", [-1, -2])
+def test_a_softmax_along_another_axis_is_named(axis: int) -> None:
+    logits = RNG.normal(size=(POINTS, 6, 3))
+    left, right = softmax(logits, axis=-1), softmax(logits, axis=-2)
+    if axis == -1:  # as a library has it that divides each row by its sum
+        right = right / right.sum(axis=-1, keepdims=True)
+    assert "a softmax along another axis" in told(left, right)
+    assert told(left, softmax(logits + RNG.normal(size=logits.shape), axis=-1)) == ""
+    same = np.broadcast_to(
+        left[:, :1], left.shape
+    )  # of equal rows any two are apart by numbers of rows and columns
+    assert "softmax along" not in told(same, np.broadcast_to(right[:, :1], right.shape))
+
+
+def test_the_log_of_a_probability_that_rounds_to_one_is_named() -> None:
+    chance = -np.exp(RNG.uniform(0.0, 3.5, size=(POINTS, 3)))  # log survival, down to -33
+    rounded = np.log(1 - (-np.expm1(chance)))
+    for left, right in ((chance, rounded), (chance.sum(axis=1), rounded.sum(axis=1))):
+        assert "the log of one minus a probability" in told(left, right)
+    assert "minus a probability" not in told(chance, chance * (1 + 1e-6))
+
+
+def test_the_sum_of_constants_is_a_multiple_of_them() -> None:
+    assert told(np.full((POINTS, 3), 1 / 3), np.ones((POINTS, 3))) == "3 times pyro's"

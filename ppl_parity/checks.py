@@ -63,12 +63,19 @@ def explain(side: str, what: str) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
-        reason = (str(error).strip() or _without_message(error)).splitlines()[0]
+        reason = _reason(str(error).strip() or _without_message(error))
         site = site_at_work(error)
         place = own_line(error) or (f"the site {site!r}" if site else None)
         raise ModelError(
             side, what, f"{type(error).__name__}: {reason}{_clash(reason)}{_left_over(side, error)}", place
         ) from error
+
+
+def _reason(message: str) -> str:
+    """The first line; and, of types that a loop of JAX must carry on unchanged, the line that names them."""
+    first, *others = message.splitlines()
+    named = next((line for line in others if " has type " in line), None) if "differ" in first else None
+    return first if named is None else f"{first.rstrip(':.')}: {named}"
 
 
 def _without_message(error: BaseException) -> str:
@@ -92,10 +99,17 @@ def _clash(reason: str) -> str:
     """What to do where arrays of two kinds met that a framework does not mix; empty where none did."""
     words = set(re.findall(r"\w+", reason))  # as the frameworks spell them: "long" and "float" are words, too
     narrow, wide = words & {"Float", "FloatTensor", "float32", "f32"}, words & {"Double", "float64", "f64"}
-    if narrow and wide:
+    of_torch = bool(words & {"Float", "FloatTensor"} or re.search(r"float != double|double != float", reason))
+    if (narrow and wide) or (of_torch and not words & {"Long", "LongTensor"}):
+        other = "; for .float() write .to(torch.get_default_dtype())" if of_torch else ""
         return (
             " (float32 met float64, in which models are compared: drop the dtype that makes a constant of the model "
-            "float32, or convert it)"
+            f"float32, or convert it{other})"
+        )
+    if {"int32", "int64"} <= words:
+        return (
+            " (models are compared in float64, where whole numbers are int64: drop the dtype that makes one int32, or "
+            "write dtype=int)"
         )
     if words & {"Long", "LongTensor", "int64", "i64"} and narrow | wide:
         return " (integers met floats: let data() give this side floats there, or convert them in the model)"

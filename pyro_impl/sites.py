@@ -56,8 +56,15 @@ def numbers(trace: Any) -> dict[str, dict[str, Any]]:
 
 def describe(trace: Any, arrays: dict[str, dict[str, Any]], enumerated: frozenset[str]) -> tuple[Site, ...]:
     """The sites of a trace in the order in which the model visits them; ``arrays`` are its ``numbers``."""
-    nodes = _statements(trace)
-    return tuple(_site(node, arrays[node["name"]], node["name"] in enumerated) for node in nodes)
+    fixed = {name for name, node in trace.nodes.items() if has_fixed_rows(node)}
+    return tuple(
+        _site(node, arrays[node["name"]], node["name"] in enumerated, fixed) for node in _statements(trace)
+    )
+
+
+def has_fixed_rows(node: Any) -> bool:
+    """Whether a plate was handed the rows that it takes (``subsample=``): nothing is drawn, and it is these rows'."""
+    return bool(site_is_subsample(node) and node["fn"].subsample_size is None)
 
 
 def is_factor(node: dict[str, Any]) -> bool:
@@ -110,10 +117,15 @@ def _statements(trace: Any) -> list[dict[str, Any]]:
     return [node for node in nodes if node["type"] == "sample" and not site_is_subsample(node)]
 
 
-def _site(node: dict[str, Any], arrays: dict[str, Any], enumerated: bool) -> Site:
+def _site(node: dict[str, Any], arrays: dict[str, Any], enumerated: bool, fixed: set[str]) -> Site:
     value = arrays["value"]
     plates = tuple(
-        Plate(frame.name, frame.dim, int(frame.full_size or frame.size), int(frame.size))
+        Plate(
+            frame.name,
+            frame.dim,
+            int(frame.size if frame.name in fixed else frame.full_size or frame.size),
+            int(frame.size),
+        )
         for frame in sorted(node["cond_indep_stack"], key=lambda frame: frame.dim or 0)
         if frame.vectorized
     )

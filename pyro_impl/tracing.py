@@ -93,7 +93,9 @@ class TracedModel:
         self.subsampled = {
             name: tuple(node["value"].shape)
             for name, node in trace.nodes.items()
-            if site_is_subsample(node) and len(node["value"]) < node["fn"].size
+            if site_is_subsample(node)
+            and not describing.has_fixed_rows(node)
+            and len(node["value"]) < node["fn"].size
         }
         with self.session():
             self.num_values = {

@@ -16,6 +16,7 @@ from ppl_parity.ladder.comparison import Comparison, compare, name_of_constant
 from ppl_parity.ladder.context import SIDES, Context, Point
 from ppl_parity.ladder.deterministic import differing
 from ppl_parity.ladder.extent import extent
+from ppl_parity.ladder.hidden import hidden
 from ppl_parity.ladder.hints import explain_site
 from ppl_parity.ladder.hopeless import leave_out
 from ppl_parity.ladder.precision import NARROW, drift, narrow_sites
@@ -80,6 +81,10 @@ def run(context: Context) -> Iterator[Finding]:
         yield Finding(
             "unresolved", "log joint", "The log density is finite at no shared point on either side."
         )
+        return
+    kept, concealed = hidden(context, values, {n: _limit(context, n) for n in sites}, _ordinary(context))
+    if concealed:
+        yield from _blame(context, kept, concealed, [])
         return
     if joint.relation == "constant":
         name = name_of_constant(joint.offset, len(context.points))

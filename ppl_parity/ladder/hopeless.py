@@ -66,8 +66,12 @@ def leave_out(context: Context, joint: Mapping[str, Sequence[float]]) -> Iterato
 
 
 def _without_overflows(context: Context, values: Sequence[float]) -> np.ndarray:
-    """A side's log densities, minus infinity as NaN where no support says so."""
+    """A side's log densities, infinities as NaN: minus infinity where no support says so, plus infinity always.
+
+    A density has no such value: NumPyro's truncated normal divides by a mass that has rounded to zero.
+    """
     joint = np.asarray(values, dtype=float)
+    joint = np.where(np.isposinf(joint), np.nan, joint)
     shared = set.intersection(*(set(context.sites[side]) for side in SIDES))
     declared = [[context.sites[side][name].support for name in sorted(shared)] for side in SIDES]
     return np.where(np.isneginf(joint), np.nan, joint) if declared[0] == declared[1] else joint

@@ -10,9 +10,11 @@ from dataclasses import replace
 import numpy as np
 
 from ppl_parity.statistics.relations.broadcasts import other_axis
+from ppl_parity.statistics.relations.digits import lost_digits
 from ppl_parity.statistics.relations.elements import other_elements
 from ppl_parity.statistics.relations.functions import multiple, of_axes, of_elements, of_simplices
 from ppl_parity.statistics.relations.links import scaled_link
+from ppl_parity.statistics.relations.normalising import another_axis
 from ppl_parity.statistics.relations.pairs import NEAR, Pairs
 from ppl_parity.statistics.relations.terms import MOST_COLUMNS, named_site, plain_term, term, times
 
@@ -40,13 +42,15 @@ def relation(pairs: Pairs) -> str | None:
         scaled_link,
         term,
         _one_site,
+        another_axis,
+        lost_digits,
         _close,
     )
     with np.errstate(all="ignore"):
         if (
             _apart(pairs) < NEAR
         ):  # then all of these hold for the same numbers too, but for what the gap itself is
-            ways = (plain_term, _close)
+            ways = (plain_term, lost_digits, _close)
     with np.errstate(all="ignore"):
         told = next((told for way in ways if (told := way(pairs))), None)
     if _on_the_diagonal(pairs):

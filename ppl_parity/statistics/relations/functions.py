@@ -79,7 +79,12 @@ def of_axes(pairs: Pairs) -> str | None:
     even = (
         not (np.any(np.ptp(pairs.left, axis=-1)) and np.any(np.ptp(pairs.right, axis=-1))) if shape else True
     )
+    constant = not np.ptp(pairs.left) or not np.ptp(
+        pairs.right
+    )  # a hyperparameter, of which a sum is a multiple
     for function, words in candidates:
+        if constant and words.startswith("the sum of"):
+            continue
         if even and words.startswith(("softmax", "{} divided")):
             continue  # of equal numbers any sum to one is as many times less
         for one, other, whose, whom in (
