@@ -18,8 +18,8 @@ from parity_tests.written import Y, libraries, told
 from ppl_parity import check
 from ppl_parity.freezing import freeze
 from ppl_parity.frozen_side import FrozenSide
+from ppl_parity.ladder.clamps import level_clamps
 from ppl_parity.ladder.context import CheckSettings
-from ppl_parity.ladder.density import _level_clamps
 from ppl_parity.pairs import SIDES, Pair
 from ppl_parity.references import CallableReference
 from ppl_parity.report.wording import three_lines
@@ -288,8 +288,8 @@ def test_unlikely_events_that_differ_are_no_lost_digits(other: float) -> None:
     for side in SIDES:
         context.sites[side]["y"] = replace(context.sites[side]["y"], family="Bernoulli")
     values = {side: [{"y": np.array([one, -0.5])}] for side, one in zip(SIDES, (-12.0, other), strict=True)}
-    _level_clamps(context, values)
+    level_clamps(context, values)
     assert [values[side][0]["y"][0] for side in SIDES] == [-12.0, other]
     near = {side: [{"y": np.array([one])}] for side, one in zip(SIDES, (-20.0, -20.0 + 1e-8), strict=True)}
-    _level_clamps(context, near)
+    level_clamps(context, near)
     assert near["pyro"][0]["y"] == near["numpyro"][0]["y"] == -20.0

@@ -70,3 +70,11 @@ def test_other_sensors_noise_shows_beside_a_precise_one(noise: float, sides: dic
         (one,) = told(report, "density")
         assert (one.site, one.index) == ("y", (3,))
         assert "0.5 times pyro's" in str(one.hint)
+
+
+def test_a_constant_stays_one_where_a_number_is_enormous_at_some_points_only() -> None:
+    context = fakes.context()
+    context.points = [Point(f"prior {i}", {}) for i in range(4)]
+    factor = np.array([-3e4, -2e4, -500.0, -20.0])
+    values = {side: [{"f": one + off} for one in factor] for side, off in (("pyro", 0.0), ("numpyro", 7.35))}
+    assert hidden(context, values, {}, [True] * 4)[1] == {}

@@ -115,5 +115,5 @@ def test_all_of_a_small_site_and_a_stated_part_of_a_large_one() -> None:
     }
     assert chosen.columns(values, 1).shape == (7, 60)
     assert chosen.columns(values, 1)[0, -1] == 4999
-    assert chosen.skipped("large") == " (56 of its 5,000 scalars)"
-    assert chosen.skipped("vector") == ""
+    assert chosen.total("large") == 5000
+    assert chosen.total("vector") == 0

@@ -17,7 +17,17 @@ from rich.text import Text
 if TYPE_CHECKING:
     from ppl_parity.cli.fitted import Fitted
 
+BROKEN_PIPE = 141  # as a shell has it: 128 and the signal's number
 WIDTH = 100  # into a file or a pipe, which have no width of their own
+
+
+class _Console(Console):
+    """One whose reader may leave, as ``head`` does: that is no verdict, and 1 would be one."""
+
+    def on_broken_pipe(self) -> None:
+        """End as a program does that the signal ended."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(BROKEN_PIPE)
 
 
 def screen(json: str | None = None) -> Console:
@@ -27,7 +37,7 @@ def screen(json: str | None = None) -> Console:
     """
     stream = sys.stderr if json == "-" else sys.stdout
     width = None if stream.isatty() or "COLUMNS" in os.environ else WIDTH
-    return Console(file=stream, width=width, highlight=False, markup=False)
+    return _Console(file=stream, width=width, highlight=False, markup=False)
 
 
 def facts(out: Console, rows: Mapping[str, str]) -> None:

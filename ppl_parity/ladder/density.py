@@ -12,6 +12,7 @@ import numpy as np
 
 from ppl_parity.contract import Arrays
 from ppl_parity.findings import Finding
+from ppl_parity.ladder.clamps import level_clamps, told_of_clamps
 from ppl_parity.ladder.comparison import Comparison, compare, name_of_constant
 from ppl_parity.ladder.context import SIDES, Context, Point
 from ppl_parity.ladder.deterministic import differing
@@ -21,16 +22,15 @@ from ppl_parity.ladder.hints import explain_site
 from ppl_parity.ladder.hopeless import leave_out
 from ppl_parity.ladder.precision import NARROW, drift, narrow_sites
 from ppl_parity.listing import listed
-from ppl_parity.tolerances import CLAMP, CLAMPED_FAMILIES, agree, allowed, known_limit, library_limit
+from ppl_parity.tolerances import agree, allowed, known_limit, library_limit
 
 NAME = "density"
-
-# Of an event of which probs may have lost the digits: nats, and the roundings of 1 - p that are granted.
-UNLIKELY, LOST_DIGITS = -10.0, 8 * float(np.finfo(np.float64).eps)
 
 ROUNDING = (
     1e-12  # of a sum of log probs: what is no more than this is not the library's limit that is told of
 )
+
+MANY_ROWS, FEW = 200, 1000.0  # of so many rows 99 % say what rounding does; a thousand times that is none
 
 SiteLogProbs = dict[str, list[Arrays]]
 
@@ -60,7 +60,7 @@ def run(context: Context) -> Iterator[Finding]:
             for point in points
         ]
     )
-    _level_clamps(context, values)
+    level_clamps(context, values)
     yield from leave_out(context, {side: _sums(values, side, None) for side in SIDES})
     values = _kept(context, points, values)
     joint = _compare_joint(context, values)
@@ -78,9 +78,7 @@ def run(context: Context) -> Iterator[Finding]:
         joint = _compare_joint(context, values)
         comparisons = {name: _compare_site(context, values, name) for name in sites}
     if joint.relation == "unusable":
-        yield Finding(
-            "unresolved", "log joint", "The log density is finite at no shared point on either side."
-        )
+        yield _no_number(context, values)
         return
     kept, concealed = hidden(context, values, {n: _limit(context, n) for n in sites}, _ordinary(context))
     if concealed:
@@ -99,6 +97,8 @@ def run(context: Context) -> Iterator[Finding]:
             notable=True,
             hint="a density that one side does not normalise",
         )
+    yield from told_of_clamps(context)
+    yield from _row_by_row(context, values, comparisons)
     yield from _spread(context, comparisons)
     yield from differing(context)
     yield Finding(
@@ -122,6 +122,32 @@ def _kept(context: Context, before: Sequence[Point], values: SiteLogProbs) -> Si
     return {
         side: [row for row, keep in zip(found, rows, strict=True) if keep] for side, found in values.items()
     }
+
+
+def _no_number(context: Context, values: SiteLogProbs) -> Finding:
+    """Neither side has a density anywhere: which site has none, and in which row."""
+    told = "The log density is finite at no shared point on either side"
+    for name in _names(values):
+        rows = [np.asarray(row[name]) for side in SIDES for row in values[side] if name in row]
+        if not all(row.shape == rows[0].shape for row in rows):
+            continue
+        never = np.all([~np.isfinite(row) for row in rows], axis=0)
+        if np.any(never):
+            index = tuple(int(i) for i in np.argwhere(never)[0])
+            value = context.sites["pyro"][name].value if name in context.sites["pyro"] else None
+            missing = value is not None and value.dtype.kind == "f" and bool(np.any(np.isnan(value)))
+            count = f", in {np.count_nonzero(never)} of {never.size} rows" if never.ndim else ""
+            return Finding(
+                "unresolved",
+                "log joint",
+                f"{told}: {name!r} has none{count}.",
+                site=name,
+                index=index or None,
+                hint="NaN in the data: leave these rows out, mask them, or give what is missing a site"
+                if missing
+                else None,
+            )
+    return Finding("unresolved", "log joint", f"{told}.")
 
 
 def _left_to_enumeration(context: Context) -> Finding:
@@ -154,10 +180,60 @@ def _drifting(
     found = {}
     for name in apart:
         narrow = _compare_site(context, values, name, NARROW)
-        if narrow.relation != "equal":
+        if narrow.relation != "equal" or _stands_out(context, values, name):
             return {}
         found[name] = (narrow.size, abs(_sums(values, "pyro", name)[narrow.worst]))
     return found
+
+
+def _stands_out(context: Context, values: SiteLogProbs, name: str) -> bool:
+    """Whether a few rows differ by what no rounding does to the others: within that of a sum they would not show."""
+    for ordinary, *rows in zip(_ordinary(context), *(values[side] for side in SIDES), strict=True):
+        a, b = (np.asarray(row.get(name, 0.0), dtype=float) for row in rows)
+        if not ordinary or a.shape != b.shape or a.size < MANY_ROWS:
+            continue
+        with np.errstate(invalid="ignore"):
+            gap = np.nan_to_num(np.abs(a - b))
+        beyond = gap > np.maximum(allowed("log prob", a, b, NARROW), FEW * np.quantile(gap, 0.99))
+        if np.any(beyond):
+            return True
+    return False
+
+
+def _row_by_row(
+    context: Context, values: SiteLogProbs, comparisons: dict[str, Comparison]
+) -> Iterator[Finding]:
+    """Sums that agree of rows that do not: the posterior is the same, and draws of the data need not be."""
+    if context.precision == NARROW:
+        return
+    for name, comparison in comparisons.items():
+        both = [context.sites[side].get(name) for side in SIDES]
+        if comparison.relation != "equal" or any(site is None or site.kind != "observed" for site in both):
+            continue
+        limit = max((known_limit(site) or (0.0, ""))[0] for site in both if site is not None)
+        for point, ordinary, *rows in zip(
+            context.points, _ordinary(context), *(values[side] for side in SIDES), strict=True
+        ):
+            a, b = (np.asarray(row[name], dtype=float) for row in rows)
+            if not ordinary or a.shape != b.shape or a.size < 2:
+                continue
+            with np.errstate(invalid="ignore"):
+                gap = np.nan_to_num(np.abs(a - b))
+            if np.any(gap > allowed("log prob", a, b) + limit):
+                index = tuple(int(i) for i in np.unravel_index(int(np.argmax(gap)), gap.shape))
+                where = f"{name}[{', '.join(map(str, index))}]"
+                yield Finding(
+                    "same",
+                    "log prob by row",
+                    f"The log probs of {name!r} agree in their sum and not row by row: that of {where} is "
+                    f"{a[index]:.6g} in pyro and {b[index]:.6g} in numpyro at {point.name}. Of these data the "
+                    "posterior is the same; of others it need not be.",
+                    site=name,
+                    index=index,
+                    notable=True,
+                    hint="an index that takes another row, or rows in another order",
+                )
+                break
 
 
 def _unsteady(context: Context) -> Iterator[Finding]:
@@ -183,27 +259,6 @@ def _unsteady(context: Context) -> Iterator[Finding]:
                         hint="a random number drawn outside a sample statement, or state kept between calls",
                     )
                     return
-
-
-def _level_clamps(context: Context, values: SiteLogProbs) -> None:
-    """Set an impossible event's log prob to one number on both sides: each library has a clamp of its own."""
-    for name, site in context.sites["pyro"].items():
-        if site.family not in CLAMPED_FAMILIES:
-            continue
-        for point, *rows in zip(context.points, values["pyro"], values["numpyro"], strict=True):
-            a, b = (np.array(row[name]) if name in row else None for row in rows)
-            if a is None or b is None or a.shape != b.shape:
-                continue
-            with np.errstate(over="ignore", invalid="ignore"):
-                # 1 - p of a p near 1 has lost its last digits: the log of it is off by a rounding over what it is.
-                # By the likelier of the two: by the other, an event that one side all but excludes would pass for any.
-                lost = np.abs(a - b) <= LOST_DIGITS * np.exp(-np.maximum(a, b))
-            impossible = (a <= CLAMP) & (b <= CLAMP)
-            if np.any(impossible & (a != b)):
-                context.results.setdefault("clamped", set()).add(point.name)
-            level = np.where(impossible, CLAMP, a)
-            for row, value in zip(rows, (a, b), strict=True):
-                row[name] = np.where(impossible | (lost & (np.maximum(a, b) < UNLIKELY)), level, value)
 
 
 def _names(values: SiteLogProbs) -> list[str]:

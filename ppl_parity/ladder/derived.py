@@ -22,14 +22,20 @@ PER_ROUND = 1600  # draws of a side in a first round, about a millisecond each; 
 # Fewer where a density takes longer than that: what a share of the time that is left pays for, or some seconds.
 LEAST_DRAWS, SHARE, LEAST_SECONDS = 200, 0.25, 5.0
 PREDICTIVE_SCALARS = 40
+# Of the rows of what is observed, where the latent sites differ: each draw is a call, and each row a number of it.
+LIKELIHOOD_DRAWS, LIKELIHOOD_ROWS = 400, 5000
 
 
 @dataclass
 class Derived:
-    """Series of derived quantities, side -> (C, S', Q), and how far the draws have been worked through."""
+    """Series of derived quantities, side -> (C, S', Q), and how far the draws have been worked through.
+
+    ``likelihood`` has a series of each site of its own: side -> site -> (C, S', rows).
+    """
 
     log_density: dict[str, np.ndarray] = field(default_factory=dict)
     predictive: dict[str, np.ndarray] = field(default_factory=dict)
+    likelihood: dict[str, Arrays] = field(default_factory=dict)
     predictive_names: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
     stride: dict[str, int] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
@@ -52,6 +58,7 @@ class Derived:
             new[side] = {name: value[:, rows] for name, value in chains.draws[side].items()}
         if context.reparameterised:
             self._replicate(context, new, chains.rounds)
+            self._observe(context, new)
         else:
             self._evaluate(context, new)
 
@@ -95,6 +102,46 @@ class Derived:
             shape = next(iter(new[side].values())).shape[:2]
             values = selection.columns(drawn[side], 1).reshape(*shape, -1)
             self.predictive[side] = _joined(self.predictive.get(side), values)
+
+    def _observe(self, context: Context, new: dict[str, Arrays]) -> None:
+        """The log probs of what both sides observe, or have as a factor, at each side's own draws.
+
+        Two libraries' densities of one family are one function; of a factor, or of two families, a constant may part
+        them, so that only what moves is compared.
+        """
+        both = [context.sites[side] for side in SIDES]
+        names = [n for n in both[0] if n in both[1] and {s[n].kind for s in both} <= {"observed", "factor"}]
+        if not names or any(s.kind == "latent" and is_discrete(s) for sites in both for s in sites.values()):
+            return
+
+        def work(side: str) -> Arrays:
+            latent = [n for n, s in context.sites[side].items() if s.kind == "latent" and n in new[side]]
+            chains, length = next(iter(new[side].values())).shape[:2]
+            rows = np.arange(0, length, max(1, length * chains // LIKELIHOOD_DRAWS))
+            found: dict[str, list[np.ndarray]] = {name: [] for name in names}
+            for chain in range(chains):
+                for row in rows:
+                    at = context.pair.to_side(side, {n: new[side][n][chain, row] for n in latent})
+                    told = context.pair.from_side(side, context.programs[side].site_log_probs(at))
+                    for name in names:
+                        found[name].append(np.ravel(told[name]))
+            return {n: np.stack(v).reshape(chains, len(rows), -1) for n, v in found.items()}
+
+        try:
+            found = together(work)
+        except (Refused, KeyError):  # a frozen side was not asked, or a model cannot be traced there
+            return
+        for name in names:
+            a, b = (found[side][name] for side in SIDES)
+            if a.shape[2:] != b.shape[2:]:
+                continue
+            rows = np.unique(np.linspace(0, a.shape[-1] - 1, min(a.shape[-1], LIKELIHOOD_ROWS)).astype(int))
+            alike = both[0][name].kind == both[1][name].kind == "observed"
+            alike = alike and both[0][name].family == both[1][name].family
+            for side, values in zip(SIDES, (a[..., rows], b[..., rows]), strict=True):
+                centred = values if alike else values - values.mean(axis=(0, 1))
+                own = self.likelihood.setdefault(side, {})
+                own[name] = _joined(own.get(name), centred)
 
 
 def affordable(context: Context, chains: Chains, seconds: float) -> int:

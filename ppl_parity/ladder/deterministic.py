@@ -12,11 +12,12 @@ from ppl_parity.findings import Finding
 from ppl_parity.ladder.context import SIDES, Context
 from ppl_parity.ladder.precision import NARROW
 from ppl_parity.statistics.relations import Pairs, relation
-from ppl_parity.tolerances import allowed
+from ppl_parity.tolerances import TOLERANCES, allowed
 
 QUANTITY = "deterministic"
 MOST_NUMBERS = 10_000_000  # of a side's traces, over all points
 OTHER_SEED = 1
+LEAST = {"float64": 1e-12, "float32": 1e-7}  # what is left where numbers of size one cancel
 
 
 @dataclass(frozen=True)
@@ -116,11 +117,17 @@ def _widest(
     context: Context, name: str, pairs: list[tuple[int, tuple[np.ndarray, np.ndarray]]]
 ) -> _Gap | None:
     narrow = any("float32" in context.sites[side][name].dtype for side in SIDES)
+    precision = NARROW if narrow else context.precision
+    # The absolute part of the tolerance is that of numbers of size one: a coefficient of 1e-11 has one of its own.
+    finite = [np.abs(x[np.isfinite(x)]) for _, pair in pairs for x in pair]
+    size = max((float(np.max(x, initial=0.0)) for x in finite), default=0.0)
+    absolute = TOLERANCES[QUANTITY, precision].absolute
+    spared = absolute - max(absolute * min(1.0, size), LEAST[precision])
     gaps = []
     for point, (left, right) in pairs:
         if not left.size:
             continue
-        limit = allowed(QUANTITY, left, right, NARROW if narrow else context.precision)
+        limit = allowed(QUANTITY, left, right, precision) - spared
         finite = np.isfinite(left) & np.isfinite(right)
         limit = np.maximum(limit, 1e-12 * np.max(np.abs(left), initial=0.0, where=finite))
         with np.errstate(invalid="ignore"):

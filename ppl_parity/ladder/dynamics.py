@@ -19,6 +19,10 @@ NUM_STEPS = 20
 NUDGE = 1e-9  # how far a position is moved to measure how fast errors grow along a trajectory
 ROUNDING = {"float64": 1e-12, "float32": 1e-6}  # relative error of one gradient, at most
 LEAST = {"float64": 1e-9, "float32": 1e-5}  # of an energy
+APART = {
+    "float64": 1e-6,
+    "float32": 1e-3,
+}  # of the way that a coordinate has gone, as gradients may part by 1e-7
 
 
 def run(context: Context) -> Iterator[Finding]:
@@ -133,6 +137,9 @@ def _compare(context: Context, walk: Walk, *, plot: bool) -> Finding:
             hint="the gradients differ somewhere along the way, though not at the shared points",
             numbers=numbers,
         )
+    strayed = _strayed(context, walk, paths, nudged, limit)
+    if strayed is not None:
+        return strayed
     return Finding(
         "same",
         "energy",
@@ -141,3 +148,42 @@ def _compare(context: Context, walk: Walk, *, plot: bool) -> Finding:
         point=point,
         numbers=(numbers if plot else {}) | {"magnitude": float(scale[int(gap.argmax())])},
     )
+
+
+def _strayed(
+    context: Context, walk: Walk, paths: dict[str, Trajectory], nudged: Trajectory, limit: float
+) -> Finding | None:
+    """The site whose coordinates part along the way; None if none does.
+
+    Energies do not tell: on a slope leapfrog keeps them whatever the slope is.
+    """
+    own = paths[context.asked]
+    # How far a nudge of the start has come to matter, by the step, over all coordinates.
+    moved = [
+        np.abs(nudged.position[name] - own.position[name]).reshape(NUM_STEPS + 1, -1).max(axis=1, initial=0.0)
+        for name in own.position
+    ]
+    growth = np.maximum.accumulate(np.max(moved, axis=0)) / NUDGE
+    named = {side: context.pair.from_side(side, paths[side].position) for side in SIDES}
+    steps = np.arange(NUM_STEPS + 1)
+    rounding = 10 * ROUNDING[context.precision] * (1.0 + growth) + 10 * limit * (steps * walk.step) ** 2
+    for name, position in named["pyro"].items():
+        a, b = (np.asarray(x).reshape(NUM_STEPS + 1, -1) for x in (position, named["numpyro"][name]))
+        way = np.maximum.accumulate(np.abs(a - a[0]), axis=0)
+        allowed = APART[context.precision] * way + rounding[:, None] * (1.0 + np.abs(a))
+        parted = np.argwhere(~(np.abs(a - b) <= allowed))
+        if len(parted):
+            step, column = map(int, parted[0])
+            index = tuple(int(i) for i in np.unravel_index(column, np.shape(position)[1:]))
+            return Finding(
+                "different",
+                "position",
+                f"From {walk.point} the coordinates of {name!r} part at step {step} of {NUM_STEPS}: "
+                f"{a[step, column]:.10g} in pyro and {b[step, column]:.10g} in numpyro, from {a[0, column]:.10g}.",
+                site=name,
+                size=float(abs(a[step, column] - b[step, column])),
+                point=walk.point,
+                index=index,
+                hint="the gradients differ somewhere along the way, though not at the shared points",
+            )
+    return None

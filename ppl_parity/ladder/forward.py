@@ -18,6 +18,7 @@ from ppl_parity.findings import Finding
 from ppl_parity.ladder.blame import blame
 from ppl_parity.ladder.context import SIDES, Context
 from ppl_parity.ladder.judging import Block, Family, Open, findings, judge
+from ppl_parity.ladder.rest import rest_block
 from ppl_parity.ladder.together import Refused, together
 from ppl_parity.stacking import presented
 from ppl_parity.statistics.selection import Selection, project, select
@@ -70,10 +71,11 @@ def run(context: Context) -> Iterator[Finding]:
         return
     selection = select({site: draws["pyro"][site].shape[1:] for site in sites}, MOST_SCALARS)
     columns = {side: selection.columns(draws[side], 1) for side in SIDES}
+    rest = _rest(context, draws, selection, way.conditional)
     until = time.monotonic() + SHARE_OF_BUDGET * context.seconds_left()
     look, took = 1, 0.0
     while True:
-        family, joint = _look(context, selection, columns, look, way.conditional)
+        family, joint = _look(context, selection, columns, look, way.conditional, rest)
         open_ = [one for one in family.judged if one.verdict == "unresolved" and np.isfinite(one.error)]
         if not open_ or "different" in family.verdicts():
             break
@@ -214,8 +216,27 @@ def _common(context: Context, draws: dict[str, Arrays]) -> tuple[list[str], list
     return [name for name in names if shapes[name][0] == shapes[name][1] and 0 not in shapes[name][0]], told
 
 
+def _rest(context: Context, draws: dict[str, Arrays], selection: Selection, conditional: bool) -> list[Block]:
+    """What stands out among the scalars that were not selected, of a first batch."""
+    chains = {side: {site: draws[side][site][None] for site in selection.shapes} for side in SIDES}
+
+    def usable(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.ones(a.shape[-1], dtype=bool)
+
+    blocks = [
+        rest_block(_label(context, site, conditional), site, chains, selection, usable, independent=True)
+        for site in selection.shapes
+    ]
+    return [block for block in blocks if block is not None]
+
+
 def _look(
-    context: Context, selection: Selection, columns: dict[str, np.ndarray], look: int, conditional: bool
+    context: Context,
+    selection: Selection,
+    columns: dict[str, np.ndarray],
+    look: int,
+    conditional: bool,
+    rest: list[Block],
 ) -> tuple[Family, tuple[float, float, float] | None]:
     a, b = (columns[side] for side in SIDES)
     alpha = share_of_look(context.alpha.get(NAME, context.settings.false_alarm), look) / 2
@@ -229,9 +250,11 @@ def _look(
             finite[where],
             extra=scalar_p_values(a[:, where], b[:, where])[None],
             independent=True,
+            total=selection.total(site),
         )
         for site, where in _by_site(selection).items()
     ]
+    blocks += rest
     moving = finite & ((np.ptp(a, axis=0) > 0) | (np.ptp(b, axis=0) > 0))
     joint = None
     if np.count_nonzero(moving) > 1:

@@ -34,21 +34,25 @@ def hidden(
     Returns:
         The values without the large elements, and the comparison of each site that differs; none is good.
     """
+    shown = [int(i) for i in np.flatnonzero(ordinary)]
     small = {side: [dict(row) for row in values[side]] for side in SIDES}
-    for name in {name for side in SIDES for name in values[side][0]}:
-        for rows in zip(*(small[side] for side in SIDES), strict=True):
-            a, b = (np.asarray(row.get(name, 0.0), dtype=float) for row in rows)
-            if a.shape != b.shape:
-                continue
-            large = [np.abs(value) > LARGE for value in (a, b)]
-            if not any(np.any(its) for its in large):
-                continue
-            with np.errstate(invalid="ignore"):
-                near = np.abs(a - b) <= allowed("log prob", a, b)
-            for row, value, its, others in zip(rows, (a, b), large, large[::-1], strict=True):
-                if name in row:  # of two numbers that agree both are large, or neither is
-                    row[name] = np.where(its | (others & near), 0.0, value)
-    shown = np.flatnonzero(ordinary)
+    names = list(dict.fromkeys(name for side in SIDES for name in values[side][0]))
+    for name in names:
+        both = [[np.asarray(row.get(name, 0.0), dtype=float) for row in small[side]] for side in SIDES]
+        if not shown or len({value.shape for rows in both for value in rows}) > 1:
+            continue
+        # Large at one point is out at all of them, lest a constant be there at some and not at others.
+        large = [np.any([np.abs(rows[i]) > LARGE for i in shown], axis=0) for rows in both]
+        if not any(np.any(one) for one in large):
+            continue
+        with np.errstate(invalid="ignore"):  # two that agree are both large, or neither is
+            near = np.all(
+                [np.abs(a - b) <= allowed("log prob", a, b) for a, b in zip(*both, strict=True)], axis=0
+            )
+        for side, rows, own, other in zip(SIDES, both, large, large[::-1], strict=True):
+            for row, value in zip(small[side], rows, strict=True):
+                if name in row:
+                    row[name] = np.where(own | (other & near), 0.0, value)
 
     def sums(names: Sequence[str]) -> Comparison:
         totals = [
@@ -61,10 +65,9 @@ def hidden(
         extra = sum(limits.get(name, 0.0) for name in names)
         return compare("log density", *totals, extra=extra, precision=context.precision)
 
-    if not len(shown):
+    if not shown:
         return small, {}
-    names = list(dict.fromkeys(name for side in SIDES for name in values[side][0]))
     moved = {name: found for name in names if (found := sums([name])).relation == "different"}
     if not moved or sums(list(moved)).relation != "different":
         return small, {}
-    return small, {name: dataclasses.replace(one, worst=int(shown[one.worst])) for name, one in moved.items()}
+    return small, {name: dataclasses.replace(one, worst=shown[one.worst]) for name, one in moved.items()}

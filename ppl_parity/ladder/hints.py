@@ -45,6 +45,12 @@ def explain_site(
         return _explain_families(context, name, worst, comparison)
     if shapes[0] != shapes[1] and not one_sided:
         left, right = shapes
+        if (
+            a.batch_shape + a.event_shape == b.batch_shape + b.event_shape
+        ):  # another split of the same numbers
+            told = _explain_params(context, name, worst, comparison)
+            if told:
+                return told
         return f"its log prob has shape {left} in pyro and {right} in numpyro: a broadcast or a lost axis"
     if a.scale != b.scale:
         words = "by up to" if _weighted(values, name) else "by"

@@ -35,6 +35,9 @@ class Block:
         extra: further p-values of each quantity, (R, Q), such as a two-sample test's.
         independent: the draws are no chains.
         title: what they are, where that is no site's own scalars: ``the sum of beta``.
+        among: of how many scalars these are the furthest apart; each is then judged as one of so many, and told
+            only if it differs. 0 for scalars that were not chosen by what they are.
+        total: the site's own number of scalars, where these are not all of them.
     """
 
     label: str
@@ -45,6 +48,8 @@ class Block:
     extra: np.ndarray | None = None
     independent: bool = False
     title: str | None = None
+    among: int = 0
+    total: int = 0
 
 
 @dataclass
@@ -67,11 +72,12 @@ class Judged:
 
 @dataclass
 class Family:
-    """All that was judged at one look."""
+    """All that was judged at one look; ``forgiven`` if divergences took a difference's standard error away."""
 
     judged: list[Judged] = field(default_factory=list)
     alpha: float = 0.0
     margin: float = 0.0
+    forgiven: bool = False
 
     def verdicts(self) -> set[str]:
         """Those that occur."""
@@ -128,6 +134,7 @@ def judge(blocks: Sequence[Block], *, alpha: float, margin: float, look: int) ->
                     by_shape=functional == FUNCTIONALS[0] and bool(own[q] >= alpha > row[q]),
                 )
                 for q, (site, index) in enumerate(block.names)
+                if not block.among or decision.verdict[q] == "different"
             ]
     return family
 
@@ -143,6 +150,7 @@ def _test(block: Block) -> tuple[tuple[Comparison, Comparison], np.ndarray, np.n
     )
     extra = np.empty((0, len(keep))) if block.extra is None else block.extra
     p_values = np.stack([comparisons[0].p_value, comparisons[1].p_value, *extra])
+    p_values = np.minimum(1.0, p_values * block.among) if block.among else p_values
     return (comparisons[0], comparisons[1]), scored, p_values
 
 
@@ -189,6 +197,23 @@ def findings(
         yield _finding(members, worst, spread, family, why, hint)
 
 
+def of_a_part(label: str, family: Family) -> Iterator[Finding]:
+    """Which sites are too large for every scalar to be compared by itself."""
+    parts = {
+        one.site: (len(one.block.names), one.block.total)
+        for one in family.judged
+        if one.block.total and one.block.label == label
+    }
+    if parts:
+        told = ", ".join(f"{kept} of the {total:,} of {site!r}" for site, (kept, total) in parts.items())
+        yield Finding(
+            "same",
+            "scalars",
+            f"One by one were compared {told}; of the others only what stands out among so many would be seen.",
+            notable=True,
+        )
+
+
 def _parted(block: Block, one: Judged) -> float:
     """The largest gap between the distribution functions of both sides' draws of a scalar."""
     column = list(block.names).index((one.site, one.index))
@@ -231,7 +256,8 @@ def _finding(
         )
     elif worst.verdict == "same":
         if len(members) > 1 and not block.title:
-            what = f"The {of} of all {len(members)} scalars of {site!r}"
+            which = f"{len(members)} of the {block.total:,}" if block.total else f"all {len(members)}"
+            what = f"The {of} of {which} scalars of {site!r}"
         detail = (
             f"{what} agrees within {max(m.upper for m in members):.2g} {unit}; the margin is "
             f"{family.margin:g}, and {max(m.resolution for m in members):.2g} would have been found with a "

@@ -20,7 +20,7 @@ from ppl_parity.ladder.context import SIDES, Context, is_discrete
 from ppl_parity.ladder.convergence import finding
 from ppl_parity.ladder.derived import Derived
 from ppl_parity.ladder.flat import flat_sites
-from ppl_parity.ladder.judging import Open, findings
+from ppl_parity.ladder.judging import Open, findings, of_a_part
 from ppl_parity.ladder.looking import DIVERGING, Look, examine, renamed
 from ppl_parity.ladder.sampling import (
     FIRST_DRAWS,
@@ -136,6 +136,7 @@ def _tell(
         shape = next(iter(chains.draws[side].values())).shape
         yield finding(side, look.convergence[side], look.names, f"{shape[0]} chains of {count:,} draws")
     yield from stand_ins(context)
+    yield from of_a_part(NAME, look.family)
     if components is not None:
         names = ", ".join(map(repr, components.axes))
         how = "declared" if components.declared else "found"
@@ -146,7 +147,8 @@ def _tell(
             "renaming changes are compared, and the components after relabelling by Hungarian assignment.",
             notable=True,
         )
-    diverged = [side for side in SIDES if chains.diverging(side) > DIVERGING]
+    least = 0.0 if look.family.forgiven else DIVERGING
+    diverged = [side for side in SIDES if chains.diverging(side) > least]
     reason = f"{chains.num_draws('pyro'):,} draws a chain in pyro, and the budget is spent{refusal}"
     advice = None
     if "different" in look.family.verdicts():
@@ -188,7 +190,7 @@ def _hint(context: Context) -> str | None:
     if verdicts.get("density") == "same" and verdicts.get("transform") == "same":
         return "density and transforms agree, so it is a sampler's doing and not the model's"
     return (
-        "the densities could not be compared: look at what only one side has"
+        "the densities could not be compared: look at what only one side has, and at what is given to observed sites"
         if context.reparameterised
         else None
     )

@@ -115,8 +115,15 @@ def _one_sided(name: str, side: str, context: Context) -> Iterator[Finding]:
     site = context.sites[side][name]
     other = SIDES[1 - SIDES.index(side)]
     if site.kind == "deterministic":
-        return
-    if site.enumerated:
+        yield Finding(
+            "same",
+            "site",
+            f"The deterministic site {name!r} is in {side} only, so it is not compared.",
+            site=name,
+            hint="give rename where the port calls it otherwise",
+            notable=True,
+        )
+    elif site.enumerated:
         yield Finding(
             "same",
             "site",
@@ -130,7 +137,8 @@ def _one_sided(name: str, side: str, context: Context) -> Iterator[Finding]:
             "site",
             f"The latent site {name!r} is in {side} only; the pair is judged on the sites that are shared.",
             site=name,
-            hint="a re-parameterisation, a renamed site (give rename), or a site that the port lost",
+            hint=_renamed(name, side, context)
+            or "a re-parameterisation, a renamed site (give rename), or a site that the port lost",
             deferred=True,
         )
     elif context.reparameterised:
@@ -149,6 +157,29 @@ def _one_sided(name: str, side: str, context: Context) -> Iterator[Finding]:
             site=name,
             notable=True,
         )
+
+
+def _renamed(name: str, side: str, context: Context) -> str | None:
+    """The option to give where each side has one latent site of its own, and they are of one kind."""
+    alone = {
+        s: [
+            site
+            for other, site in context.sites[s].items()
+            if site.kind == "latent" and other not in context.sites[SIDES[1 - SIDES.index(s)]]
+        ]
+        for s in SIDES
+    }
+    if any(len(found) != 1 for found in alone.values()):
+        return None
+    a, b = (alone[s][0] for s in SIDES)
+    alike = (a.support, a.family, np.shape(np.asarray(a.value))) == (
+        b.support,
+        b.family,
+        np.shape(np.asarray(b.value)),
+    )
+    if not alike or name not in (a.name, b.name) or side not in SIDES:
+        return None
+    return f'are {a.name!r} and {b.name!r} one site? Then give rename = {{"{a.name}": "{b.name}"}}'
 
 
 def _not_compared(name: str, what: str) -> Finding:
@@ -195,6 +226,16 @@ def _compare(name: str, a: Site, b: Site, context: Context) -> Iterator[Finding]
         hint = "an observation was forgotten on one side" if verdict == "different" else None
         yield finding(verdict, "kind", a.kind, b.kind, hint)
         return
+    if a.kind == "factor" and context.reparameterised:
+        yield Finding(
+            "same",
+            "factor",
+            f"The latent sites differ, so the factor {name!r} is compared by how its posterior draws scatter, and not "
+            "number by number: what leaves that as it is would not be seen.",
+            site=name,
+            hint="write it as an observed site, whose log probs are compared row by row",
+            notable=True,
+        )
     if a.kind == "deterministic":
         return
     shapes = {side: np.shape(np.asarray(site.value)) for side, site in both.items()}

@@ -1,4 +1,7 @@
-"""One line for a remark that is made of several sites: thirty lines that say the same hide the one that does not."""
+"""One line for a remark that is made of several sites, or by several rungs.
+
+Thirty lines that say the same hide the one that does not.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from ppl_parity.listing import listed
 
 
 def fold(notes: Iterable[tuple[str, Finding]]) -> list[tuple[str, Finding]]:
-    """Findings that differ in their site alone, as the first of them, whose detail names the others.
+    """Findings that differ in their site or rung alone, as the first of them, with the others' names.
 
     Args:
         notes: findings with their rung's name.
@@ -23,7 +26,15 @@ def fold(notes: Iterable[tuple[str, Finding]]) -> list[tuple[str, Finding]]:
         said = finding.detail if finding.site is None else finding.detail.replace(repr(finding.site), "\0")
         alike = rung, finding.quantity, finding.verdict, said, finding.site is None, finding.index
         groups.setdefault(alike, []).append(finding)
-    return [(str(alike[0]), _together(members)) for alike, members in groups.items()]
+    rungs: dict[tuple, list[str]] = {}
+    said_of: dict[tuple, Finding] = {}
+    for alike, members in groups.items():
+        told = _together(members)
+        # What several rungs say of the whole model is one line, too.
+        key = (told.detail, told.verdict) if told.site is None else (alike,)
+        rungs.setdefault(key, []).append(str(alike[0]))
+        said_of.setdefault(key, told)
+    return [(", ".join(dict.fromkeys(rungs[key])), told) for key, told in said_of.items()]
 
 
 def _together(members: Sequence[Finding]) -> Finding:

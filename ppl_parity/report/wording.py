@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from ppl_parity.findings import Finding, Report, RungResult
@@ -233,6 +234,8 @@ def _same_lines(report: Report) -> list[tuple[str, str]]:
     resolutions = _each(sampled, "resolution")
     if sizes:
         exactly = f"largest difference {sizes}."
+    elif any(each.deferred for rung in exact if rung.name != "structure" for each in rung.findings):
+        exactly = "only the structure: the latent sites differ, so that all else rests on samples."
     else:
         exactly = "every exact comparison agrees." if exact else "no exact rung was run."
     if resolutions:
@@ -275,7 +278,10 @@ def _each(rungs: Sequence[RungResult], key: Literal["size", "resolution"]) -> st
 def _differing(findings: Sequence[Finding], compared: int) -> str:
     size = amount(widest(findings))
     by = f", by up to {size}" if size else ""
-    apart = sorted({place(finding) for finding in findings})
+    # The size of a log prob is that of the site's sum, of which a row is the part that differs the most.
+    apart = sorted(
+        {place(replace(each, index=None) if each.quantity == "log prob" else each) for each in findings}
+    )
     if len(apart) <= 2:
         return f"{' and '.join(apart)} {'differs' if len(apart) == 1 else 'differ'}{by}"
     return f"{len(findings)} of {count(compared, 'comparison')} differ{by}"

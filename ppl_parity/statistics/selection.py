@@ -45,10 +45,10 @@ class Selection:
             parts.append(value.reshape(*value.shape[:lead], -1)[..., indices].astype(np.float64))
         return np.concatenate(parts, axis=-1)
 
-    def skipped(self, site: str) -> str:
-        """`` (40 of its 1,000 scalars)`` where not all are looked at; else an empty string."""
-        size, kept = int(np.prod(self.shapes[site])), len(self.flat[site])
-        return f" ({kept} of its {size:,} scalars)" if kept < size else ""
+    def total(self, site: str) -> int:
+        """The site's number of scalars where not all are looked at; else 0."""
+        size = int(np.prod(self.shapes[site]))
+        return size if len(self.flat[site]) < size else 0
 
 
 def select(shapes: Mapping[str, tuple[int, ...]], most: int = MOST_SCALARS) -> Selection:
