@@ -1,13 +1,14 @@
-"""How often the sampling rungs call two models different that are the same: measured, beside the nominal rate.
+"""How often a check calls two models different that are the same: measured, beside the nominal rate.
 
     python -m parity_tests.false_alarms [--seeds 100] [--jobs 2] [--resume]
     python -m parity_tests.false_alarms --rungs posterior --pairs lkj_effects --seeds 20
 
-Every correct pair is checked again and again with other seeds, one rung at a time, each with the whole nominal
-rate of a check, and at its first look: ``forward`` on all pairs, ``posterior`` on those whose chains converge
-within seconds (``QUICK_PAIRS``), for what has not converged is never called different and would only flatter the
-rate. So few draws leave a margin open, which is ``unresolved`` and no alarm; ``judged`` counts the checks that could
-have raised one. Each check is one line of JSON in ``--out``, written as it ends; ``--resume`` keeps what is there.
+Every correct pair is checked again and again with other seeds: the ``exact`` rungs together, whose points are drawn,
+and whose nominal rate is none; and the sampling rungs one at a time, each with the whole nominal rate of a check, and
+at its first look: ``forward`` on all pairs, ``posterior`` on those whose chains converge within seconds
+(``QUICK_PAIRS``), for what has not converged is never called different and would only flatter the rate. So few draws
+leave a margin open, which is ``unresolved`` and no alarm; ``judged`` counts the checks that could have raised one.
+Each check is one line of JSON in ``--out``, written as it ends; ``--resume`` keeps what is there.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from scipy.stats import binomtest
 
 from ppl_parity.checking import check_file
 from ppl_parity.errors import InputError
-from ppl_parity.ladder import sampling
+from ppl_parity.ladder import DETERMINISTIC, sampling
 from ppl_parity.ladder.context import CheckSettings
 from ppl_parity.sides import Side, SideError
 
@@ -37,7 +38,7 @@ QUICK_PAIRS = (
 )
 BUDGET = 1.0  # seconds: there is no second look
 SCALE = 0.6  # of a first round of NUTS, whatever the budget: 4 chains of 180 + 240 draws in Pyro
-RUNGS = ("forward", "posterior")
+RUNGS = ("exact", "forward", "posterior")
 LEVELS = (0.01, 0.05, 0.2)  # at which the smallest adjusted p-values are counted
 
 
@@ -57,9 +58,9 @@ def main(arguments: list[str] | None = None) -> None:
     options.out.parent.mkdir(parents=True, exist_ok=True)
     if not options.resume:
         options.out.unlink(missing_ok=True)
-    rows = [row for row in read(options.out) if row["false_alarm"] == options.false_alarm]
+    rows = [row for row in read(options.out) if row["false_alarm"] in (0.0, options.false_alarm)]
     done = {(row["rung"], row["pair"], row["seed"]) for row in rows}
-    usual = {"forward": list(paths), "posterior": list(QUICK_PAIRS)}
+    usual = {"exact": list(paths), "forward": list(paths), "posterior": list(QUICK_PAIRS)}
     for rung in options.rungs:
         names = options.pairs or usual[rung]
         # Seeds in the outer loop: a run that is stopped early has seen every pair.
@@ -95,19 +96,24 @@ def run(rung: str, todo: list[tuple[Path, int]], options: argparse.Namespace) ->
 
 def one(rung: str, path: Path, seed: int, false_alarm: float, sides: dict[str, Side]) -> dict[str, Any]:
     """One check, as a row."""
+    nominal = 0.0 if rung == "exact" else false_alarm
     settings = CheckSettings(seed=seed, false_alarm=false_alarm, budget=BUDGET, keep_going=True)
     began = time.monotonic()
-    row = {"rung": rung, "pair": path.stem, "seed": seed, "false_alarm": false_alarm}
+    row = {"rung": rung, "pair": path.stem, "seed": seed, "false_alarm": nominal}
     try:
-        report = check_file(str(path), sides=sides, rungs=[rung], settings=settings)
+        rungs = list(DETERMINISTIC) if rung == "exact" else [rung]
+        report = check_file(str(path), sides=sides, rungs=rungs, settings=settings)
     except (InputError, SideError) as error:  # no false alarm, and no right answer either
         told = {"verdict": "refused", "least_p": None, "different": [str(error)]}
     else:
-        findings = report.rungs[0].findings
+        findings = [finding for result in report.rungs for finding in result.findings]
         p_values = [p for finding in findings for p in _p_values(finding.numbers)]
         told = {
             "verdict": report.verdict,
-            "least_p": min(p_values, default=None),
+            # A rung without chance has no p: 0 or 1, and none where nothing could be compared.
+            "least_p": min(p_values, default=None)
+            if rung != "exact"
+            else {"different": 0.0, "same": 1.0}.get(report.verdict),
             "different": [finding.detail for finding in findings if finding.verdict == "different"],
         }
     return row | told | {"seconds": time.monotonic() - began}

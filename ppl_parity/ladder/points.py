@@ -50,8 +50,8 @@ def shared_points(
     points += _moved(programs[lead], sites[lead], points, num_points - len(points), rng)
     # Torch clamps probabilities at 2e-16, NumPyro at 1e-308: nearer to an edge each has its own density.
     points = [point for point in points if _inside(point, sites[lead])] or points
-    if _clamps_are_summed(sites[lead]):
-        points = [point for point in points if not point.name.startswith("edge")]
+    if clamps_are_summed(sites[lead]):
+        points = [point for point in points if not point.name.startswith(("edge", "tail"))]
     points += [
         Point(name, {k: np.asarray(v) for k, v in values.items()}) for name, values in pair.points.items()
     ]
@@ -209,7 +209,7 @@ def _inside(point: Point, sites: Mapping[str, Site]) -> bool:
     return True
 
 
-def _clamps_are_summed(sites: Mapping[str, Site]) -> bool:
+def clamps_are_summed(sites: Mapping[str, Site]) -> bool:
     """Whether an impossible event's clamped probability enters a sum over states, beside what is all but so."""
     some = [site.family in CLAMPED_FAMILIES for site in sites.values() if not site.enumerated]
     return any(some) and any(site.enumerated for site in sites.values())
