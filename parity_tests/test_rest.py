@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
+from parity_tests.written import libraries
+from ppl_parity import check
+from ppl_parity.ladder.context import CheckSettings
 from ppl_parity.ladder.judging import judge
 from ppl_parity.ladder.rest import rest_block
 from ppl_parity.statistics.screening import most_apart
@@ -55,3 +61,64 @@ def test_a_site_of_which_all_are_compared_has_no_rest() -> None:
     draws = {side: {"v": np.zeros((4, 9, 3))} for side in ("pyro", "numpyro")}
     selection = select({"v": (3,)}, 40)
     assert rest_block("prior", "v", draws, selection, lambda a, b: np.ones(a.shape[-1], dtype=bool)) is None
+
+
+GROUPS = 200
+
+
+def groups(
+    ppl: str, *, centred: bool, swapped: bool = False, weight: float = 1.0, visible: bool = True
+) -> Callable:
+    """One row a group, and one mean of all; a port may swap two groups' codes, or weigh a group's row otherwise."""
+
+    def model(y):
+        library, dist = libraries(ppl)
+        code = np.arange(GROUPS)
+        if swapped:
+            code[[100, 103]] = code[[103, 100]]
+        weights: Any = np.ones(GROUPS)
+        weights[77] = weight
+        if ppl == "pyro":
+            import torch
+
+            weights = torch.as_tensor(weights)
+        scale = library.poutine.scale if ppl == "pyro" else library.handlers.scale
+        mu = library.sample("mu", dist.Normal(0.0, 1.0))
+        with library.plate("J", GROUPS):
+            if centred:
+                theta = library.sample("theta", dist.Normal(mu, 1.0))
+            else:
+                raw = library.sample("raw", dist.Normal(0.0, 1.0))
+                theta = library.deterministic("theta", mu + raw) if visible else mu + raw
+            with scale(scale=weights):
+                library.sample("y", dist.Normal(theta[code], 0.7), obs=y)
+
+    return model
+
+
+def measurements() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    effects = 0.5 + rng.normal(size=GROUPS)
+    effects[[100, 103]] = 2.5, -1.5
+    return {"y": effects + 0.7 * rng.normal(size=GROUPS)}
+
+
+@pytest.mark.pyro
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("port", "verdict", "site"),
+    [
+        ({}, "same", None),
+        ({"swapped": True}, "different", "theta"),
+        ({"weight": 0.2}, "different", "theta"),
+        ({"weight": 0.2, "visible": False}, "different", "y"),
+    ],
+)
+def test_one_group_of_many_is_seen_where_the_latent_sites_differ(
+    port: dict[str, Any], verdict: str, site: str | None
+) -> None:
+    models = groups("pyro", centred=True), groups("numpyro", centred=False, **port)
+    report = check(*models, measurements, settings=CheckSettings(budget=90.0))
+    assert report.verdict == verdict, report.first_difference
+    assert site is None or report.first_difference is not None
+    assert site is None or report.first_difference["site"] == site

@@ -56,15 +56,15 @@ def numbers(trace: Any) -> dict[str, dict[str, Any]]:
 
 def describe(trace: Any, arrays: dict[str, dict[str, Any]], enumerated: frozenset[str]) -> tuple[Site, ...]:
     """The sites of a trace in the order in which the model visits them; ``arrays`` are its ``numbers``."""
-    fixed = {name for name, node in trace.nodes.items() if has_fixed_rows(node)}
+    # Handed the rows that it takes (``subsample=``) a plate draws nothing, and is a plate of these.
+    fixed = {
+        name
+        for name, node in trace.nodes.items()
+        if site_is_subsample(node) and node["fn"].subsample_size is None
+    }
     return tuple(
         _site(node, arrays[node["name"]], node["name"] in enumerated, fixed) for node in _statements(trace)
     )
-
-
-def has_fixed_rows(node: Any) -> bool:
-    """Whether a plate was handed the rows that it takes (``subsample=``): nothing is drawn, and it is these rows'."""
-    return bool(site_is_subsample(node) and node["fn"].subsample_size is None)
 
 
 def is_factor(node: dict[str, Any]) -> bool:

@@ -94,7 +94,7 @@ class TracedModel:
             name: tuple(node["value"].shape)
             for name, node in trace.nodes.items()
             if site_is_subsample(node)
-            and not describing.has_fixed_rows(node)
+            and node["fn"].subsample_size is not None
             and len(node["value"]) < node["fn"].size
         }
         with self.session():
