@@ -13,7 +13,7 @@ from numpyro.distributions import constraints
 
 from numpyro_impl import kernels
 from numpyro_impl.potential import direct_potential
-from numpyro_impl.runtime import to_framework
+from numpyro_impl.runtime import as_rows, to_framework
 from ppl_parity.contract import Model
 from ppl_parity.spec import MixtureSpec
 
@@ -22,6 +22,7 @@ def marginal(spec: MixtureSpec) -> Model:
     """Each x_i ~ sum_k theta_k MVN(beta_k, s^2 I), by the framework's mixture distribution."""
 
     def model(x: Any = None, num_data: Any = None):
+        x = as_rows(spec, x)
         N = num_data if x is None else len(x)
         theta, beta = sample_prior(spec)
         noise_cov = spec.noise_scale**2 * jnp.eye(spec.dim)
@@ -36,6 +37,7 @@ def fused(spec: MixtureSpec) -> Model:
     """One site for all of x; its value and gradient come from one pass over the data."""
 
     def model(x: Any = None, num_data: Any = None):
+        x = as_rows(spec, x)
         N = num_data if x is None else len(x)
         theta, beta = sample_prior(spec)
         numpyro.sample("x", FusedMixture(theta, beta, spec.noise_scale, N), obs=x)

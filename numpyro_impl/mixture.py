@@ -16,8 +16,8 @@ import numpyro.distributions as dist
 from numpyro_impl import formulations
 from numpyro_impl.assignments import compile_ahead
 from numpyro_impl.program import Program
-from numpyro_impl.runtime import NAME, session, to_framework
-from ppl_parity.checks import explain
+from numpyro_impl.runtime import NAME, as_rows, session, to_framework
+from ppl_parity.checks import explain, mixture_data
 from ppl_parity.contract import Arrays, Model
 from ppl_parity.errors import one_of
 from ppl_parity.graphs import write_graph
@@ -29,6 +29,7 @@ def textbook(spec: MixtureSpec) -> Model:
 
     def model(x: Any = None, num_data: Any = None):
         K, D = spec.num_components, spec.dim
+        x = as_rows(spec, x)
         N = num_data if x is None else len(x)
         noise_cov = spec.noise_scale**2 * jnp.eye(D)
         theta = numpyro.sample("theta", dist.Dirichlet(to_framework(spec.concentration)))
@@ -48,6 +49,7 @@ def mixture(spec: MixtureSpec, formulation: str = "enumerated") -> Model:
     write = {"enumerated": textbook, "marginal": formulations.marginal, "fused": formulations.fused}
     model = write[formulation](spec)
     model.identity = json.dumps([formulation, spec.as_dict()])
+    model.prepared = partial(mixture_data, NAME, spec)
     model.compile_ahead = partial(compile_ahead, spec)
     return model
 

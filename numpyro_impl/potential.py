@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from numpyro_impl import kernels
-from numpyro_impl.runtime import to_framework
+from numpyro_impl.runtime import as_rows, to_framework
 from numpyro_impl.sharding import are_spread
 from ppl_parity.priors import prior_terms
 from ppl_parity.spec import MixtureSpec
@@ -24,6 +24,7 @@ from ppl_parity.spec import MixtureSpec
 
 def direct_potential(spec: MixtureSpec, x: Any, num_data: Any = None) -> Callable[[dict[str, Any]], Any]:
     """u -> U(u) of the fused program, whose arguments these are, on ``x``."""
+    x = as_rows(spec, x)
     return lambda u: _potential(spec, u["theta"], u["beta"], x)
 
 

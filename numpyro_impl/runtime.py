@@ -13,7 +13,9 @@ import numpy as np
 import numpyro
 
 from ppl_parity.alone import Alone
+from ppl_parity.checks import check_rows
 from ppl_parity.errors import InputError
+from ppl_parity.spec import MixtureSpec
 
 NAME = "numpyro"
 
@@ -62,6 +64,15 @@ def to_framework(value: Any, precision: str | None = None) -> Any:
     if isinstance(value, list | tuple) and any(isinstance(item, np.ndarray) for item in value):
         return type(value)(to_framework(item, precision) for item in value)
     return value
+
+
+def as_rows(spec: MixtureSpec, x: Any) -> Any:
+    """The mixture's x, if there is one, checked, and in floating point: whole numbers as much as others."""
+    if x is None:
+        return None
+    check_rows(NAME, spec, x)
+    x = jnp.asarray(x)
+    return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.result_type(float))
 
 
 def to_numpy(tree: Any) -> Any:

@@ -57,12 +57,13 @@ class TracedModel:
         check_model(NAME, model, data)
         self.model, self.precision, self.device = model, precision, device
         check_shards(model, device, num_shards)
+        data = getattr(model, "prepared", dict)(data)
         self.shards: Shards | None = None
         with self.session():
             if num_shards > 1:
                 x, self.shards = spread(np.asarray(data["x"], dtype=precision), device)
                 data = {**data, "x": x}
-            self.leaves, self.structure = jax.tree.flatten(to_framework(dict(data), self.precision))
+            self.leaves, self.structure = jax.tree.flatten(to_framework(data, self.precision))
             self.passed = [i for i, leaf in enumerate(self.leaves) if _is_argument(leaf)]
             self.arrays = [self.leaves[i] for i in self.passed]
             with explain(NAME, "the model cannot be run on these data"):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
 from ppl_parity.contract import Site, Values
 from ppl_parity.errors import InputError, ModelError, nearest
 from ppl_parity.lines import innermost, other_framework, own_line, site_at_work
+from ppl_parity.spec import MixtureSpec
 
 
 def check_model(side: str, model: object, data: object) -> None:
@@ -51,6 +53,26 @@ def check_values(
             raise InputError(
                 f"{side}: the site {name!r} has shape {tuple(shapes[name])}; got a value of shape {got}."
             )
+
+
+def mixture_data(side: str, spec: MixtureSpec, data: Mapping[str, Any]) -> dict[str, Any]:
+    """The mixture's arguments; an x of whole numbers is one of floating-point numbers, like any other."""
+    x = data.get("x")
+    if x is None:
+        return dict(data)
+    check_rows(side, spec, x)
+    whole = isinstance(x, np.ndarray) and x.dtype.kind in "iub"
+    return {**data, "x": x.astype(np.float64) if whole else x}
+
+
+def check_rows(side: str, spec: MixtureSpec, x: Any) -> None:
+    """Refuse an x without the mixture's columns: a framework would broadcast it, and a kernel read beyond it."""
+    shape = tuple(np.shape(x))
+    if shape[1:] != (spec.dim,):
+        raise InputError(
+            f"{side}: the mixture's x must have shape (N, D), with D = {spec.dim}, the dim of its spec; got shape "
+            f"{shape}."
+        )
 
 
 @contextmanager

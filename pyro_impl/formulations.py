@@ -14,13 +14,14 @@ from ppl_parity.contract import Model
 from ppl_parity.spec import MixtureSpec
 from pyro_impl import kernels
 from pyro_impl.potential import FirstOnly, direct_potential
-from pyro_impl.runtime import to_framework
+from pyro_impl.runtime import as_rows, to_framework
 
 
 def marginal(spec: MixtureSpec) -> Model:
     """Each x_i ~ sum_k theta_k MVN(beta_k, s^2 I), by the framework's mixture distribution."""
 
     def model(x: Any = None, num_data: Any = None):
+        x = as_rows(spec, x)
         N = num_data if x is None else len(x)
         theta, beta = sample_prior(spec)
         noise_cov = spec.noise_scale**2 * torch.eye(spec.dim)
@@ -35,6 +36,7 @@ def fused(spec: MixtureSpec) -> Model:
     """One site for all of x; its value and gradient come from one pass over the data."""
 
     def model(x: Any = None, num_data: Any = None):
+        x = as_rows(spec, x)
         N = num_data if x is None else len(x)
         theta, beta = sample_prior(spec)
         pyro.sample("x", FusedMixture(theta, beta, spec.noise_scale, N), obs=x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,14 @@ import pyro
 import pyro.distributions as dist
 import torch
 
-from ppl_parity.checks import explain
+from ppl_parity.checks import explain, mixture_data
 from ppl_parity.contract import Arrays, Model
 from ppl_parity.errors import one_of
 from ppl_parity.graphs import write_graph
 from ppl_parity.spec import FORMULATIONS, MixtureSpec
 from pyro_impl import formulations
 from pyro_impl.program import Program
-from pyro_impl.runtime import NAME, seed_to_rng, session, to_framework
+from pyro_impl.runtime import NAME, as_rows, seed_to_rng, session, to_framework
 
 
 def textbook(spec: MixtureSpec) -> Model:
@@ -26,6 +27,7 @@ def textbook(spec: MixtureSpec) -> Model:
 
     def model(x: Any = None, num_data: Any = None):
         K, D = spec.num_components, spec.dim
+        x = as_rows(spec, x)
         N = num_data if x is None else len(x)
         noise_cov = spec.noise_scale**2 * torch.eye(D)
         theta = pyro.sample("theta", dist.Dirichlet(to_framework(spec.concentration)))
@@ -43,7 +45,9 @@ def mixture(spec: MixtureSpec, formulation: str = "enumerated") -> Model:
     """See ``contract.Backend.mixture``."""
     one_of("formulation", formulation, FORMULATIONS)
     write = {"enumerated": textbook, "marginal": formulations.marginal, "fused": formulations.fused}
-    return write[formulation](spec)
+    model = write[formulation](spec)
+    model.prepared = partial(mixture_data, NAME, spec)
+    return model
 
 
 def sample_mixture(

@@ -18,7 +18,7 @@ from ppl_parity.errors import InputError
 from ppl_parity.priors import prior_terms
 from ppl_parity.spec import MixtureSpec
 from pyro_impl import kernels
-from pyro_impl.runtime import to_framework
+from pyro_impl.runtime import as_rows, to_framework
 
 Tensors = dict[str, torch.Tensor]
 Evaluated = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
@@ -31,6 +31,7 @@ def direct_potential(
 
     Its ``with_gradient`` gives both at once.
     """
+    x = as_rows(spec, x)
     evaluate = _native(spec, x) if kernels.cpu.usable(x) else _written_out(spec, x)
 
     def potential(u: Tensors) -> torch.Tensor:

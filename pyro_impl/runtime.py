@@ -13,7 +13,9 @@ import torch
 from pyro.util import get_rng_state, set_rng_state
 
 from ppl_parity.alone import Alone
+from ppl_parity.checks import check_rows
 from ppl_parity.errors import InputError
+from ppl_parity.spec import MixtureSpec
 
 NAME = "pyro"
 
@@ -94,6 +96,15 @@ def to_framework(value: Any, precision: str | None = None) -> Any:
     if isinstance(value, list | tuple) and any(isinstance(item, np.ndarray) for item in value):
         return type(value)(to_framework(item, precision) for item in value)
     return value
+
+
+def as_rows(spec: MixtureSpec, x: Any) -> Any:
+    """The mixture's x, if there is one, checked, and in floating point: whole numbers as much as others."""
+    if x is None:
+        return None
+    check_rows(NAME, spec, x)
+    x = torch.as_tensor(x)
+    return x if x.is_floating_point() else x.to(torch.get_default_dtype())
 
 
 def to_numpy(tree: Any) -> Any:

@@ -69,10 +69,10 @@ class TracedModel:
         check_model(NAME, model, data)
         self.model, self.precision, self.device = model, precision, device
         check_shards(model, device, num_shards)
-        self.given = dict(data)
+        self.given = getattr(model, "prepared", dict)(data)
         self.options = {"precision": precision, "device": device, "max_plate_nesting": max_plate_nesting}
         with self._running("the model cannot be run on these data"), seed_to_rng(0):
-            self.data = to_framework(dict(data), self.precision)
+            self.data = to_framework(self.given, self.precision)
             trace = self.trace({}, _Filled(_draw)(model))
             kinds = {site.name: site.kind for site in self._described(trace, frozenset())}
         with self._running("the model cannot be run on these data"):
