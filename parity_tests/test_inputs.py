@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ppl_parity import reference
+from parity_tests.native_cases import needs_kernel
+from ppl_parity import native, reference
 from ppl_parity.errors import InputError
 from ppl_parity.spec import FORMULATIONS, MixtureSpec
 
@@ -74,3 +75,59 @@ def test_an_x_of_other_columns(backend: Any, formulation: str, shape: tuple[int,
         backend.Program(model, {"x": x})
     with pytest.raises(InputError, match=r"x must have shape \(N, D\), with D = 2"):
         site_x(backend, model, x)
+
+
+@pytest.mark.parametrize("way", ["one_pass", "cpu.native_pass", "cpu.array_pass", "gpu.kernel_pass"])
+def test_no_kernel_is_given_what_does_not_fit(backend: Any, way: str) -> None:
+    module = part(backend, "kernels")
+    for name in way.split("."):
+        module = getattr(module, name)
+    if way == "cpu.native_pass" and not native.available():
+        pytest.skip("no native kernel here")
+    runtime = part(backend, "runtime")
+    log_theta, beta, x = np.log(POINT["theta"]), POINT["beta"], X.astype(float)
+    with runtime.session():
+        for given in (
+            (log_theta, beta, np.zeros((6, 1))),
+            (log_theta, beta, np.zeros((6, 3))),
+            (log_theta, beta, np.zeros(6)),
+            (np.zeros(3), beta, x),
+            (log_theta[:, None], beta, x),
+            (log_theta, beta[0], x),
+        ):
+            with pytest.raises(InputError, match="The kernel takes log_theta"):
+                module(*runtime.to_framework(given), 1.0)
+        with pytest.raises(InputError, match="x must be float32 or float64; got int"):
+            module(*runtime.to_framework((log_theta, beta, X)), 1.0)
+
+
+@needs_kernel
+def test_nor_is_the_native_potential(backend: Any) -> None:
+    runtime = part(backend, "runtime")
+    program = backend.Program(backend.mixture(SPEC, "fused"), {"x": X.astype(float)})
+    arrays = () if backend.NAME == "pyro" else (program.arrays,)
+    y, beta = UNCONSTRAINED["theta"], POINT["beta"]
+    with program.session():
+        for given in (
+            (np.zeros(2), beta),
+            (np.zeros(0), beta),
+            (y, beta[:1]),
+            (y, beta[:, :1]),
+            (y, beta[0]),
+        ):
+            with pytest.raises(InputError, match="the mixture's potential takes"):
+                program.potential_function(
+                    *arrays, dict(zip(("theta", "beta"), runtime.to_framework(given), strict=True))
+                )
+
+
+@pytest.mark.pyro
+@needs_kernel
+def test_nor_is_an_address_of_rows_that_lie_otherwise() -> None:
+    import torch
+
+    from pyro_impl.kernels import cpu
+
+    for x in (torch.zeros(2, 6).T, torch.zeros(6), torch.zeros((6, 2), dtype=torch.float16)):
+        with pytest.raises(InputError, match=r"takes an x \(N, D\) of float32 or float64, rows side by side"):
+            cpu.mixture_call(x, 2, 1.0)

@@ -12,7 +12,7 @@ import numpy as np
 from ppl_parity.contract import Site, Values
 from ppl_parity.errors import InputError, ModelError, nearest
 from ppl_parity.lines import innermost, other_framework, own_line, site_at_work
-from ppl_parity.spec import MixtureSpec
+from ppl_parity.spec import PRECISIONS, MixtureSpec
 
 
 def check_model(side: str, model: object, data: object) -> None:
@@ -73,6 +73,27 @@ def check_rows(side: str, spec: MixtureSpec, x: Any) -> None:
             f"{side}: the mixture's x must have shape (N, D), with D = {spec.dim}, the dim of its spec; got shape "
             f"{shape}."
         )
+
+
+def check_pass(log_theta: Any, beta: Any, x: Any, *, chains: bool = False) -> None:
+    """Refuse what a kernel, which knows addresses alone, would read or write beyond.
+
+    Args:
+        log_theta, beta, x: (K,), (K, D) and (N, D), arrays of any framework.
+        chains: whether the first two have one more axis, of C chains, in front.
+    """
+    given = {"log_theta": log_theta, "beta": beta, "x": x}
+    weights, means, rows = (tuple(array.shape) for array in given.values())
+    if len(means) != 2 + chains or weights != means[:-1] or rows[1:] != means[-1:]:
+        C = "C, " if chains else ""
+        raise InputError(
+            f"The kernel takes log_theta ({C}K{'' if chains else ','}), beta ({C}K, D) and x (N, D); got "
+            f"{weights}, {means} and {rows}."
+        )
+    for name, array in given.items():
+        dtype = str(array.dtype).removeprefix("torch.")
+        if dtype not in PRECISIONS:
+            raise InputError(f"{name} must be float32 or float64; got {dtype}.")
 
 
 @contextmanager

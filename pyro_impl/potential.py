@@ -52,8 +52,15 @@ def _native(spec: MixtureSpec, x: torch.Tensor) -> Callable[[Any, Any], Evaluate
     prior = (array.ctypes.data for array in (terms.alpha, terms.mean, terms.whiten))
     call = native.PotentialCall(mixture, *prior, terms.constant)
     kept = (x, terms)  # whose addresses the call holds
+    K, D = spec.num_components, spec.dim
+    shapes = (K - 1,), (K, D)
 
     def evaluate(y: Any, beta: Any, kept: Any = kept) -> Evaluated:
+        if (y.shape, beta.shape) != shapes or not (y.is_cpu and beta.is_cpu):
+            raise InputError(
+                f"pyro: the mixture's potential takes theta's coordinates {shapes[0]} and beta {shapes[1]}, on the "
+                f"CPU; got {tuple(y.shape)} on {y.device} and {tuple(beta.shape)} on {beta.device}."
+            )
         # At a few hundred rows each of torch's own calls counts: this asks before it converts.
         if not (y.dtype is beta.dtype is torch.float64 and y.is_contiguous() and beta.is_contiguous()):
             y, beta = y.to(torch.float64).contiguous(), beta.to(torch.float64).contiguous()

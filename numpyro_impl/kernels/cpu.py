@@ -12,6 +12,8 @@ import jaxlib
 from jax.custom_batching import custom_vmap
 
 from ppl_parity import native
+from ppl_parity.checks import check_pass
+from ppl_parity.errors import InputError
 from ppl_parity.priors import prior_terms
 from ppl_parity.spec import MixtureSpec
 
@@ -52,6 +54,7 @@ def array_pass(
     log_theta: Any, beta: Any, x: Any, noise_scale: float, tile_rows: int = TILE
 ) -> tuple[Any, Any, Any]:
     """See ``kernels.one_pass``; x is walked in tiles, so that nothing of size N x K is kept."""
+    check_pass(log_theta, beta, x)
     N, D = x.shape
     total = log_theta.dtype
     centre = centre_of(x)
@@ -113,6 +116,7 @@ def _native_jvp(noise_scale, primals, tangents):
 
 
 def _native_chains(noise_scale, log_theta, beta, x):
+    check_pass(log_theta, beta, x, chains=True)
     shapes = (log_theta.shape[:1], log_theta.shape, beta.shape)
     results = [jax.ShapeDtypeStruct(shape, log_theta.dtype) for shape in shapes]
     return jax.ffi.ffi_call(MIXTURE, results)(log_theta, beta, x, noise_scale=noise_scale)
@@ -120,6 +124,12 @@ def _native_chains(noise_scale, log_theta, beta, x):
 
 def native_potentials(spec: MixtureSpec, y: Any, beta: Any, x: Any) -> tuple[Any, ...]:
     """U (C,) and its gradient in y (C, K - 1) and beta (C, K, D), all float64; see ``numpyro_impl.potential``."""
+    K, D = spec.num_components, spec.dim
+    if y.shape[1:] != (K - 1,) or beta.shape != (len(y), K, D) or x.shape[1:] != (D,):
+        raise InputError(
+            f"numpyro: the mixture's potential takes y (C, {K - 1}), beta (C, {K}, {D}) and x (N, {D}); got {y.shape}, "
+            f"{beta.shape} and {x.shape}."
+        )
     terms = prior_terms(spec)
     results = [jax.ShapeDtypeStruct(shape, y.dtype) for shape in (y.shape[:1], y.shape, beta.shape)]
     call = jax.ffi.ffi_call(POTENTIAL, results)

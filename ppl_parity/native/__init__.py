@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from ppl_parity.checks import check_pass
 from ppl_parity.errors import InputError
 from ppl_parity.native import library
 from ppl_parity.native.building import NoLibrary
@@ -95,15 +96,8 @@ def value_and_gradient(
     log_theta, beta = (np.ascontiguousarray(a, dtype=np.float64) for a in (log_theta, beta))
     x = np.ascontiguousarray(x)
     single = log_theta.ndim == 1
-    shape = beta.shape if not single else (1, *beta.shape)
-    if len(shape) != 3 or x.shape[1:] != shape[2:] or log_theta.shape != beta.shape[:-1]:
-        raise InputError(
-            "The kernel takes log_theta (C, K), beta (C, K, D) and x (N, D); "
-            f"got {log_theta.shape}, {beta.shape} and {x.shape}."
-        )
-    if x.dtype not in (np.float32, np.float64):
-        raise InputError(f"x must be float32 or float64; got {x.dtype}.")
-    C, K, D = shape
+    check_pass(log_theta, beta, x, chains=not single)
+    C, K, D = beta.shape if not single else (1, *beta.shape)
     if K < 1:
         raise InputError("A mixture must have at least one component; got none.")
     results = np.empty(C), np.empty((C, K)), np.empty((C, K, D))

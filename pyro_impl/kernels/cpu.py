@@ -12,6 +12,8 @@ from typing import Any
 import torch
 
 from ppl_parity import native
+from ppl_parity.checks import check_pass
+from ppl_parity.errors import InputError
 
 TILE = 8192  # rows: their logits stay in the cache
 SAMPLE = 64  # rows at most, whose mean is the centre
@@ -33,6 +35,7 @@ def native_pass(log_theta: Any, beta: Any, x: Any, noise_scale: float) -> tuple[
 
 
 def _native_pass(log_theta: Any, beta: Any, x: Any, noise_scale: float) -> tuple[Any, Any, Any]:
+    check_pass(log_theta, beta, x)
     K, D = beta.shape
     results = [torch.empty(shape, dtype=torch.float64) for shape in ((), (K,), (K, D))]
     given = [log_theta.detach().to(torch.float64).contiguous(), beta.detach().to(torch.float64).contiguous()]
@@ -47,7 +50,12 @@ def _shapes(log_theta: Any, beta: Any, x: Any, noise_scale: float) -> tuple[Any,
 
 
 def mixture_call(x: Any, K: int, noise_scale: float, given: Any = (), results: Any = ()) -> Any:
-    """The call of the native kernel on contiguous tensors, which must outlive it."""
+    """The call of the native kernel on contiguous tensors, which must outlive it; only x is checked here."""
+    if not (usable(x) and x.dim() == 2 and x.is_contiguous()):
+        raise InputError(
+            "pyro: the kernel takes an x (N, D) of float32 or float64, rows side by side, on the CPU; got shape "
+            f"{tuple(x.shape)} of {x.dtype} on {x.device}."
+        )
     addresses = [tensor.data_ptr() for tensor in (x, *given, *results)]
     addresses += [None] * (6 - len(addresses))
     N, D = x.shape
@@ -58,6 +66,7 @@ def array_pass(
     log_theta: Any, beta: Any, x: Any, noise_scale: float, tile_rows: int = TILE
 ) -> tuple[Any, Any, Any]:
     """See ``kernels.one_pass``; x is walked in tiles, so that nothing of size N x K is kept."""
+    check_pass(log_theta, beta, x)
     N, D = x.shape
     total = log_theta.dtype
     centre = centre_of(x)

@@ -27,6 +27,7 @@ import jax
 import jax.numpy as jnp
 
 from numpyro_impl.kernels import cpu
+from ppl_parity.checks import check_pass
 from ppl_parity.gpu import crossover
 from ppl_parity.gpu.launches import MOST, PROCESSORS
 
@@ -74,6 +75,7 @@ def array_pass(log_theta: Any, beta: Any, x: Any, noise_scale: float) -> Sums:
 
 def kernel_chains(log_theta: Any, beta: Any, x: Any, noise_scale: float, *, interpret: bool = False) -> Sums:
     """The kernel for C chains at once: log_theta (C, K), beta (C, K, D) -> (C,), (C, K), (C, K, D)."""
+    check_pass(log_theta, beta, x, chains=True)
     from numpyro_impl.kernels.gpu import launch  # only where there is, or shall be, a GPU
 
     return launch.evaluate(log_theta, beta, x, noise_scale, _processors(), interpret)

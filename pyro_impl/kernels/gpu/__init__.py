@@ -26,6 +26,7 @@ from typing import Any
 
 import torch
 
+from ppl_parity.checks import check_pass
 from ppl_parity.gpu import crossover
 from ppl_parity.gpu.launches import MOST, PROCESSORS
 from pyro_impl.kernels import cpu
@@ -79,6 +80,7 @@ def array_pass(log_theta: Any, beta: Any, x: Any, noise_scale: float) -> Sums:
 
 def kernel_chains(log_theta: Any, beta: Any, x: Any, noise_scale: float) -> Sums:
     """The kernel for C chains at once: log_theta (C, K), beta (C, K, D) -> (C,), (C, K), (C, K, D)."""
+    check_pass(log_theta, beta, x, chains=True)
     from pyro_impl.kernels.gpu import launch  # which imports Triton
 
     given = log_theta.detach().contiguous(), beta.detach().contiguous(), x.detach().contiguous()
