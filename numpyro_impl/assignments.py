@@ -15,9 +15,10 @@ import numpy as np
 from numpyro_impl.compiled import compile_options_of, in_precision, shapes_of, store, stored
 from numpyro_impl.formulations import logits
 from numpyro_impl.randomness import fast_key
-from numpyro_impl.runtime import session, to_numpy
+from numpyro_impl.runtime import NAME, session, to_numpy
 from ppl_parity.centring import centred
 from ppl_parity.chains import LARGEST_PER_ROW
+from ppl_parity.checks import check_draws
 from ppl_parity.spec import MixtureSpec
 
 NUMBERS = 1 << 20  # of logits at a time: draws are taken in blocks of what fits
@@ -33,6 +34,7 @@ def responsibilities(
     device: str = "cpu",
 ) -> np.ndarray:
     """See ``contract.Backend.responsibilities``."""
+    check_draws(NAME, spec, theta, beta, x)
     x, beta, precision = centred(x, beta, spec.noise_scale, precision)
     with session(precision, device):
         return _run(_mean_responsibilities(spec, theta, beta, x), device)
@@ -49,6 +51,7 @@ def sample_assignments(
     device: str = "cpu",
 ) -> np.ndarray:
     """See ``contract.Backend.sample_assignments``."""
+    check_draws(NAME, spec, theta, beta, x)
     x, beta, precision = centred(x, beta, spec.noise_scale, precision)
     with session(precision, device):
         blocks = _run(_assignments(spec, theta, beta, x, seed, device), device)
@@ -65,6 +68,7 @@ def pointwise_log_likelihood(
     device: str = "cpu",
 ) -> np.ndarray:
     """See ``contract.Backend.pointwise_log_likelihood``."""
+    check_draws(NAME, spec, theta, beta, x)
     x, beta, precision = centred(x, beta, spec.noise_scale, precision)
     with session(precision, device):
         return _of_draws(_run(_log_likelihoods(spec, theta, beta, x), device), len(theta))

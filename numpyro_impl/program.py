@@ -17,6 +17,7 @@ from ppl_parity.checks import check_values, explain
 from ppl_parity.contract import Arrays, Site, Trajectory, Values
 from ppl_parity.errors import InputError, one_of
 from ppl_parity.foreign import foreign_statements
+from ppl_parity.spec import int_at_least
 
 
 class Program(TracedModel):
@@ -99,6 +100,7 @@ class Program(TracedModel):
         num_steps: int,
         inverse_mass: Values | None = None,
     ) -> Trajectory:
+        int_at_least("num_steps", num_steps, 1)
         if inverse_mass is None:
             inverse_mass = {name: np.ones_like(value) for name, value in unconstrained.items()}
         start = (dict(unconstrained), dict(momentum), dict(inverse_mass), np.float64(step_size))

@@ -14,8 +14,8 @@ import numpyro
 
 from ppl_parity.alone import Alone
 from ppl_parity.checks import check_rows
-from ppl_parity.errors import InputError
-from ppl_parity.spec import MixtureSpec
+from ppl_parity.errors import InputError, one_of
+from ppl_parity.spec import PRECISIONS, MixtureSpec
 
 NAME = "numpyro"
 
@@ -39,6 +39,7 @@ def session(precision: str = "float64", device: str = "cpu") -> Iterator[None]:
     Validation is set as well, because its default has moved between releases and it decides what a
     density is outside its support (-inf with it, a finite number without).
     """
+    one_of("precision", precision, PRECISIONS)
     x64 = jax.enable_x64(precision == "float64")
     with _alone.held(), x64, jax.default_device(_find(device)), numpyro.validation_enabled(True):
         yield

@@ -22,6 +22,8 @@ from numpyro_impl.runtime import NAME, seed_to_rng, session, to_framework, to_nu
 from numpyro_impl.sharding import Shards, check_shards, spread, use
 from ppl_parity.checks import check_model, check_values, explain, refuse_varying
 from ppl_parity.contract import Model, Values
+from ppl_parity.errors import one_of
+from ppl_parity.spec import PRECISIONS
 
 # Arrays of numbers are arguments of the compiled functions, so that these serve other data of the same shape;
 # small integer and boolean arrays are constants in them, so that a model may use them as Python would (a
@@ -55,6 +57,7 @@ class TracedModel:
         num_shards: int = 1,
     ) -> None:
         check_model(NAME, model, data)
+        one_of("precision", precision, PRECISIONS)
         self.model, self.precision, self.device = model, precision, device
         check_shards(model, device, num_shards)
         data = getattr(model, "prepared", dict)(data)

@@ -131,3 +131,35 @@ def test_nor_is_an_address_of_rows_that_lie_otherwise() -> None:
     for x in (torch.zeros(2, 6).T, torch.zeros(6), torch.zeros((6, 2), dtype=torch.float16)):
         with pytest.raises(InputError, match=r"takes an x \(N, D\) of float32 or float64, rows side by side"):
             cpu.mixture_call(x, 2, 1.0)
+
+
+@pytest.mark.parametrize("function", ["responsibilities", "sample_assignments", "pointwise_log_likelihood"])
+def test_draws_of_another_spec(backend: Any, function: str) -> None:
+    ask, theta, beta = getattr(backend, function), POINT["theta"][None], POINT["beta"][None]
+    assert len(ask(SPEC, theta, beta, X))
+    for draws in (
+        (theta[0], beta[0]),
+        (theta, beta[0]),
+        (theta, np.repeat(beta, 3, axis=0)),
+        (np.full((1, 3), 1 / 3), np.zeros((1, 3, 2))),
+        (theta, np.zeros((1, 2, 1))),
+    ):
+        with pytest.raises(InputError, match=r"theta must have shape \(S, K\) and beta \(S, K, D\)"):
+            ask(SPEC, *draws, X)
+    for x in (X[:, :1], X[0]):
+        with pytest.raises(InputError, match=r"x must have shape \(N, D\), with D = 2"):
+            ask(SPEC, theta, beta, x)
+    with pytest.raises(InputError, match="precision must be one of"):
+        ask(SPEC, theta, beta, X, precision="float16")
+
+
+@pytest.mark.parametrize("formulation", ["marginal", "fused"])
+def test_a_precision_that_there_is_none_of(backend: Any, formulation: str) -> None:
+    with pytest.raises(InputError, match="precision must be one of float32, float64; got 'float16'"):
+        backend.Program(backend.mixture(SPEC, formulation), {"x": X}, precision="float16")
+
+
+def test_a_trajectory_of_no_steps(backend: Any) -> None:
+    program = backend.Program(backend.mixture(SPEC, "fused"), {"x": X})
+    with pytest.raises(InputError, match="num_steps must be at least 1; got 0"):
+        program.leapfrog(UNCONSTRAINED, UNCONSTRAINED, step_size=0.1, num_steps=0)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ppl_parity.errors import one_of
+from ppl_parity.spec import PRECISIONS
+
 LOSS = 1e-3  # nats of a row's log density: float32 that would lose more than this gives way to float64
 
 
@@ -18,6 +21,7 @@ def centred(
     Args:
         x: (N, D). beta: (..., K, D). noise_scale: s. precision: that was asked for.
     """
+    one_of("precision", precision, PRECISIONS)
     x, beta = (np.asarray(values, dtype=np.float64) for values in (x, beta))
     if not x.size:
         return x, beta, precision

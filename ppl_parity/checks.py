@@ -75,6 +75,17 @@ def check_rows(side: str, spec: MixtureSpec, x: Any) -> None:
         )
 
 
+def check_draws(side: str, spec: MixtureSpec, theta: Any, beta: Any, x: Any) -> None:
+    """Refuse draws of theta (S, K) and beta (S, K, D), or rows x (N, D), that are not of the spec."""
+    check_rows(side, spec, x)
+    K, D, weights, means = spec.num_components, spec.dim, tuple(np.shape(theta)), tuple(np.shape(beta))
+    if weights[1:] != (K,) or means != (*weights, D):
+        raise InputError(
+            f"{side}: theta must have shape (S, K) and beta (S, K, D), of as many draws S, with K = {K} and D = {D}, "
+            f"those of the spec; got shapes {weights} and {means}."
+        )
+
+
 def check_pass(log_theta: Any, beta: Any, x: Any, *, chains: bool = False) -> None:
     """Refuse what a kernel, which knows addresses alone, would read or write beyond.
 

@@ -155,7 +155,7 @@ class SamplerSettings:
             "max_tree_depth": 1,
             "num_shards": 1,
         }.items():
-            object.__setattr__(self, name, _int_at_least(name, getattr(self, name), least))
+            object.__setattr__(self, name, int_at_least(name, getattr(self, name), least))
         object.__setattr__(self, "seed", check_seed(self.seed))
         if self.max_tree_depth > MAX_TREE_DEPTH:
             raise InputError(f"max_tree_depth must be at most {MAX_TREE_DEPTH}; got {self.max_tree_depth}.")
@@ -188,13 +188,14 @@ def check_device(device: Any) -> str:
 
 def check_seed(seed: Any) -> int:
     """Return ``seed`` as an int in [0, 2**32), the range that NumPy, torch and JAX all accept."""
-    value = _int_at_least("seed", seed, 0)
+    value = int_at_least("seed", seed, 0)
     if value >= 2**32:
         raise InputError(f"seed must be below 2**32; got {seed}.")
     return value
 
 
-def _int_at_least(name: str, value: Any, least: int) -> int:
+def int_at_least(name: str, value: Any, least: int) -> int:
+    """Return ``value`` as an int if it is a whole number of at least ``least``."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise InputError(f"{name} must be an integer; got {value!r}.")
     if value < least:
@@ -203,7 +204,7 @@ def _int_at_least(name: str, value: Any, least: int) -> int:
 
 
 def _positive_int(name: str, value: Any) -> int:
-    return _int_at_least(name, value, 1)
+    return int_at_least(name, value, 1)
 
 
 def _finite_float(name: str, value: Any) -> float:

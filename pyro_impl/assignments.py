@@ -11,9 +11,10 @@ import torch
 from pyro.distributions import Categorical
 
 from ppl_parity.centring import centred
+from ppl_parity.checks import check_draws
 from ppl_parity.spec import MixtureSpec
 from pyro_impl.formulations import logits
-from pyro_impl.runtime import seed_to_rng, session, to_framework, to_numpy
+from pyro_impl.runtime import NAME, seed_to_rng, session, to_framework, to_numpy
 
 NUMBERS = 1 << 20  # of logits at a time: draws are taken in blocks of what fits
 
@@ -28,6 +29,7 @@ def responsibilities(
     device: str = "cpu",
 ) -> np.ndarray:
     """See ``contract.Backend.responsibilities``."""
+    check_draws(NAME, spec, theta, beta, x)
     x, beta, precision = centred(x, beta, spec.noise_scale, precision)
     with session(precision, device):
         total = torch.zeros((len(x), spec.num_components))
@@ -47,6 +49,7 @@ def sample_assignments(
     device: str = "cpu",
 ) -> np.ndarray:
     """See ``contract.Backend.sample_assignments``."""
+    check_draws(NAME, spec, theta, beta, x)
     x, beta, precision = centred(x, beta, spec.noise_scale, precision)
     with session(precision, device), seed_to_rng(seed):
         z = np.empty((len(theta), len(x)), dtype=np.int64)
@@ -65,6 +68,7 @@ def pointwise_log_likelihood(
     device: str = "cpu",
 ) -> np.ndarray:
     """See ``contract.Backend.pointwise_log_likelihood``."""
+    check_draws(NAME, spec, theta, beta, x)
     x, beta, precision = centred(x, beta, spec.noise_scale, precision)
     with session(precision, device):
         result = np.empty((len(theta), len(x)))

@@ -15,6 +15,7 @@ from ppl_parity.checks import check_values
 from ppl_parity.contract import Arrays, Site, Trajectory, Values
 from ppl_parity.errors import InputError, one_of
 from ppl_parity.foreign import foreign_statements
+from ppl_parity.spec import int_at_least
 from pyro_impl.runtime import NAME, seed_to_rng, to_framework, to_numpy
 from pyro_impl.simulation import simulate
 from pyro_impl.sites import param_site
@@ -109,6 +110,7 @@ class Program(TracedModel):
         num_steps: int,
         inverse_mass: Values | None = None,
     ) -> Trajectory:
+        int_at_least("num_steps", num_steps, 1)
         if inverse_mass is None:
             inverse_mass = {name: np.ones_like(value) for name, value in unconstrained.items()}
         with self._running("leapfrog failed"):

@@ -14,8 +14,8 @@ from pyro.util import get_rng_state, set_rng_state
 
 from ppl_parity.alone import Alone
 from ppl_parity.checks import check_rows
-from ppl_parity.errors import InputError
-from ppl_parity.spec import MixtureSpec
+from ppl_parity.errors import InputError, one_of
+from ppl_parity.spec import PRECISIONS, MixtureSpec
 
 NAME = "pyro"
 
@@ -41,6 +41,7 @@ def session(precision: str = "float64", device: str = "cpu") -> Iterator[None]:
     Validation is off, as Pyro's own MCMC has it, because with it a density outside its support raises
     instead of having a value. A model's ``pyro.param`` sites find the parameter store as the caller left it.
     """
+    one_of("precision", precision, PRECISIONS)
     wanted = _find(device)
     with ExitStack() as stack:
         stack.enter_context(_alone.held())

@@ -27,7 +27,8 @@ from torch.distributions import biject_to
 
 from ppl_parity.checks import check_model, check_values, explain, refuse_varying
 from ppl_parity.contract import Arrays, Model, Site, Values
-from ppl_parity.errors import InputError
+from ppl_parity.errors import InputError, one_of
+from ppl_parity.spec import PRECISIONS
 from pyro_impl import sites as describing
 from pyro_impl.discrete import tilt
 from pyro_impl.runtime import NAME, seed_to_rng, session, to_framework
@@ -67,6 +68,7 @@ class TracedModel:
         num_shards: int = 1,
     ) -> None:
         check_model(NAME, model, data)
+        one_of("precision", precision, PRECISIONS)
         self.model, self.precision, self.device = model, precision, device
         check_shards(model, device, num_shards)
         self.given = getattr(model, "prepared", dict)(data)
