@@ -31,6 +31,7 @@ from ppl_parity.chains import (
 from ppl_parity.checks import explain
 from ppl_parity.contract import Arrays, Groups, Model, Values
 from ppl_parity.errors import InputError
+from ppl_parity.foreign import refuse_foreign
 from ppl_parity.orbits import ORBITS
 from ppl_parity.spec import SamplerSettings
 
@@ -90,6 +91,7 @@ def fit(
         max_plate_nesting=max_plate_nesting,
         num_shards=settings.num_shards,
     )
+    refuse_foreign(NAME, program)
     sampled = run_chains(
         program, settings, initial_values=initial_values, inverse_mass=inverse_mass, progress=progress
     )

@@ -11,7 +11,7 @@ import pytest
 from parity_tests.native_cases import needs_kernel
 from ppl_parity import native, reference
 from ppl_parity.errors import InputError
-from ppl_parity.spec import FORMULATIONS, MixtureSpec
+from ppl_parity.spec import FORMULATIONS, MixtureSpec, SamplerSettings
 
 SPEC = MixtureSpec(2, 2, prior_cov=25.0)
 X = np.array([[1, 2], [3, 4], [-2, 0], [5, 5], [0, -3], [4, 2]])
@@ -163,3 +163,20 @@ def test_a_trajectory_of_no_steps(backend: Any) -> None:
     program = backend.Program(backend.mixture(SPEC, "fused"), {"x": X})
     with pytest.raises(InputError, match="num_steps must be at least 1; got 0"):
         program.leapfrog(UNCONSTRAINED, UNCONSTRAINED, step_size=0.1, num_steps=0)
+
+
+@pytest.mark.pyro
+def test_a_model_that_calls_the_other_framework_is_not_fitted_without_it(backend: Any) -> None:
+    import numpyro
+    import pyro
+    import torch
+
+    own, other = (numpyro, pyro) if backend.NAME == "numpyro" else (pyro, numpyro)
+
+    def model() -> None:
+        own.sample("mu", own.distributions.Normal(0.0, 1.0))
+        other.factor("likelihood", torch.tensor(-50.0) if other is pyro else -50.0)
+
+    statement = rf"{other.__name__}\.factor\('likelihood'\)"
+    with pytest.raises(InputError, match=f"must be its own framework's, .* the model runs {statement}"):
+        backend.fit(model, {}, SamplerSettings(num_draws=5, num_warmup=5, num_chains=1))

@@ -9,6 +9,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from ppl_parity.contract import Program
+from ppl_parity.errors import InputError
+
 
 def foreign_statements(other: str, run: Callable[[], Any]) -> tuple[str, ...]:
     """Run a model once and name each statement of ``other`` (``pyro`` or ``numpyro``) that it reaches."""
@@ -19,6 +22,20 @@ def foreign_statements(other: str, run: Callable[[], Any]) -> tuple[str, ...]:
     with _recorder(other, found):
         run()
     return tuple(found)
+
+
+def refuse_foreign(side: str, program: Program) -> None:
+    """Refuse a model with statements of the other framework: it would be fitted without them.
+
+    Raises:
+        InputError: naming them.
+    """
+    found = list(dict.fromkeys(program.foreign_statements()))
+    if found:
+        raise InputError(
+            f"{side}: every statement of a model must be its own framework's, which takes no notice of another's; the "
+            f"model runs {', '.join(found)}."
+        )
 
 
 def _recorder(other: str, found: list[str]) -> Any:

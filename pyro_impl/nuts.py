@@ -32,6 +32,7 @@ from ppl_parity.checks import explain
 from ppl_parity.contract import Arrays, Groups, Model, Values
 from ppl_parity.defaults import default_precision
 from ppl_parity.errors import InputError
+from ppl_parity.foreign import refuse_foreign
 from ppl_parity.leaving import end_with_parent
 from ppl_parity.orbits import ORBITS
 from ppl_parity.spec import SamplerSettings
@@ -88,6 +89,7 @@ def fit(
         max_plate_nesting=max_plate_nesting,
         num_shards=settings.num_shards,
     )
+    refuse_foreign(NAME, program)
     sampled = run_chains(
         program, settings, initial_values=initial_values, inverse_mass=inverse_mass, progress=progress
     )
