@@ -116,6 +116,8 @@ def run_chains(
     unenumerable = sorted(set(program.discrete) - program.enumerated)
     if unenumerable:
         raise InputError(f"numpyro: NUTS needs {', '.join(unenumerable)} summed out, and it cannot be.")
+    if not program.continuous:
+        raise InputError("numpyro: NUTS needs a continuous latent site; the model has none.")
     position = starting_points(program, settings, initial_values, program.continuous)
     inverse_mass = checked_inverse_mass(NAME, inverse_mass, position)
     with program.session():

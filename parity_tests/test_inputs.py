@@ -180,3 +180,17 @@ def test_a_model_that_calls_the_other_framework_is_not_fitted_without_it(backend
     statement = rf"{other.__name__}\.factor\('likelihood'\)"
     with pytest.raises(InputError, match=f"must be its own framework's, .* the model runs {statement}"):
         backend.fit(model, {}, SamplerSettings(num_draws=5, num_warmup=5, num_chains=1))
+
+
+def ppl(backend: Any) -> Any:
+    return importlib.import_module(backend.NAME)
+
+
+def test_a_model_with_nothing_to_sample(backend: Any) -> None:
+    framework = ppl(backend)
+
+    def model(y: Any) -> None:
+        framework.sample("y", framework.distributions.Normal(0.0, 1.0), obs=y)
+
+    with pytest.raises(InputError, match="NUTS needs a continuous latent site; the model has none"):
+        backend.fit(model, {"y": np.array(1.0)}, SamplerSettings(num_draws=5, num_warmup=5, num_chains=1))
