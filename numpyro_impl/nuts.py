@@ -20,6 +20,8 @@ from numpyro_impl.program import Program
 from numpyro_impl.randomness import fast_key, from_words, to_words
 from numpyro_impl.runtime import NAME, seed_to_rng, synchronise, to_numpy, versions
 from ppl_parity.chains import (
+    NUM_SEARCHES,
+    WIDEST_STEP,
     by_chain,
     check_extras,
     checked_inverse_mass,
@@ -219,6 +221,7 @@ def _compile(
             dense_mass=settings.dense_mass if inverse_mass is None else inverse_mass.ndim == 2,
             inverse_mass_matrix=inverse_mass,
             adapt_mass_matrix=settings.adapt_mass,
+            **({} if settings.num_warmup else {"find_heuristic_step_size": True, "step_size": WIDEST_STEP}),
         )
 
     is_long = settings.num_warmup + settings.num_draws > LONG
@@ -227,7 +230,16 @@ def _compile(
         return seed_to_rng(seed) if program.shards or is_long else fast_key(seed, settings.device)
 
     def begin(nuts, key, position):
-        return _with_keys(to_words, nuts.init(key, settings.num_warmup, position, (), {}))
+        init = functools.partial(
+            nuts.init, num_warmup=settings.num_warmup, init_params=position, model_args=()
+        )
+        if settings.num_warmup:
+            return _with_keys(to_words, init(key))
+        keys = jax.random.split(jax.random.fold_in(key, 1), NUM_SEARCHES)
+        searched = jax.vmap(lambda key: init(key).adapt_state.step_size)(keys)
+        state = init(key)
+        adapt = state.adapt_state._replace(step_size=jnp.min(searched) / 2)
+        return _with_keys(to_words, state._replace(adapt_state=adapt))
 
     def nothing_yet(inverse_mass, position):
         # Any potential would do: shapes follow from the position.

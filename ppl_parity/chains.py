@@ -14,6 +14,11 @@ from ppl_parity.contract import Arrays, Groups, Program, Values
 from ppl_parity.errors import InputError
 from ppl_parity.spec import SamplerSettings
 
+# The search for a step size that no warmup will adapt, which both libraries have: doubled, or halved, until one step
+# is refused, or accepted. From a small one it ends at the first that is refused, at which a chain is stuck; from a
+# wide one at the first that is accepted, which in one of ten is by chance. So half of the least of some is taken.
+WIDEST_STEP, NUM_SEARCHES = 1024.0, 4
+
 LARGEST_PER_ROW = 20_000_000  # numbers: draws x rows beyond which nothing of that size is kept unasked
 
 

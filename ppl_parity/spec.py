@@ -110,7 +110,8 @@ class SamplerSettings:
 
     Args:
         num_draws: kept draws per chain, at least 1.
-        num_warmup: adaptation iterations per chain before the first kept draw, at least 0.
+        num_warmup: adaptation iterations per chain before the first kept draw, at least 0; with none, the
+            step size is what a search from the starting point finds.
         num_chains: independent chains, at least 1.
         seed: a non-negative integer; the same seed gives the same draws, bit for bit, on the same machine.
         target_accept: the mean acceptance probability that step-size adaptation aims at, in (0, 1).

@@ -20,6 +20,8 @@ from pyro.infer import MCMC, NUTS
 
 from ppl_parity import native
 from ppl_parity.chains import (
+    NUM_SEARCHES,
+    WIDEST_STEP,
     by_chain,
     check_extras,
     checked_inverse_mass,
@@ -181,6 +183,12 @@ class _RecordingNUTS(NUTS):
             (sites,) = self.mass_matrix_adapter.mass_matrix_size
             self.mass_matrix_adapter.inverse_mass_matrix = {sites: self._given_inverse_mass}
             self._adapter.reset_step_size_adaptation(self.initial_params)
+        if warmup_steps == 0:
+            self._adapter.step_size = min(self._searched() for _ in range(NUM_SEARCHES)) / 2
+
+    def _searched(self) -> float:
+        self._adapter.step_size = WIDEST_STEP
+        return self._find_reasonable_step_size(self.initial_params)
 
     def sample(self, params: Any) -> Any:
         self.accept_probs, self._drops, self._drop = [], {}, 0.0
