@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from parity_tests.native_cases import needs_kernel
+from parity_tests.native_cases import needs_kernel, run_python
 from ppl_parity import native, reference
 from ppl_parity.errors import InputError
 from ppl_parity.spec import FORMULATIONS, MixtureSpec, SamplerSettings
@@ -210,3 +210,27 @@ def test_a_step_size_without_warmup(backend: Any, sd: float, init: str) -> None:
     steps, accepted = stats["step_size"] / sd, stats["acceptance_rate"].mean(axis=1)
     assert np.all((steps > 0.05) & (steps < 1.8)), steps
     assert np.all(accepted > 0.6), accepted
+
+
+def test_rows_over_devices_are_checked_before_they_are_spread() -> None:
+    run_python(
+        """
+import numpy as np
+import numpyro_impl
+from parity_tests.test_inputs import SPEC, UNCONSTRAINED, X
+from ppl_parity.errors import InputError
+
+model = numpyro_impl.mixture(SPEC, "fused")
+whole, real = (numpyro_impl.Program(model, {"x": x}, num_shards=2) for x in (X, X.astype(float)))
+assert whole.potential(UNCONSTRAINED) == real.potential(UNCONSTRAINED)
+for x in (X[:, :1], X[:, 0]):
+    try:
+        numpyro_impl.Program(model, {"x": x}, num_shards=2)
+    except InputError as error:
+        assert "x must have shape (N, D), with D = 2" in str(error)
+    else:
+        raise AssertionError(x.shape)
+""",
+        XLA_FLAGS="--xla_force_host_platform_device_count=2",
+        JAX_PLATFORMS="cpu",
+    )
