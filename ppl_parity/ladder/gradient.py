@@ -137,7 +137,7 @@ def _gap(
             f"The gradient for {name!r} is not finite in {side} at {position.point.name}, where the density is.",
             site=name,
             point=position.point.name,
-            hint="a masked row of NaN, a where whose other branch overflows, or a detached value",
+            hint="a masked row of NaN, a where whose other branch overflows, a sqrt or norm at 0, or a detached value",
         )
     if broken["pyro"]:
         return None

@@ -21,6 +21,7 @@ from ppl_parity.statistics.relations.terms import MOST_COLUMNS, named_site, plai
 __all__ = ["Pairs", "relation"]
 
 
+FLOAT32 = 1.2e-7  # relative: one rounding
 CLOSE = 1e-3  # relative: what a mistake leaves is seldom so near at every point
 
 
@@ -83,9 +84,10 @@ def _close(pairs: Pairs) -> str | None:
     share = _apart(pairs)
     if not 0 < share < CLOSE:
         return None
+    narrow = "; or float32's rounding, of what is made or cast in it on one side (.float())"
     return (
         f"apart by {share:.1g} of it at most: an approximation, such as a solver's tolerance, or constants of few "
-        "digits"
+        f"digits{narrow if share < FLOAT32 else ''}"
     )
 
 
