@@ -40,11 +40,11 @@ class Child:
     ) -> None:
         self.name = name
         self.began = time.perf_counter()
-        variables = child_environment(num_threads or os.cpu_count() or 1) | dict(environment or {})
+        variables = child_environment(num_threads or os.cpu_count() or 1, python) | dict(environment or {})
         self.flags = flags(variables)
         try:
             self._process = subprocess.Popen(
-                [python or sys.executable, "-m", "benchmarks.worker"],
+                [python or sys.executable, "-m", "ppl_parity.begin", "benchmarks.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=variables,

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.worker``: runs the calls that its parent sends. It needs NumPy, and what a call needs."""
+"""A process that runs its parent's calls, begun by ``ppl_parity.begin``. It needs NumPy, and what a call needs."""
 
 from __future__ import annotations
 
@@ -6,18 +6,14 @@ import importlib
 import logging
 import traceback
 import warnings
-from typing import Any
+from typing import Any, BinaryIO
 
 from ppl_parity import wire
 from ppl_parity.errors import InputError
-from ppl_parity.leaving import end_with_parent
-from ppl_parity.worker import take_streams
 
 
-def serve() -> None:
+def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Answer until the parent closes its end."""
-    end_with_parent()
-    requests, answers = take_streams()
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
     while True:
@@ -43,7 +39,3 @@ def _answer(*, function: str, arguments: dict[str, Any]) -> dict[str, Any]:
         }
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
-
-
-if __name__ == "__main__":
-    serve()

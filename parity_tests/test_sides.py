@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+import os
+import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks.child import Child
 from ppl_parity import fullness, reference, sides
 from ppl_parity.errors import InputError
 from ppl_parity.references import CallableReference, FileReference, MixtureReference
@@ -154,3 +160,97 @@ def test_programs_that_nobody_holds_are_dropped(side: Side) -> None:
     with pytest.raises(SideError, match=f"KeyError: {target}"):
         side.call("params", target=target)
     assert held.params() == ()
+
+
+OURS = ("ppl_parity", "numpyro_impl", "pyro_impl", "benchmarks")
+ASKS = """
+import sys
+sys.path.insert(0, {installed!r})
+from benchmarks.child import Child
+from ppl_parity.sides import Side
+from ppl_parity.references import FileReference
+import ppl_parity
+assert ppl_parity.__file__.startswith({installed!r})
+with Side("numpyro", python=sys.executable) as side:
+    print(side.call("evaluate", FileReference("where.py", "where")))
+    print(sorted(side.versions()))
+with Child("numpyro", python=sys.executable) as child:
+    print(child.call("benchmarks.gradients:load", backend="numpyro")["devices"])
+"""
+WHERE = """
+import importlib
+
+def where():
+    names = ("ppl_parity", "numpyro_impl", "pyro_impl", "benchmarks", "ppl_parity.native.library")
+    return [importlib.import_module(name).__file__ for name in names]
+"""
+
+
+def _run(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """A program whose path is its Python's own, in ``folder``."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.pyro
+def test_another_python_uses_its_own_packages(tmp_path: Path) -> None:
+    """Beside ours, where they are installed, may stand a NumPyro and a NumPy of another Python's."""
+    installed = tmp_path / "site-packages"
+    for name in OURS:
+        compiled = shutil.ignore_patterns("__pycache__", "built", "results")
+        shutil.copytree(HERE.parent / name, installed / name, ignore=compiled)
+    for name in ("numpyro", "jax"):
+        (installed / name).mkdir()
+        (installed / name / "__init__.py").write_text(f"raise ImportError('the {name} of the parent')\n")
+    (tmp_path / "where.py").write_text(WHERE)
+    ran = _run(ASKS.format(installed=str(installed)), tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    where, versions, devices = map(ast.literal_eval, ran.stdout.splitlines())
+    assert [Path(file).relative_to(installed).parts[0] for file in where] == [*OURS, "ppl_parity"]
+    assert "numpyro" in versions
+    assert devices == ["cpu"]
+    assert ran.stderr == ""
+
+
+def test_a_python_without_numpy_says_so_in_a_sentence(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    import venv
+
+    venv.create(tmp_path / "bare", with_pip=False)
+    python = str(tmp_path / "bare" / "bin" / "python")
+    with Side("numpyro", python=python) as side:
+        # Whatever is asked, and with more data than a pipe holds.
+        for asked in (side.versions, lambda: _with_much_data(side), side.devices):
+            with pytest.raises(InputError, match=r"must have NumPy .*No module named 'numpy'\.$"):
+                asked()
+        assert side.generation == 0
+    with Child("numpyro", python=python) as child, pytest.raises(InputError, match="must have NumPy"):
+        child.call("benchmarks.gradients:load", backend="numpyro")
+    assert capfd.readouterr().err == ""
+
+
+def _with_much_data(side: Side) -> None:
+    data = {
+        "x": np.zeros((300, 1000)),
+        "names": np.array(["a", "bc"]),
+        "day": np.array("2020-01-01", "M8[D]"),
+    }
+    side.program(MixtureReference(SPEC), data)
+
+
+def test_packages_that_do_not_work_together_are_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "numpyro").mkdir()
+    (tmp_path / "numpyro" / "__init__.py").write_text(
+        "try:\n    from jax import no_such_name\n"
+        "except ImportError as error:\n    raise ImportError('\\n\\nREAD THIS\\n') from error\n"
+    )
+    code = (
+        f"import sys\nsys.path.insert(0, {str(HERE.parent)!r})\nfrom ppl_parity.sides import Side\n"
+        "with Side('numpyro', python=sys.executable) as side:\n"
+        "    try:\n        side.versions()\n    except ValueError as error:\n        print(error)\n"
+    )
+    ran = _run(code, tmp_path)
+    assert re.search(r"needs packages that work together; in .*cannot import name 'no_such_name'", ran.stdout)
+    assert "Traceback" not in ran.stderr

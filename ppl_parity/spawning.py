@@ -11,12 +11,13 @@ from pathlib import Path
 
 SIDES = ("numpyro", "pyro")
 ROOT = Path(__file__).resolve().parent.parent
+LENT = Path(__file__).resolve().parent / "lent"
 
 _started: list[subprocess.Popen[bytes]] = []
 
 
 def spawn(name: str, python: str | None = None, num_threads: int | None = None) -> subprocess.Popen[bytes]:
-    """A process that answers for the backend ``name`` on its standard streams; see ``ppl_parity.worker``.
+    """A process that answers for the backend ``name`` on its standard streams; see ``ppl_parity.begin``.
 
     Args:
         name: ``numpyro`` or ``pyro``.
@@ -27,10 +28,10 @@ def spawn(name: str, python: str | None = None, num_threads: int | None = None) 
         OSError: ``python`` is no program.
     """
     process = subprocess.Popen(
-        [python or sys.executable, "-m", "ppl_parity.worker", f"{name}_impl"],
+        [python or sys.executable, "-m", "ppl_parity.begin", "ppl_parity.worker", f"{name}_impl"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env=child_environment(num_threads or os.cpu_count() or 1),
+        env=child_environment(num_threads or os.cpu_count() or 1, python),
         # Ctrl-C reaches the parent alone, which then ends this process and those that it started.
         start_new_session=True,
     )
@@ -59,11 +60,15 @@ def _kill_now(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def child_environment(num_threads: int) -> dict[str, str]:
-    """The environment variables of a process that may use ``num_threads`` cores."""
+def child_environment(num_threads: int, python: str | None = None) -> dict[str, str]:
+    """The environment variables of a process that may use ``num_threads`` cores, of another Python or of this one."""
     environment = dict(os.environ)
-    # Another Python finds this package where it stands.
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH", "")]))
+    # This package is found where it stands. Beside it may stand all that this Python has installed, and another one's
+    # own packages are what it was asked for: that one is lent ours alone.
+    folder = ROOT if python is None else LENT
+    environment["PYTHONPATH"] = os.pathsep.join(
+        filter(None, [str(folder), environment.get("PYTHONPATH", "")])
+    )
     environment["OMP_NUM_THREADS"] = environment["MKL_NUM_THREADS"] = str(num_threads)
     # NumPy's own threads would go on spinning beside the kernel's: 14 ms a gradient at 131,072 x 64 instead of 10.
     environment.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -1,8 +1,4 @@
-"""A side's own process, ``python -m ppl_parity.worker numpyro_impl``: it answers the contract's calls.
-
-The parent's pipes are the process's standard input and output. Both are moved out of the way first, so
-that a model that prints or reads cannot break the conversation.
-"""
+"""A side's own process: it answers the contract's calls; ``ppl_parity.begin`` has begun it."""
 
 from __future__ import annotations
 
@@ -18,12 +14,12 @@ from itertools import count
 from typing import Any, BinaryIO
 
 from ppl_parity import wire
+from ppl_parity.begin import failed_import
 from ppl_parity.checks import explain
 from ppl_parity.defaults import default_precision
 from ppl_parity.deferring import OF_A_BACKEND, deferring
 from ppl_parity.errors import InputError
 from ppl_parity.importing import importing
-from ppl_parity.leaving import end_with_parent, leave
 from ppl_parity.misspelt import misspelt
 from ppl_parity.references import CallableReference, FileReference, MixtureReference, ModuleReference
 from ppl_parity.spec import SamplerSettings
@@ -33,10 +29,8 @@ MOST_MODELS = 64  # functions, with what they hold, that are known again by thei
 EXTRAS = {"pyro_impl": "pyro", "numpyro_impl": "numpyro"}
 
 
-def serve(package: str) -> None:
-    """Answer calls to the backend ``package`` on the process's standard streams."""
-    requests, answers = take_streams()
-    end_with_parent()
+def serve(requests: BinaryIO, answers: BinaryIO, package: str) -> None:
+    """Answer calls to the backend ``package`` until the parent closes its end."""
     logging.disable(logging.WARNING)  # a model that switches debug logging on floods the terminal
     server = Server(package)
     server.warm_up()
@@ -132,25 +126,14 @@ class Server:
                 f"The {extra} backend needs the package {error.name!r}, which is not installed in this "
                 f"Python; install 'ppl-parity[{extra}]'."
             ) from error
+        except ImportError as error:
+            raise InputError(
+                f"The {EXTRAS[self.package]} backend needs packages that work together; in {sys.executable} "
+                f"{failed_import(error)}."
+            ) from error
 
 
 def _precision(args: list[Any], kwargs: dict[str, Any]) -> str:
     """The precision that a call asks for; the contract's own default where it says nothing."""
     settings = [arg.precision for arg in args if isinstance(arg, SamplerSettings)]
     return kwargs.get("precision") or (settings[0] if settings else "float64")
-
-
-def take_streams() -> tuple[BinaryIO, BinaryIO]:
-    """The process's standard streams as (requests, answers); what else prints goes to standard error."""
-    requests = os.fdopen(os.dup(0), "rb")
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    with open(os.devnull) as nothing:
-        os.dup2(nothing.fileno(), 0)
-    sys.stdout = sys.stderr
-    return requests, answers
-
-
-if __name__ == "__main__":
-    serve(sys.argv[1])
-    leave()

@@ -39,7 +39,7 @@ def probe(name: str, python: str | None = None) -> dict[str, Any]:
             text=True,
             timeout=PATIENCE,
             check=False,
-            env=child_environment(usable()),
+            env=child_environment(usable(), python),
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return {"error": str(error)}
