@@ -7,13 +7,13 @@ import platform
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from typing import Any, cast
 
 import numpy as np
 
+from ppl_parity.at_once import at_once
 from ppl_parity.checks import refuse_subsampling
 from ppl_parity.contract import Program, Site
 from ppl_parity.errors import InputError
@@ -152,10 +152,9 @@ def prepare(
     pair: Pair, settings: CheckSettings, sides: Mapping[str, Side], rungs: Sequence[str], progress: Progress
 ) -> Context:
     """Both programs, their sites, and the points at which they will be compared."""
-    with ThreadPoolExecutor(2) as pool:
-        opened = {side: pool.submit(_program, pair, side, sides[side]) for side in SIDES}
-        with _telling_lengths(pair):
-            both = {side: future.result() for side, future in opened.items()}
+    opened = at_once(lambda side: _program(pair, side, sides[side]), SIDES, sides.values())
+    with _telling_lengths(pair):
+        both = {side: future.result() for side, future in opened.items()}
     programs: dict[str, Program] = {side: program for side, (program, _) in both.items()}
     own: dict[str, dict[str, Site]] = {side: found for side, (_, found) in both.items()}
     pair, stacks = find_stacks(pair, own)
@@ -271,8 +270,9 @@ def _opened(sides: Mapping[str, Side] | None) -> Iterator[Mapping[str, Side]]:
 
 
 def _environment(sides: Mapping[str, Side]) -> dict[str, Any]:
-    with ThreadPoolExecutor(len(sides)) as pool:  # the first answer waits for a framework's import
-        versions = {name: pool.submit(side.versions) for name, side in sides.items()}
+    versions = at_once(
+        lambda name: sides[name].versions(), sides, sides.values()
+    )  # which waits for a framework's import
     return {
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",

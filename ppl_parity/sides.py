@@ -103,6 +103,8 @@ class Side:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is not None and not isinstance(error, Exception):  # Ctrl-C: nobody waits for an answer
+            self.kill()
         self.close()
 
     def end(self) -> None:
@@ -152,6 +154,11 @@ class Side:
             reply = wire.receive(stdout)  # type: ignore[arg-type]
         except (EOFError, BrokenPipeError):
             raise SideError(f"{self.name}: {self._ending()} while it answered {name}.") from None
+        except (InputError, SideError):  # nothing was written, or nothing is waited for any more
+            raise
+        except BaseException:  # Ctrl-C: the answer would be taken for the next call's
+            self.kill()
+            raise
         self.warnings += [w for w in reply["warnings"] if w not in self.warnings]
         if "input_error" in reply:
             raise InputError(reply["input_error"]) from SideError(reply["traceback"])

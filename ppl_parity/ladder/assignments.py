@@ -85,7 +85,7 @@ def _compare(context: Context, names: list[str], points: list[Point]) -> Iterato
         return [context.pair.from_side(side, one) for one in found]
 
     try:
-        found = together(work)
+        found = together(work, context.sides.values())
     except Refused as refused:
         yield Finding("unresolved", "assignments", f"The posterior of the discrete sites failed: {refused}")
         return
@@ -167,7 +167,7 @@ def _against_reference(context: Context, points: list[Point]) -> Iterator[Findin
         return context.sides[side].responsibilities(spec, theta, beta, x)
 
     try:
-        found = together(work)
+        found = together(work, context.sides.values())
     except Refused as refused:
         yield Finding("unresolved", "responsibilities", f"The responsibilities failed: {refused}", site="z")
         return

@@ -82,11 +82,12 @@ def run(context: Context) -> Iterator[Finding]:
     judged: dict[Case, tuple[Ranks, Decision]] = {}
     try:
         with _one_each(context) as climbs:
+            every = [side for climb in climbs.values() for side in climb.sides.values()]
             for look, count in enumerate(LOOKS, start=1):
                 while done < count and seconds < context.seconds_left():
                     began = time.monotonic()
                     context.progress(f"calibration: simulation {done + 1} of each side")
-                    found = together(partial(_simulate_and_fit, climbs, components, done))
+                    found = together(partial(_simulate_and_fit, climbs, components, done), every)
                     for simulator, fitter in itertools.product(SIDES, SIDES):
                         study.add((simulator, fitter), found[simulator][fitter])
                     done, seconds = done + 1, time.monotonic() - began
@@ -131,7 +132,8 @@ def _one_each(context: Context) -> Iterator[dict[str, Context]]:
         programs = together(
             lambda side: others[side].program(
                 pair.models[side], pair.data[side], max_plate_nesting=pair.max_plate_nesting
-            )
+            ),
+            others.values(),
         )
         yield dict(zip(SIDES, (context, replace(context, sides=others, programs=programs)), strict=True))
 
@@ -149,7 +151,7 @@ def _simulate_and_fit(
         raise Refused({simulator: str(error)}) from None
     truth = {n: np.asarray(v)[0] for n, v in context.pair.from_side(simulator, drawn).items()}
     data = {side: with_data(context, side, truth) for side in SIDES}
-    fits = together(_fitting(context, data, truth, to_fit))
+    fits = together(_fitting(context, data, truth, to_fit), context.sides.values())
     return {
         fitter: _ranks(context, components, simulator, data[simulator], truth, fits[fitter], to_rank)
         for fitter in SIDES

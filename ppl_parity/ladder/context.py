@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, overload
 
 import numpy as np
 
+from ppl_parity.at_once import at_once
 from ppl_parity.contract import Arrays, Program, Site
 from ppl_parity.errors import InputError
 from ppl_parity.findings import RungResult
@@ -188,9 +188,8 @@ class Context:
 
     def both(self, evaluate: Callable[[str, Program], Any]) -> dict[str, Any]:
         """Ask the same of both programs, at the same time: each is a process of its own."""
-        with ThreadPoolExecutor(len(SIDES)) as pool:
-            asked = {side: pool.submit(evaluate, side, self.programs[side]) for side in SIDES}
-            return {side: answer.result() for side, answer in asked.items()}
+        asked = at_once(lambda side: evaluate(side, self.programs[side]), SIDES, self.sides.values())
+        return {side: answer.result() for side, answer in asked.items()}
 
     def values(self, side: str, point: Point, *, discrete: bool) -> Arrays:
         """A point under ``side``'s names, for a call of its program; without discrete sites on request."""

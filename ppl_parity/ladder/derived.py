@@ -86,7 +86,7 @@ class Derived:
             return context.pair.from_side(side, draws)
 
         try:
-            drawn = together(work)
+            drawn = together(work, context.sides.values())
         except Refused:
             return  # the quantities that both sides have are compared all the same
         common = {

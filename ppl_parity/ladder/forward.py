@@ -130,7 +130,7 @@ def _draw(context: Context, *, look: int, way: Way) -> dict[str, Arrays]:
         given = repeated([context.values(side, point, discrete=True) for point in points], num_draws)
         return context.pair.from_side(side, program.predictive_samples(given, seed=seed, **kept))
 
-    return together(work)
+    return together(work, context.sides.values())
 
 
 def batch_size(side: str, sites: Iterable[Site]) -> int:

@@ -143,7 +143,7 @@ def _run(
         )
         return groups, time.monotonic() - began
 
-    for side, (groups, seconds) in together(work).items():
+    for side, (groups, seconds) in together(work, context.sides.values()).items():
         posterior = context.pair.from_side(side, groups["posterior"])
         chains.draws[side] = _appended(chains.draws.get(side), posterior)
         chains.stats[side] = _appended(chains.stats.get(side), groups["sample_stats"])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from ppl_parity.at_once import at_once
 from ppl_parity.errors import InputError
 from ppl_parity.ladder.context import SIDES
 from ppl_parity.sides import SideError
@@ -19,23 +19,24 @@ class Refused(Exception):
         super().__init__("; ".join(sides.values()))
 
 
-def together(work: Callable[[str], Any]) -> dict[str, Any]:
+def together(work: Callable[[str], Any], sides: Iterable[Any]) -> dict[str, Any]:
     """side -> ``work(side)``, both at once.
+
+    Args:
+        sides: whose processes may be asked, which end with an interrupt.
 
     Raises:
         Refused: a side refused the input, or its process failed.
     """
     results: dict[str, Any] = {}
     reasons: dict[str, str] = {}
-    with ThreadPoolExecutor(len(SIDES)) as pool:
-        futures = {side: pool.submit(work, side) for side in SIDES}
-        for side, future in futures.items():
-            try:
-                results[side] = future.result()
-            except (InputError, SideError) as error:
-                reasons[side] = str(error)
-            except Refused as refused:
-                reasons |= refused.sides
+    for side, future in at_once(work, SIDES, sides).items():
+        try:
+            results[side] = future.result()
+        except (InputError, SideError) as error:
+            reasons[side] = str(error)
+        except Refused as refused:
+            reasons |= refused.sides
     if reasons:
         raise Refused(reasons)
     return results
