@@ -17,7 +17,7 @@ from numpyro_impl import formulations
 from numpyro_impl.assignments import compile_ahead
 from numpyro_impl.program import Program
 from numpyro_impl.runtime import NAME, as_rows, session, to_framework
-from ppl_parity.checks import explain, mixture_data
+from ppl_parity.checks import check_spec, explain, mixture_data
 from ppl_parity.contract import Arrays, Model
 from ppl_parity.errors import one_of
 from ppl_parity.graphs import write_graph
@@ -45,6 +45,7 @@ def textbook(spec: MixtureSpec) -> Model:
 
 def mixture(spec: MixtureSpec, formulation: str = "enumerated") -> Model:
     """See ``contract.Backend.mixture``."""
+    check_spec(NAME, spec)
     one_of("formulation", formulation, FORMULATIONS)
     write = {"enumerated": textbook, "marginal": formulations.marginal, "fused": formulations.fused}
     model = write[formulation](spec)
@@ -64,6 +65,7 @@ def sample_mixture(
     device: str = "cpu",
 ) -> Arrays:
     """See ``contract.Backend.sample_mixture``."""
+    check_spec(NAME, spec)
     program = Program(textbook(spec), {"num_data": num_data}, precision=precision, device=device)
     samples = program.prior_samples(num_draws=num_draws, seed=seed)
     return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -141,3 +142,34 @@ def test_a_frozen_side_has_no_options_of_the_mixture_either(tmp_path: Path) -> N
     words = ["freeze", "port.py", "--side", "pyro", "--out", str(tmp_path / "a.npz"), "-K", "2"]
     found = CliRunner().invoke(app, words)
     assert (found.exit_code, found.stderr.split(" must")[0]) == (2, "Error: --components")
+
+
+@pytest.mark.parametrize(
+    ("given", "got"),
+    [
+        (lambda pyro, numpyro: {"pyro": pyro}, "'pyro'"),
+        (lambda pyro, numpyro: {"pyro": pyro, "numpyro": numpyro, "stan": pyro}, "'pyro', 'numpyro', 'stan'"),
+        (lambda pyro, numpyro: {"pyro": numpyro, "numpyro": pyro}, "the side of 'numpyro' as 'pyro'"),
+        (lambda pyro, numpyro: {"pyro": pyro, "numpyro": "numpyro"}, "str as 'numpyro'"),
+        (lambda pyro, numpyro: [pyro, numpyro], "list"),
+        (lambda pyro, numpyro: {}, "none"),
+    ],
+)
+def test_sides_that_are_not_both_are_refused(sides: dict[str, Side], given: Any, got: str) -> None:
+    with pytest.raises(InputError) as caught:
+        check(
+            two_outcomes("pyro"),
+            two_outcomes("numpyro"),
+            Y,
+            level="quick",
+            sides=given(sides["pyro"], sides["numpyro"]),
+        )
+    assert str(caught.value).startswith("sides must be {'pyro': Side('pyro'), ")
+    assert str(caught.value).endswith(f"; got {got}.")
+
+
+def test_settings_of_another_kind_are_refused(sides: dict[str, Side]) -> None:
+    with pytest.raises(InputError, match="must be CheckSettings; got dict"):
+        check(
+            two_outcomes("pyro"), two_outcomes("numpyro"), Y, level="quick", sides=sides, settings={"seed": 1}
+        )  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ from scipy import stats
 
 from ppl_parity.chains import checked_inverse_mass, starting_points
 from ppl_parity.errors import InputError
-from ppl_parity.spec import SamplerSettings
+from ppl_parity.spec import MixtureSpec, SamplerSettings
 
 X = np.linspace(-1, 1, 5)
 Y = np.array([-1.1, -0.2, 0.3, 0.4, 1.7])
@@ -292,3 +292,13 @@ def test_float32_is_float32(backend: Any, models: Any) -> None:
     double = backend.Program(models.regression, {"x": X, "y": Y})
     exact, _ = double.potential_and_gradient({"slope": np.array(0.3), "sigma": np.array(0.1)})
     assert 0 < abs(value - exact) < 1e-5
+
+
+def test_what_nothing_has_validated_is_refused(backend: Any) -> None:
+    model = backend.mixture(MixtureSpec(2, 1))
+    for sample in (backend.fit, backend.sample_posterior):
+        with pytest.raises(InputError, match=f"{backend.NAME}: settings must be a SamplerSettings.*got dict"):
+            sample(model, {"x": np.zeros((3, 1))}, {"num_draws": 10})
+    for of_spec in (backend.mixture, lambda spec: backend.sample_mixture(spec, 3)):
+        with pytest.raises(InputError, match=f"{backend.NAME}: the mixture's spec must be .*got str"):
+            of_spec("x")

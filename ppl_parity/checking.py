@@ -125,7 +125,9 @@ def climb_pair(
     """``check_pair``, and what the rungs left behind, such as the posterior draws; ``finished`` is told each rung's
     result as it comes.
     """
-    settings = settings or CheckSettings()
+    settings = CheckSettings() if settings is None else settings
+    if not isinstance(settings, CheckSettings):
+        raise InputError(f"settings of a check must be CheckSettings; got {type(settings).__name__}.")
     chosen = choose(level, rungs)
     frozen = next((side for side in sides.values() if isinstance(side, FrozenSide)), None)
     climbed, told = (chosen, ()) if frozen is None else answerable(frozen, pair, chosen, rungs is not None)
@@ -260,6 +262,7 @@ def _no_numbers(context: Context, side: str, points: list[Point]) -> str | None:
 @contextmanager
 def _opened(sides: Mapping[str, Side] | None) -> Iterator[Mapping[str, Side]]:
     if sides is not None:
+        _check_sides(sides)
         for side in sides.values():
             if isinstance(side, Side):
                 side.refresh()
@@ -267,6 +270,20 @@ def _opened(sides: Mapping[str, Side] | None) -> Iterator[Mapping[str, Side]]:
         return
     with ExitStack() as stack:
         yield {name: stack.enter_context(Side(name)) for name in SIDES}
+
+
+def _check_sides(sides: object) -> None:
+    """Refuse what is not both sides, each by its name."""
+    rule = "sides must be {'pyro': Side('pyro'), 'numpyro': Side('numpyro')}, open processes"
+    if not isinstance(sides, Mapping):
+        raise InputError(f"{rule}; got {type(sides).__name__}.")
+    if set(sides) != set(SIDES):
+        raise InputError(f"{rule}; got {', '.join(map(repr, sides)) or 'none'}.")
+    for name in SIDES:
+        if not isinstance(sides[name], Side | FrozenSide):
+            raise InputError(f"{rule}; got {type(sides[name]).__name__} as {name!r}.")
+        if sides[name].name != name:
+            raise InputError(f"{rule}; got the side of {sides[name].name!r} as {name!r}.")
 
 
 def _environment(sides: Mapping[str, Side]) -> dict[str, Any]:

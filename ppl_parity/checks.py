@@ -12,7 +12,7 @@ import numpy as np
 from ppl_parity.contract import Site, Values
 from ppl_parity.errors import InputError, ModelError, nearest
 from ppl_parity.lines import innermost, other_framework, own_line, site_at_work
-from ppl_parity.spec import PRECISIONS, MixtureSpec
+from ppl_parity.spec import PRECISIONS, MixtureSpec, SamplerSettings
 
 
 def check_model(side: str, model: object, data: object) -> None:
@@ -23,6 +23,22 @@ def check_model(side: str, model: object, data: object) -> None:
         raise InputError(
             f"{side}: data must be a mapping from the names of the model's arguments to their values; got "
             f"{type(data).__name__ if not isinstance(data, Mapping) else f'the keys {list(data)}'}."
+        )
+
+
+def check_settings(side: str, settings: object) -> None:
+    """Refuse settings that nothing has validated."""
+    if not isinstance(settings, SamplerSettings):
+        raise InputError(
+            f"{side}: settings must be a SamplerSettings, of ppl_parity.spec; got {type(settings).__name__}."
+        )
+
+
+def check_spec(side: str, spec: object) -> None:
+    """Refuse hyperparameters that nothing has validated."""
+    if not isinstance(spec, MixtureSpec):
+        raise InputError(
+            f"{side}: the mixture's spec must be a MixtureSpec, of ppl_parity.spec; got {type(spec).__name__}."
         )
 
 

@@ -30,7 +30,7 @@ from ppl_parity.chains import (
     run_attributes,
     starting_points,
 )
-from ppl_parity.checks import explain
+from ppl_parity.checks import check_settings, explain
 from ppl_parity.contract import Arrays, Groups, Model, Values
 from ppl_parity.defaults import default_precision
 from ppl_parity.errors import InputError
@@ -56,6 +56,7 @@ def sample_posterior(
     progress: bool = False,
 ) -> tuple[Groups, dict[str, Any]]:
     """See ``contract.Backend.sample_posterior``."""
+    check_settings(NAME, settings)
     program = Program(
         model,
         data,
@@ -82,6 +83,7 @@ def fit(
     progress: bool = False,
 ) -> Any:
     """See ``contract.Backend.fit``."""
+    check_settings(NAME, settings)
     check_extras(settings, log_likelihood=log_likelihood, posterior_predictive=posterior_predictive)
     program = Program(
         model,
