@@ -80,7 +80,8 @@ def measure(budget: float) -> dict[str, Any]:
     loop_first = time.perf_counter() - began
     began = time.perf_counter()
     timed.many(1)
-    count = timer.loop_count(min(time.perf_counter() - began, min(single)))
+    one = min(time.perf_counter() - began, min(single))
+    count = timer.loop_count(one, compiled=timed.compiled_loop)
     memory = PeakMemory()
     loop = timer.repeat(lambda: timed.many(count), budget / 2)
     return {

@@ -13,6 +13,9 @@ import numpy as np
 WARM_UP = 0.2  # of the budget
 MIN_REPEATS, MAX_REPEATS = 5, 500
 LOOP_SECONDS = 0.02  # a loop is long enough that the clock and one dispatch do not count
+# There is no dispatch in Python, and what is short falls between the turns that a busy machine gives others: with three
+# processes on two cores a gradient of 76 us took 80 in loops of 2 ms, and 109 in loops of 20.
+PYTHON_LOOP_SECONDS = 0.002
 
 
 def repeat(
@@ -48,9 +51,10 @@ def repeat(
     return times
 
 
-def loop_count(one: float) -> int:
-    """How many gradients a compiled loop makes, if one takes ``one`` seconds."""
-    return max(1, min(100_000, math.ceil(LOOP_SECONDS / max(one, 1e-9))))
+def loop_count(one: float, *, compiled: bool = True) -> int:
+    """How many gradients a loop makes, compiled or in Python, if one takes ``one`` seconds."""
+    seconds = LOOP_SECONDS if compiled else PYTHON_LOOP_SECONDS
+    return max(1, min(100_000, math.ceil(seconds / max(one, 1e-9))))
 
 
 def summary(times: Sequence[float], count: int = 1) -> dict[str, float]:
