@@ -7,13 +7,14 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import sampler
+from benchmarks import gradients, sampler
 from benchmarks.pair import measuring, tables
 from benchmarks.pair.quantities import MAX_RHAT, mixing, smallest
 from benchmarks.pair.systems import Plan
@@ -112,8 +113,107 @@ def test_what_is_the_same_has_its_ratios(context: Context) -> None:
     headers, lines, notes = tables.rows(result)
     assert headers == ["", "pyro", "pyro, eager", "numpyro", "pyro / numpyro", "pyro, eager / numpyro"]
     assert lines[0][1:5] == ["3 ms", "9 ms", "1 ms", "3 (3 to 3)"]
-    assert all(len(line) == len(headers) for line in lines)
-    assert not any("No ratio" in note for note in notes)
+    of_nuts = tables.rows(result, "NUTS")
+    assert of_nuts[0] == headers
+    assert of_nuts[1][0][1:4] == ["3 ms", "9 ms", "1 ms"]
+    assert all(len(line) == len(headers) for line in lines + of_nuts[1])
+    assert not any("No ratio" in note or "diverged" in note for note in notes + of_nuts[2])
+
+
+def test_gradients_are_shown_before_nuts_begins(context: Context) -> None:
+    shown = []
+
+    def show(result: dict[str, Any], part: str) -> None:
+        shown.append((part, len(tables.rows(result, part)[1]), "mixing" in result))
+
+    measuring.measure(context, PLAN, show=show)
+    assert shown == [("gradient", 3, False), ("NUTS", 5, True)]
+    del shown[:]
+    measuring.measure(context, replace(PLAN, samplers=False), show=show)
+    assert shown == [("gradient", 3, False)]
+
+
+def _busy(times: int, single: list[float], loop: list[float]) -> Any:
+    """``FakeChild.measure`` on a machine that was busy the first so many times that Pyro was timed."""
+    calm, left = FakeChild.measure, [times]
+
+    def measure(self: FakeChild, budget: float) -> dict[str, Any]:
+        if self.name != "pyro" or not left[0]:
+            return calm(self, budget)
+        left[0] -= 1
+        return {"single": single, "loop": [10 * one for one in loop], "loop_count": 10}
+
+    return measure
+
+
+SLOW_LOOP = ([1e-4] * 5, [4e-3] * 5)
+SCATTERED = ([4e-2] * 5, [1e-3, 1e-3, 3e-3, 2e-2, 2e-2])
+
+
+@pytest.mark.parametrize(
+    ("busy", "why"),
+    [
+        (
+            SLOW_LOOP,
+            "a gradient of pyro took 4 ms in a loop and 100 us asked for alone, which can be no faster",
+        ),
+        (SCATTERED, "a gradient of pyro took 1 ms to 20 ms (80 % of its times)"),
+    ],
+)
+def test_a_busy_machine_has_no_ratio_of_gradients(
+    context: Context, monkeypatch: pytest.MonkeyPatch, busy: tuple[list[float], list[float]], why: str
+) -> None:
+    rounds = measuring.ROUNDS
+    monkeypatch.setattr(FakeChild, "measure", _busy(2 * rounds, *busy))
+    result = measuring.measure(context, replace(PLAN, samplers=False))
+    assert result["ratios"]["gradient"]["why"] == f"the machine was busy with something else: {why}"
+    _, lines, notes = tables.rows(result)
+    assert lines[0][-1] == "-"
+    assert notes[0] == f"No ratio of gradients: the machine was busy with something else: {why}"
+
+
+def test_what_was_busy_for_a_moment_is_timed_again(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeChild, "measure", _busy(measuring.ROUNDS, *SLOW_LOOP))
+    said: list[str] = []
+    result = measuring.measure(context, replace(PLAN, samplers=False), say=said.append)
+    assert result["ratios"]["gradient"]["of"]["pyro"]["median"] == pytest.approx(3.0)
+    assert "pyro: its gradient again, 3 of 3" in said
+
+
+def test_a_busy_machine_has_no_ratio_of_times_of_nuts(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calm = FakeChild.sample
+
+    def sample(self: FakeChild, settings: Any, starts: Any) -> dict[str, Any]:
+        run = calm(self, settings, starts)
+        run["diverging"][:, :3] = self.name == "pyro"
+        return run | {"seconds": run["seconds"] * (10 if self.name == "pyro" and settings.seed == 2 else 1)}
+
+    monkeypatch.setattr(FakeChild, "sample", sample)
+    result = measuring.measure(context, PLAN)
+    assert (
+        "a leapfrog of pyro took 3 ms with one seed and 30 ms" in result["ratios"]["seconds_per_ess"]["why"]
+    )
+    assert "of" in result["ratios"]["leapfrogs_per_ess"]
+    _, lines, notes = tables.rows(result, "NUTS")
+    assert [line[-1] == "-" for line in lines] == [True, True, False, True, True]
+    assert notes[0].startswith("No ratio of NUTS's times: the machine was busy")
+    total = 2 * 2 * result["systems"]["pyro"]["nuts"]["num_draws"]
+    assert notes[-1] == f"pyro: 12 of {total:,} draws diverged"
+
+
+def test_a_loop_in_python_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long one is never left alone on a busy machine, and has no dispatch to spread."""
+    counts = {}
+    for compiled in (True, False):
+        timed = SimpleNamespace(
+            compiled_loop=compiled, once=lambda: time.sleep(5e-4), many=lambda count: time.sleep(5e-4 * count)
+        )
+        monkeypatch.setitem(gradients._prepared, "timed", timed)
+        counts[compiled] = gradients.measure(0.05)["loop_count"]
+    assert counts[True] > 5 * counts[False]
+    assert counts[False] <= 4
 
 
 def test_a_gradient_that_is_not_the_checked_one_has_no_time(
@@ -134,7 +234,7 @@ def test_chains_in_different_places_have_no_ratio(context: Context, monkeypatch:
     why = result["ratios"]["seconds_per_ess"]["why"]
     assert why.startswith("the chains have not mixed: R-hat of 'mu'")
     assert "of" in result["ratios"]["gradient"]
-    assert any(note.startswith("No ratio of NUTS") for note in tables.rows(result)[2])
+    assert any(note.startswith("No ratio of NUTS: ") for note in tables.rows(result, "NUTS")[2])
 
 
 def test_draws_that_take_less_than_their_warmup_have_no_ratio(
@@ -246,6 +346,8 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scale: flo
     pytest.importorskip("pyro")
     pytest.importorskip("numpyro")
     monkeypatch.setattr(sampler, "MOST", 200)  # NumPyro's draws are then not told from its warmup
+    for name in ("MOST_OVER_ALONE", "MOST_SCATTER"):  # whatever the machine does beside
+        monkeypatch.setattr(measuring, name, float("inf"))
     (tmp_path / "pair.py").write_text(PAIR.replace("SCALE", str(scale)))
     few = ["--num-warmup", "200", "--num-draws", "200", "--num-seeds", "1", "--case-budget", "0.2"]
     where = ["bench", "pair", str(tmp_path / "pair.py"), "--json", str(tmp_path / "out.json"), *few]

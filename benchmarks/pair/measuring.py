@@ -17,6 +17,7 @@ from benchmarks.child import Child
 from benchmarks.pair.quantities import MAX_RHAT, Quantities, mixing, smallest
 from benchmarks.pair.systems import EAGER, NUM_POINTS, Plan, System
 from benchmarks.sampler import resolved
+from benchmarks.tables import seconds, spread
 from benchmarks.timer import summary
 from ppl_parity.contract import Arrays
 from ppl_parity.errors import InputError
@@ -29,7 +30,12 @@ LEAST_SHARE = (
     0.5  # of a run that its draws take: less, and a difference of two runs is mostly the noise of both
 )
 ROUNDS = 3  # of gradients, the sides in turn: a slow minute is then slow for both
+# In a loop a gradient costs no more than asked for alone, and its times, or a leapfrog's of several seeds, are much the
+# same: more than these, and something else had the processor.
+MOST_OVER_ALONE, MOST_SCATTER = 1.5, 4.0
+PARTS = ("gradient", "NUTS")
 Say = Callable[[str], None]
+Show = Callable[[dict[str, Any], str], None]
 
 
 def measure(
@@ -38,6 +44,7 @@ def measure(
     pythons: Mapping[str, str | None] | None = None,
     say: Say = lambda _: None,
     machine_name: str | None = None,
+    show: Show = lambda *_: None,
 ) -> dict[str, Any]:
     """Times and ratios of a pair; see ``docs/benchmarks.md``.
 
@@ -47,6 +54,7 @@ def measure(
         pythons: side -> its Python, where it is another than this one.
         say: told what is being done.
         machine_name: what to call this machine.
+        show: given the result as far as it goes, and which of ``PARTS`` has just been added.
 
     Raises:
         InputError: a side cannot be sampled, or a setting does not fit it.
@@ -68,10 +76,12 @@ def measure(
             "ratios": {},
         }
         _gradients(context, plan, systems, result, say)
-        if plan.samplers:
-            _samplers(context, plan, systems, result, say)
         for system in systems:
             result["systems"][system.name] |= system.about
+        show(result, "gradient")
+        if plan.samplers:
+            _samplers(context, plan, systems, result, say)
+            show(result, "NUTS")
     return result
 
 
@@ -110,26 +120,65 @@ def _gradients(
         held[system.name] = system.hold(points[system.side])
         result["systems"][system.name]["identity"] = held[system.name].as_dict()
     timed = [system for system in systems if held[system.name].same]
-    rounds: dict[str, list[dict[str, Any]]] = {system.name: [] for system in timed}
-    for number in range(ROUNDS):
-        for system in timed:
-            say(f"{system.name}: its gradient, {number + 1} of {ROUNDS}")
-            rounds[system.name].append(system.measure(plan.budget / ROUNDS))
-    for name, found in rounds.items():
-        loops = [np.asarray(one["loop"]) / one["loop_count"] for one in found]
-        single = np.concatenate([one["single"] for one in found])
-        result["systems"][name]["gradient"] = {
-            "loop": summary(list(np.concatenate(loops))),
-            "single": summary(list(single)),
-            "rounds": [median(times) for times in loops],
-            "raw": found,
-        }
+    found = _rounds(timed, plan, say)
+    if _disturbed(found):  # perhaps for a moment
+        found = _rounds(timed, plan, say, " again")
+    for name, one in found.items():
+        result["systems"][name]["gradient"] = one
     for system in systems:
         identity = held[system.name]
         if not identity.same and not why:
             why = f"{system.name}: what is timed is not what was checked: {identity.why}"
     each = {name: one["gradient"]["rounds"] for name, one in result["systems"].items() if "gradient" in one}
-    result["ratios"]["gradient"] = _ratios(each, why)
+    result["ratios"]["gradient"] = _ratios(each, why or _disturbed(found))
+
+
+def _rounds(systems: Sequence[System], plan: Plan, say: Say, again: str = "") -> dict[str, dict[str, Any]]:
+    """Each system's times of a gradient, the systems in turn."""
+    rounds: dict[str, list[dict[str, Any]]] = {system.name: [] for system in systems}
+    for number in range(ROUNDS):
+        for system in systems:
+            say(f"{system.name}: its gradient{again}, {number + 1} of {ROUNDS}")
+            rounds[system.name].append(system.measure(plan.budget / ROUNDS))
+    found = {}
+    for name, raw in rounds.items():
+        loops = [np.asarray(one["loop"]) / one["loop_count"] for one in raw]
+        found[name] = {
+            "loop": summary(list(np.concatenate(loops))),
+            "single": summary(list(np.concatenate([one["single"] for one in raw]))),
+            "rounds": [median(times) for times in loops],
+            "raw": raw,
+        }
+    return found
+
+
+def _disturbed(found: Mapping[str, dict[str, Any]]) -> str:
+    """Why the times of a gradient are not its own; empty where nothing says so."""
+    for name, one in found.items():
+        loop, alone = one["loop"], one["single"]
+        if loop["median"] > MOST_OVER_ALONE * alone["median"]:
+            return (
+                f"the machine was busy with something else: a gradient of {name} took {seconds(loop['median'])} in a "
+                f"loop and {seconds(alone['median'])} asked for alone, which can be no faster"
+            )
+        if loop["q90"] > MOST_SCATTER * loop["q10"]:
+            return (
+                f"the machine was busy with something else: a gradient of {name} took {spread(loop)} (80 % of its "
+                "times)"
+            )
+    return ""
+
+
+def _unsteady(found: Mapping[str, dict[str, Any]]) -> str:
+    """Why the times of a leapfrog are not its own, likewise."""
+    for name, one in found.items():
+        each = one["seconds_per_leapfrog_of_seeds"]
+        if max(each) > MOST_SCATTER * min(each):
+            return (
+                f"the machine was busy with something else: a leapfrog of {name} took {seconds(min(each))} with one "
+                f"seed and {seconds(max(each))} with another"
+            )
+    return ""
 
 
 def _points(context: Context) -> tuple[dict[str, list[Arrays]], str]:
@@ -177,9 +226,14 @@ def _samplers(
     found = {name: one["nuts"] for name, one in result["systems"].items()}
     lacking = [name for name, one in found.items() if not one["resolved"]]
     told = f"{lacking[0]}'s draws take too little time to be told from its warmup" if lacking else ""
+    busy = _unsteady(found)
     result["ratios"] |= {
-        key: _ratios({name: one[f"{key}_of_seeds"] for name, one in found.items()}, why or told)
-        for key in ("seconds_per_leapfrog", "leapfrogs_per_ess", "seconds_per_ess")
+        key: _ratios({name: one[f"{key}_of_seeds"] for name, one in found.items()}, why or told or of_time)
+        for key, of_time in {
+            "seconds_per_leapfrog": busy,
+            "leapfrogs_per_ess": "",
+            "seconds_per_ess": busy,
+        }.items()
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -175,8 +176,7 @@ def _run(
             return report.exit_status or EXIT_STATUS["unresolved"]
         with screen.status("") as status:
             say = status.update if screen.is_terminal else _log
-            result = measure(context, plan, pythons, say, machine)
-    _show(screen, result)
+            result = measure(context, plan, pythons, say, machine, show=partial(_show, screen))
     outputs.write_json(json, result | {"check": report.as_dict()})
     console.written(screen, [], json)
     return report.exit_status
@@ -196,13 +196,14 @@ def _refusal(verdict: str, level: str, *, known: bool) -> str:
     return f"Nothing was timed: the two were not shown to be the same model{advice}."
 
 
-def _show(screen: Console, result: dict[str, Any]) -> None:
+def _show(screen: Console, result: dict[str, Any], part: str) -> None:
     from benchmarks.pair.tables import rows
     from benchmarks.tables import show
     from ppl_parity.cli import console
 
-    found = rows(result)
+    found = rows(result, part)
     where = f"{result['machine']['name']}, {result['machine']['cores']} cores"
     console.table(screen, show(found, f"{result['pair']} on {where}, {result['settings']['precision']}"))
     for note in found[2]:
         screen.print(f"{note.rstrip('.')}.", soft_wrap=True)
+    screen.print()
