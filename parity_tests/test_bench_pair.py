@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import time
 from collections.abc import Mapping
@@ -214,6 +215,35 @@ def test_a_loop_in_python_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
         counts[compiled] = gradients.measure(0.05)["loop_count"]
     assert counts[True] > 5 * counts[False]
     assert counts[False] <= 4
+
+
+@pytest.mark.pyro
+def test_pyro_s_gradient_has_the_threads_of_a_chain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NUTS gives it one: a second one, where it waits for a processor, makes a gradient 300 times as long."""
+    torch = pytest.importorskip("torch")
+    timing = importlib.import_module("pyro_impl.timing")
+    threads = []
+
+    def model() -> None:
+        import pyro
+        import pyro.distributions as dist
+
+        threads.append(torch.get_num_threads())
+        pyro.sample("a", dist.Normal(0.0, 1.0))
+
+    monkeypatch.setenv("PPL_PARITY_RECORD", "0")
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        timed = timing.of_program(importlib.import_module("pyro_impl").Program(model, {}), {"a": np.zeros(1)})
+        threads.clear()
+        timed.evaluate({"a": np.zeros(1)})
+        timed.once()
+        timed.many(3)
+        assert set(threads) == {1}
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_a_gradient_that_is_not_the_checked_one_has_no_time(

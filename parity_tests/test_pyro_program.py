@@ -22,7 +22,8 @@ import pyro_impl  # noqa: E402
 from ppl_parity.errors import InputError  # noqa: E402
 from ppl_parity.spec import MixtureSpec, SamplerSettings  # noqa: E402
 from pyro_impl import formulations  # noqa: E402
-from pyro_impl.nuts import _one_thread, _RecordingNUTS  # noqa: E402
+from pyro_impl.compiled import one_thread  # noqa: E402
+from pyro_impl.nuts import _RecordingNUTS  # noqa: E402
 from pyro_impl.program import Program  # noqa: E402
 from pyro_impl.runtime import seed_to_rng, session, to_framework  # noqa: E402
 
@@ -362,7 +363,7 @@ def test_recording_does_not_change_the_draws():
             if stage == "Sample" and isinstance(kernel, _RecordingNUTS):
                 records.append(kernel.record(i))
 
-        with program.session(), seed_to_rng(5), _one_thread():
+        with program.session(), seed_to_rng(5), one_thread():
             mcmc = MCMC(
                 kind(potential_fn=program.potential_function),
                 num_samples=20,

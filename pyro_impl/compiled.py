@@ -169,6 +169,17 @@ def record(
 
 
 @contextmanager
+def one_thread() -> Iterator[None]:
+    """One torch thread inside the block: a chain sums in the same order in any process, waiting for none."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def _quiet() -> Iterator[None]:
     """Without warnings that torch.jit is to be replaced one day, and of constants that the tests would find."""
     with warnings.catch_warnings():

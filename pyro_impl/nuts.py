@@ -38,7 +38,7 @@ from ppl_parity.foreign import refuse_foreign
 from ppl_parity.leaving import end_with_parent
 from ppl_parity.orbits import ORBITS
 from ppl_parity.spec import SamplerSettings
-from pyro_impl.compiled import SamplingPotential, known_gradients, sampling_potential
+from pyro_impl.compiled import SamplingPotential, known_gradients, one_thread, sampling_potential
 from pyro_impl.program import Program
 from pyro_impl.runtime import NAME, seed_to_rng, to_framework, to_numpy, versions
 
@@ -285,7 +285,7 @@ def _run_chain(
     with (
         program.session(),
         seed_to_rng(seed),
-        _one_thread(),
+        one_thread(),
         _own_logging(),
         known_gradients(),
         explain(NAME, "sampling failed"),
@@ -384,19 +384,8 @@ def _in_process(packed: bytes, precision: str, workers: int, *task: Any) -> tupl
     model, data, options = _load(packed, precision)
     # The native kernel sums in the same order on any number of threads; chains share the cores out.
     native.set_threads(max(1, loky.cpu_count() // workers))
-    with _one_thread():
+    with one_thread():
         return _run_chain(Program(model, data, **options), *task)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """One torch thread inside the block: a chain then sums in the same order in any process."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextmanager

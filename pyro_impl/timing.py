@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from pyro.infer.mcmc.util import initialize_model
 from ppl_parity.contract import Arrays, Model, Values
 from ppl_parity.errors import one_of
 from ppl_parity.spec import FORMULATIONS, MixtureSpec
-from pyro_impl.compiled import LEAST_ITERATIONS, gradient_of, sampling_potential
+from pyro_impl.compiled import LEAST_ITERATIONS, gradient_of, one_thread, sampling_potential
 from pyro_impl.formulations import logits, sample_prior
 from pyro_impl.mixture import mixture
 from pyro_impl.program import Program
@@ -47,10 +48,13 @@ def prepare(
 
 
 def of_program(program: Program, points: Values, num_chains: int = 1) -> Gradients:
-    """Any model's, with the gradient that NUTS is given here: a recording's, if it is the program's at ``points``."""
+    """Any model's, as NUTS asks for it here: a recording's, if it is the program's at ``points``, on one torch thread.
+
+    A chain has no second one; where that waits for a processor, a gradient of 0.1 ms takes up to 30.
+    """
     given = {name: np.asarray(value) for name, value in points.items()}
     chosen = sampling_potential(program, given, LEAST_ITERATIONS)
-    return Gradients(program, num_chains, chosen.function(program), chosen.kind)
+    return Gradients(program, num_chains, chosen.function(program), chosen.kind, one_thread)
 
 
 def matmul(spec: MixtureSpec) -> Model:
@@ -76,7 +80,9 @@ class Gradients:
         num_chains: int,
         potential: Callable[[dict[str, torch.Tensor]], torch.Tensor],
         kind: str,
+        threads: Callable[[], AbstractContextManager[None]] = nullcontext,
     ):
+        self._threads = threads
         self._program, self._num_chains = program, num_chains
         self._gradient = gradient_of(potential)  # as NUTS asks for it here; see ``compiled.known_gradients``
         self.potential = kind
@@ -86,7 +92,7 @@ class Gradients:
     def evaluate(self, points: Values) -> tuple[np.ndarray, Arrays]:
         """See ``Timed``."""
         values, gradients = [], []
-        with self._program.session():
+        with self._program.session(), self._threads():
             rows = [
                 {name: to_framework(np.asarray(value[p])) for name, value in points.items()}
                 for p in range(len(next(iter(points.values()))))
@@ -104,13 +110,13 @@ class Gradients:
 
     def once(self) -> None:
         """See ``Timed``."""
-        with self._program.session():
+        with self._program.session(), self._threads():
             for start in self._starts:
                 synchronise(self._gradient(start))
 
     def many(self, count: int) -> None:
         """See ``Timed``."""
-        with self._program.session():
+        with self._program.session(), self._threads():
             for points in self._near:
                 for i in range(count):
                     found = self._gradient(points[i % NEAR])
