@@ -128,7 +128,7 @@ class Derived:
             return {n: np.stack(v).reshape(chains, len(rows), -1) for n, v in found.items()}
 
         try:
-            found = together(work)
+            found = together(work, context.sides.values())
         except (Refused, KeyError):  # a frozen side was not asked, or a model cannot be traced there
             return
         for name in names:
