@@ -238,3 +238,33 @@ def test_what_is_observed_of_latent_sites_is_compared_at_shared_points(sides: di
     assert first is not None
     assert (first["site"], first["quantity"]) == ("total", "observed values")
     assert "The data at 'total' differ at prior draw 0 of pyro" in first["detail"]
+
+
+@pytest.mark.parametrize(("times", "verdict"), [(1.0, "same"), (2.0, "different")])
+def test_counts_that_cannot_be_summed_out_are_compared_by_their_log_probs(
+    times: float, verdict: str, sides: dict[str, Side]
+) -> None:
+    """A latent Poisson has no end: there is no potential for the later rungs, and the joint density of its values."""
+
+    def model(ppl: str, times: float) -> Callable:
+        def counts(y):
+            library, dist = libraries(ppl)
+            rate = library.sample("rate", dist.Gamma(2.0, 1.0))
+            with library.plate("N", len(y)):
+                k = library.sample("k", dist.Poisson(times * rate))
+                library.sample("y", dist.Normal(k, 1.0), obs=y)
+
+        return counts
+
+    report = check(
+        model("pyro", 1.0), model("numpyro", times), {"y": np.arange(3.0)}, level="quick", sides=sides
+    )
+    assert report.verdict == verdict
+    if verdict == "same":
+        told_of = {rung.name: rung.findings[-1].detail for rung in report.rungs}
+        assert told_of["gradient"].startswith(
+            "'k' cannot be summed out on either side, so there is no potential"
+        )
+    else:
+        assert report.first_difference is not None
+        assert (report.first_difference["rung"], report.first_difference["site"]) == ("density", "k")

@@ -13,10 +13,20 @@ import numpy as np
 from ppl_parity.errors import InputError, one_of
 from ppl_parity.findings import Finding, RungResult, Verdict, worst
 from ppl_parity.ladder.context import SIDES, Context
+from ppl_parity.listing import listed
 
 DETERMINISTIC = ("structure", "density", "enumeration", "gradient", "transform", "dynamics")
 SAMPLING = ("forward", "posterior", "assignments", "calibration")
 RUNGS = DETERMINISTIC + SAMPLING
+NEEDS_A_POTENTIAL = (
+    "enumeration",
+    "gradient",
+    "transform",
+    "dynamics",
+    "posterior",
+    "assignments",
+    "calibration",
+)
 KNOWN = "Known difference"  # how the detail of one begins that the user has declared
 
 LEVELS: dict[str, tuple[str, ...]] = {
@@ -98,6 +108,17 @@ def _findings(context: Context, name: str) -> Iterator[Finding]:
             f"The shape of {site!r} is {left} in pyro and {right} in numpyro, so no point is one of both models.",
             site=site,
             hint="see to its shape first, which the structure rung calls different",
+        )
+    elif name in NEEDS_A_POTENTIAL and context.not_summed:
+        names = listed(context.not_summed)
+        yield Finding(
+            "same",
+            "potential",
+            f"{names} cannot be summed out on either side, so there is no potential, and NUTS samples neither; the "
+            "density rung compares the log probs of its values.",
+            notable=True,
+            hint="give it a distribution of finitely many values, and mark it for enumeration",
+            numbers={"summary": "there is no potential"},
         )
     else:
         yield from _rung(name).run(context)

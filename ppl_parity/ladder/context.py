@@ -186,6 +186,19 @@ class Context:
         found = [{n for n, site in self.sites[side].items() if site.enumerated} for side in SIDES]
         return tuple(sorted(n for n in found[0] ^ found[1] if not all(n in self.sites[s] for s in SIDES)))
 
+    @property
+    def not_summed(self) -> tuple[str, ...]:
+        """Discrete latent sites that neither side can sum out, such as a Poisson's: there is no potential then."""
+        found = [
+            {
+                n
+                for n, s in self.sites[side].items()
+                if s.kind == "latent" and is_discrete(s) and not s.enumerated
+            }
+            for side in SIDES
+        ]
+        return tuple(sorted(found[0] & found[1]))
+
     def both(self, evaluate: Callable[[str, Program], Any]) -> dict[str, Any]:
         """Ask the same of both programs, at the same time: each is a process of its own."""
         asked = at_once(lambda side: evaluate(side, self.programs[side]), SIDES, self.sides.values())

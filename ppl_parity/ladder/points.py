@@ -47,7 +47,9 @@ def shared_points(
         for side, drawn in draws.items()
         for i in range(len(drawn[latent[0]]) if latent else 1)
     ]
-    points += _moved(programs[lead], sites[lead], points, num_points - len(points), rng)
+    # A discrete site that cannot be summed out leaves no potential, nor a way back from unconstrained coordinates.
+    if all(s.enumerated for s in sites[lead].values() if s.kind == "latent" and is_discrete(s)):
+        points += _moved(programs[lead], sites[lead], points, num_points - len(points), rng)
     # Torch clamps probabilities at 2e-16, NumPyro at 1e-308: nearer to an edge each has its own density.
     points = [point for point in points if _inside(point, sites[lead])] or points
     if clamps_are_summed(sites[lead]):
