@@ -97,6 +97,8 @@ def test_a_port_that_differs_is_found_at_its_site(frozen: Frozen, pair: Pair, si
     report = against(frozen, replace(pair, data=dict.fromkeys(SIDES, other)), sides, level="quick")
     assert report.verdict == "different"
     assert "are not those that numpyro was frozen with" in details(report)
+    assert report.first_difference is not None
+    assert "numpyro was frozen with" in report.first_difference["hint"]
 
 
 def test_only_what_was_frozen_is_answered(frozen: Frozen) -> None:

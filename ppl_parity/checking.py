@@ -17,8 +17,8 @@ from ppl_parity.at_once import at_once
 from ppl_parity.checks import refuse_subsampling
 from ppl_parity.contract import Program, Site
 from ppl_parity.errors import InputError
-from ppl_parity.findings import Report, RungResult
-from ppl_parity.frozen_side import FrozenSide, answerable
+from ppl_parity.findings import Finding, Report, RungResult
+from ppl_parity.frozen_side import MOVED_DATA, FrozenSide, answerable
 from ppl_parity.ladder import choose, climb, pair_verdict, split_false_alarm
 from ppl_parity.ladder.context import SIDES, CheckSettings, Context, Point, Points
 from ppl_parity.ladder.points import shared_points
@@ -138,7 +138,7 @@ def climb_pair(
     context.finished = finished
     results = climb(context, climbed)
     if told:
-        results = (replace(results[0], findings=(*results[0].findings, *told)), *results[1:])
+        results = _with_frozen(results, told)
     report = Report(
         pair=pair.name,
         verdict=pair_verdict(results),
@@ -148,6 +148,20 @@ def climb_pair(
         environment=environment | {"warnings": {name: list(side.warnings) for name, side in sides.items()}},
     )
     return report, context
+
+
+def _with_frozen(results: tuple[RungResult, ...], told: Sequence[Finding]) -> tuple[RungResult, ...]:
+    """What is to be known of a frozen file goes to the first rung; other data than its own are the likeliest cause."""
+    moved = next((one.detail.rstrip(".") for one in told if one.quantity == MOVED_DATA), None)
+
+    def hinted(finding: Finding) -> Finding:
+        if moved is None or finding.verdict != "different" or "was frozen with" in (finding.hint or ""):
+            return finding
+        rest = f"; if that is meant, {finding.hint}" if finding.hint else ""
+        return replace(finding, hint=f"{moved[0].lower()}{moved[1:]}{rest}")
+
+    first, *others = [replace(rung, findings=tuple(map(hinted, rung.findings))) for rung in results]
+    return (replace(first, findings=(*first.findings, *told)), *others)
 
 
 def prepare(

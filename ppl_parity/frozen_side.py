@@ -15,6 +15,8 @@ from ppl_parity.frozen import Frozen, fingerprint, key_of
 from ppl_parity.ladder.context import Point, Walk, is_discrete
 from ppl_parity.pairs import Pair
 
+MOVED_DATA = "data of the frozen file"  # the quantity of a finding that they are others now
+
 
 class FrozenProgram:
     """See ``contract.Program``; every call is looked up by the exact values of its arguments.
@@ -182,9 +184,7 @@ def answerable(
     if moved:
         names = ", ".join(map(repr, moved))
         detail = f"The data {names} are not those that {side.name} was frozen with."
-        told.append(
-            Finding("same", "frozen file", detail, hint="freeze it again, or check with the same data")
-        )
+        told.append(Finding("same", MOVED_DATA, detail, hint="freeze it again, or check with the same data"))
     return kept, tuple(replace(finding, notable=True) for finding in told)
 
 
