@@ -75,6 +75,14 @@ def test_ways_to_number(names: tuple[str, str]) -> None:
     assert found({n: site(n) for n in names}, sites(x=(2,)))["pyro"] == (Stack("x", names, (2,)),)
 
 
+@pytest.mark.parametrize(
+    "names", [("x_0_decentered", "x_1_decentered"), ("x[0]_decentered", "x[1]_decentered")]
+)
+def test_a_number_within_a_name_is_that_of_a_reparameterised_step(names: tuple[str, str]) -> None:
+    stack = Stack("x_decentered", names, (2,))
+    assert found({n: site(n) for n in names}, sites(x_decentered=(2,)))["pyro"] == (stack,)
+
+
 def test_numbers_are_numbers_and_not_texts() -> None:
     loop = {f"x_{i}": site(f"x_{i}") for i in [10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0]}
     assert found(loop, sites(x=(11,)))["pyro"] == (Stack("x", tuple(f"x_{i}" for i in range(11)), (11,)),)

@@ -21,6 +21,7 @@ from ppl_parity.errors import InputError, nearest
 from ppl_parity.pairs import SIDES, Pair
 
 SEPARATORS = "_-.,[]/ "
+INNER = re.compile(rf"(.+?)[{re.escape(SEPARATORS)}]*(\d+)\]?([{re.escape(SEPARATORS)}]+[^\d]+)")
 NUMBERS = re.compile(rf"\d+(?:[{re.escape(SEPARATORS)}]+\d+)*$")  # at the end of a name
 
 Index = tuple[int, ...]
@@ -337,10 +338,16 @@ def _numbered(alone: Mapping[str, Site], there: Mapping[str, Site]) -> list[Stac
 
 
 def _stems(name: str) -> Iterable[tuple[str, Index]]:
-    """The ways to take a name apart into a stem and the numbers behind it: one number, two, ..."""
+    """The ways to take a name apart into a stem and the numbers behind it: one number, two, ...
+
+    A reparameterised step has its number within: ``h_0_decentered`` is a step of ``h_decentered``.
+    """
     text = name.rstrip("]")
     match = NUMBERS.search(text)
     if match is None:
+        if inner := INNER.fullmatch(text):
+            before, number, after = inner.groups()
+            yield f"{before}{after}", (int(number),)
         return
     found = list(re.finditer(r"\d+", text[match.start() :]))
     for count in range(1, len(found) + 1):
