@@ -12,7 +12,9 @@ from ppl_parity.statistics.screening import most_apart
 from ppl_parity.statistics.selection import Selection
 
 CANDIDATES = 3  # of a site: the furthest apart
-MOST_SCALARS = 200_000  # of a site that are looked through, evenly spread
+MOST_NUMBERS = (
+    50_000_000  # of a side's draws of a site that are looked through: 400 MB; then evenly spread scalars
+)
 
 
 def rest_block(
@@ -39,10 +41,11 @@ def rest_block(
     shape, taken = selection.shapes[site], selection.flat[site]
     size = int(np.prod(shape))
     others = np.setdiff1d(np.arange(size), taken, assume_unique=True)
-    others = others[np.unique(np.linspace(0, len(others) - 1, min(len(others), MOST_SCALARS)).astype(int))]
+    both = [np.asarray(draws[side][site]) for side in SIDES]
+    most = MOST_NUMBERS // max(1, *(x.shape[0] * x.shape[1] for x in both))
+    others = others[np.unique(np.linspace(0, len(others) - 1, min(len(others), most)).astype(int))]
     if not len(others):
         return None
-    both = [np.asarray(draws[side][site]) for side in SIDES]
     a, b = (x.reshape(*x.shape[:2], -1)[..., others] for x in both)
     finite = np.all(np.isfinite(a), axis=(0, 1)) & np.all(np.isfinite(b), axis=(0, 1))
     if not finite.any():
