@@ -220,3 +220,28 @@ def test_points_near_a_narrow_mode_are_within_its_posterior() -> None:
     np.testing.assert_allclose(
         _spread(many, {"w": np.ones(200)}, np.random.default_rng(0))["w"], 1e-4, rtol=1e-6
     )
+
+
+@pytest.mark.parametrize("kind", ["observed", "factor"])
+def test_a_constant_of_an_observed_family_is_a_parameter_that_no_latent_site_moves(
+    kind: str, sides: dict[str, Side]
+) -> None:
+    def model(ppl: str, rate: float) -> Callable:
+        def waits(y, t):
+            library, dist = libraries(ppl)
+            a = library.sample("a", dist.Normal(0.0, 1.0))
+            library.sample("y", dist.Normal(a, 1.0), obs=y)
+            waiting = dist.Exponential(rate + 0 * t)
+            if kind == "observed":
+                library.sample("t", waiting, obs=t)
+            else:
+                library.factor("t", waiting.log_prob(t))
+
+        return waits
+
+    data = {"y": np.array(0.3), "t": np.array(1.7)}
+    report = check(model("pyro", 1.0), model("numpyro", 1.01), data, level="quick", sides=sides)
+    assert report.verdict == "same"
+    (constant,) = (f for f in told(report, "density") if "differ by the constant" in f.detail)
+    named = "draws of 't' are not: its rate is 1 in pyro and 1.01 in numpyro" in constant.detail
+    assert named == (kind == "observed")

@@ -85,18 +85,7 @@ def run(context: Context) -> Iterator[Finding]:
         yield from _blame(context, kept, concealed, [])
         return
     if joint.relation == "constant":
-        name = name_of_constant(joint.offset, len(context.points))
-        moved = [n for n in sites if comparisons[n].relation == "constant"]
-        where = f", at {', '.join(map(repr, moved))}" if moved else ""
-        yield Finding(
-            "same",
-            "log joint",
-            f"The log densities differ by the constant {name}{where}; the posterior is the same.",
-            site=moved[0] if len(moved) == 1 else None,
-            size=abs(joint.offset),
-            notable=True,
-            hint="a density that one side does not normalise",
-        )
+        yield _constant(context, values, joint, comparisons)
     yield from told_of_clamps(context)
     yield from _row_by_row(context, values, comparisons)
     yield from _spread(context, comparisons)
@@ -112,6 +101,31 @@ def run(context: Context) -> Iterator[Finding]:
             "points": len(context.points),
             "magnitude": joint.magnitude,
         },
+    )
+
+
+def _constant(
+    context: Context, values: SiteLogProbs, joint: Comparison, comparisons: dict[str, Comparison]
+) -> Finding:
+    """The same posterior. Of one family on both sides a constant is a parameter that hangs on no latent site."""
+    moved = [name for name, comparison in comparisons.items() if comparison.relation == "constant"]
+    where = f", at {', '.join(map(repr, moved))}" if moved else ""
+    told = f"differ by the constant {name_of_constant(joint.offset, len(context.points))}{where}"
+    hint, draws = "a density that one side does not normalise", ""
+    both = [context.sites[side].get(moved[0]) for side in SIDES] if len(moved) == 1 else []
+    if both and all(site is not None and site.kind == "observed" for site in both):
+        families = {site.family for site in both if site is not None}
+        cause = explain_site(context, moved[0], values, comparisons[moved[0]]) if len(families) == 1 else None
+        if cause:
+            hint, draws = cause, f", and draws of {moved[0]!r} are not: {cause}"
+    return Finding(
+        "same",
+        "log joint",
+        f"The log densities {told}; the posterior is the same{draws}.",
+        site=moved[0] if len(moved) == 1 else None,
+        size=abs(joint.offset),
+        notable=True,
+        hint=hint,
     )
 
 
