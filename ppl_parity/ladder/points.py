@@ -15,10 +15,10 @@ from ppl_parity.pairs import Pair
 from ppl_parity.tolerances import CLAMPED_FAMILIES
 
 TAIL = 3.0  # unconstrained prior draws are moved this many times as far out
-MODE_STEPS = 150
+MODE_STEPS = 100
 SHRUNK = (0.1, 1e-2, 1e-4, 0.0)  # of a prior draw's coordinates, where the search for a mode may begin, too
 NEAR = 0.1  # unconstrained: how far from the mode points near it are, at most; else a standard deviation
-CURVATURES, PROBES = 60, 8  # so many coordinates are asked one by one; more together, so many times
+CURVATURES, PROBES = 30, 8  # so many coordinates are asked one by one; more together, so many times
 HOPELESS = 1e299  # a potential above this is no number
 EDGE = 8.0  # unconstrained coordinates of this size: exp(8), a probability of 0.0003
 
