@@ -47,8 +47,9 @@ def level_clamps(context: Context, values: dict[str, list[Arrays]]) -> None:
                 impossible &= chance < LIMIT
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
                 lost = unlikely & (np.abs(a - b) <= LOST_DIGITS / chance)
+            if np.any(impossible if site.family not in COUNTS else impossible & (a != b)):
+                context.results.setdefault("clamped", set()).add(point.name)  # where it has no slope
             if np.any(impossible & (a != b)):
-                context.results.setdefault("clamped", set()).add(point.name)
                 known = context.results.setdefault("levelled", {}).setdefault(name, [0, 0])
                 known[0] += int(np.count_nonzero(impossible & (a != b)))
                 known[1] += 1
