@@ -16,6 +16,7 @@ from ppl_parity.tolerances import CLAMP, CLAMPED_FAMILIES
 UNLIKELY, LOST_DIGITS = -10.0, 8 * float(np.finfo(np.float64).eps)
 COUNTS = ("Binomial", "Multinomial")  # whose log prob is as low without any probability at its limit
 FROM_PROBS = ("Geometric", "OrderedLogistic")  # whatever they are given, a library makes probabilities of it
+TOLD = 1e-3  # nats, of digits that were lost: what is set to one number in their place is told
 LIMIT = 1e-13  # of a probability, or of one minus it: what is nearer is clamped, or has no digits
 
 
@@ -49,9 +50,11 @@ def level_clamps(context: Context, values: dict[str, list[Arrays]]) -> None:
                 lost = unlikely & (np.abs(a - b) <= LOST_DIGITS / chance)
             if np.any(impossible if site.family not in COUNTS else impossible & (a != b)):
                 context.results.setdefault("clamped", set()).add(point.name)  # where it has no slope
-            if np.any(impossible & (a != b)):
+            with np.errstate(invalid="ignore"):
+                told = (impossible & (a != b)) | (lost & (np.abs(a - b) > TOLD))
+            if np.any(told):
                 known = context.results.setdefault("levelled", {}).setdefault(name, [0, 0])
-                known[0] += int(np.count_nonzero(impossible & (a != b)))
+                known[0] += int(np.count_nonzero(told))
                 known[1] += 1
             level = np.where(impossible, CLAMP, a)
             for row, value in zip(rows, (a, b), strict=True):
@@ -66,7 +69,7 @@ def told_of_clamps(context: Context) -> Iterator[Finding]:
             "same",
             "clamped probabilities",
             f"{count:,} of {whole:,} log probs of {name!r}, at {points} of {len(context.points)} points, were not "
-            "compared: a library clamps a probability there, as each has a limit of its own.",
+            "compared: a library clamps a probability there, or it has lost its digits so near to its limit.",
             site=name,
             notable=count > whole // 4,
             hint="give logits in place of probs: both libraries compare them however small",
