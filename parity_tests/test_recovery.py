@@ -98,3 +98,31 @@ def test_what_lies_far_off_is_named_with_its_distance() -> None:
 
 def test_the_truth_of_another_number_of_components_is_not_looked_at() -> None:
     assert recovered(0.0, theta=THETA[:2], beta=BETA[:2]) is None
+
+
+def test_pictures_name_the_components_as_the_table_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ppl_parity.report import plots
+
+    rng = np.random.default_rng(3)
+    groups = {
+        "posterior": {
+            "theta": rng.dirichlet(500 * THETA, size=(4, 50)),
+            "beta": BETA + 0.1 * rng.standard_normal((4, 50, 3, 2)),
+        }
+    }
+    tree = to_datatree(groups, {"spec": SPEC.as_dict()}, MIXTURE_DIMS)
+    fitted = read_fit(tree, truth={"theta": THETA, "beta": BETA})
+    assert fitted.summary.relabelling is not None
+    drawn = {}
+
+    def keep(tree: Any, posterior: Any, *_: Any) -> list[Path]:
+        drawn["theta"] = posterior["theta"].mean(("chain", "draw")).values
+        return []
+
+    monkeypatch.setattr(plots, "_sampler_plots", keep)
+    plots.write_plots(tree, SPEC, tmp_path, pivot=fitted.summary.relabelling.pivot)
+    np.testing.assert_allclose(drawn["theta"], THETA, atol=0.02)
+    plots.write_plots(tree, SPEC, tmp_path)  # its own order, by the first coordinate, is another
+    np.testing.assert_allclose(drawn["theta"], THETA[[1, 2, 0]], atol=0.02)

@@ -84,7 +84,9 @@ def fit(
         from ppl_parity.report.plots import write_plots
 
         try:
-            files += write_plots(tree, job.spec, plots, title=f"{job.data.name}, {backend}")
+            names = fitted.summary.relabelling
+            title, pivot = f"{job.data.name}, {backend}", None if names is None else names.pivot
+            files += write_plots(tree, job.spec, plots, title=title, pivot=pivot)
         except KeyboardInterrupt:
             console.written(screen, files)  # the fit is there, whatever became of its pictures
             raise

@@ -14,7 +14,7 @@ from ppl_parity import arviz_compat
 from ppl_parity.errors import InputError
 from ppl_parity.posterior import attribute, group
 from ppl_parity.spec import MixtureSpec
-from ppl_parity.statistics.labels import relabelled_posterior
+from ppl_parity.statistics.labels import Pivot, relabelled_posterior
 from ppl_parity.statistics.summary import Row, Summary, scalar_names, summarize
 
 if TYPE_CHECKING:
@@ -36,7 +36,11 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8
 
 
 def write_plots(
-    tree: DataTree, spec: MixtureSpec | None, out_dir: str | Path, title: str = "Posterior"
+    tree: DataTree,
+    spec: MixtureSpec | None,
+    out_dir: str | Path,
+    title: str = "Posterior",
+    pivot: Pivot | None = None,
 ) -> list[Path]:
     """Write the pictures of a fit as PNG files: trace, rank, pair or forest, and the mixture on its data.
 
@@ -48,6 +52,7 @@ def write_plots(
         spec: of the mixture; None takes the root attribute ``spec``, or, without one, a generic model.
         out_dir: created if absent; files of the same names are replaced.
         title: above each picture.
+        pivot: of the table that stands beside them, whose names the components get; None is their own order.
 
     Returns:
         The files, in the order in which to look at them.
@@ -59,8 +64,8 @@ def write_plots(
     if folder.exists() and not folder.is_dir():
         raise InputError(f"The output of plots must be a folder; {folder} is a file.")
     folder.mkdir(parents=True, exist_ok=True)
-    posterior, _ = relabelled_posterior(tree)
-    written = _sampler_plots(tree, posterior, folder, title)
+    posterior, _ = relabelled_posterior(tree, pivot)
+    written = _sampler_plots(tree, posterior, folder, title, pivot)
     if spec is None and isinstance(stored := attribute(tree, "spec"), dict):
         spec = MixtureSpec(**stored)
     observed = group(tree, "observed_data")
@@ -110,8 +115,10 @@ def plot_samples(x: np.ndarray, z: np.ndarray, beta: np.ndarray, out: str | Path
     return _save(figure, Path(out))
 
 
-def _sampler_plots(tree: DataTree, posterior: Dataset, folder: Path, title: str) -> list[Path]:
-    summary = summarize(tree)
+def _sampler_plots(
+    tree: DataTree, posterior: Dataset, folder: Path, title: str, pivot: Pivot | None
+) -> list[Path]:
+    summary = summarize(tree, pivot)
     rows = [row for row in summary if not row.constant and np.isfinite(row.sd)]
     if not rows or summary.num_draws < 4:
         return []
