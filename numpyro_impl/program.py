@@ -46,7 +46,7 @@ class Program(TracedModel):
         with self.session(), explain(NAME, "the model cannot be traced"):
             return foreign_statements("pyro", self._skeleton)
 
-    def params(self) -> tuple[Site, ...]:
+    def params(self, *, seed: int | None = None) -> tuple[Site, ...]:
         found: list[dict[str, Any]] = []
 
         def run(arrays):
@@ -60,7 +60,7 @@ class Program(TracedModel):
                 run(self.arrays)
             if found:  # again, for their values: most models have none, and are not run
                 run(self.arrays)
-            return tuple(map(describing.param_site, found))
+            return tuple(describing.param_site(node, seed) for node in found)
 
     def site_log_probs(self, values: Values) -> Arrays:
         return self._call("site_log_probs", self._site_log_probs, values, required=self.shapes)

@@ -13,6 +13,7 @@ from numpyro.distributions import constraints
 
 from ppl_parity.contract import Plate, Site, SiteKind
 from ppl_parity.families import mixture_of, of_transforms, transformed
+from ppl_parity.learned import away
 
 WRAPPERS = (dist.Independent, dist.ExpandedDistribution, dist.MaskedDistribution)
 
@@ -110,10 +111,13 @@ def support_name(support: Any, bounds: dict[str, Any]) -> str:
     return kind.strip("_").lower()
 
 
-def param_site(node: dict[str, Any]) -> Site:
-    """A ``param`` statement as a site."""
+def param_site(node: dict[str, Any], seed: int | None = None) -> Site:
+    """A ``param`` statement as a site; with a seed, away from its initial value."""
     value = np.asarray(node["value"])
     constraint = node["kwargs"].get("constraint", constraints.real)
+    if seed is not None and value.dtype == np.float64:
+        bijection = dist.biject_to(constraint)
+        value = np.asarray(bijection(away(np.asarray(bijection.inv(value)), node["name"], seed)))
     support = support_name(constraint, _bounds(constraint))
     return Site(node["name"], "param", "", (), value.shape, support, value.dtype.name, value=value)
 

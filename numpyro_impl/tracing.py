@@ -79,6 +79,7 @@ class TracedModel:
         self.enumerated = frozenset(name for name, node in latent.items() if node["enumerated"])
         self.observed = [n for n, node in samples.items() if node["is_observed"] and not node["factor"]]
         self.subsampled = {n: node["shape"] for n, node in nodes.items() if node["type"] == "plate"}
+        self.learned = {n: node["shape"] for n, node in nodes.items() if node["type"] == "param"}
         dims = [dim for node in samples.values() for dim in node["dims"]]
         self.max_plate_nesting = max_plate_nesting if max_plate_nesting is not None else -min(dims, default=0)
         self.compiled = shared(self)
@@ -160,6 +161,8 @@ class TracedModel:
                     nodes[name] = _outline(node)
                 elif node["type"] == "plate" and len(node["value"]) < node["args"][0]:
                     nodes[name] = {"type": "plate", "shape": np.shape(node["value"])}
+                elif node["type"] == "param" and _is_leaf(node["value"]):
+                    nodes[name] = {"type": "param", "shape": np.shape(node["value"])}
             return 0
 
         try:
@@ -177,7 +180,7 @@ class TracedModel:
         return nodes
 
     def _given(self, values: Values, required: Any) -> dict[str, Any]:
-        check_values(NAME, values, {**self.shapes, **self.subsampled}, required=required)
+        check_values(NAME, values, {**self.shapes, **self.subsampled, **self.learned}, required=required)
         return to_framework({name: self._counted(name, np.asarray(value)) for name, value in values.items()})
 
     def _counted(self, name: str, value: np.ndarray) -> np.ndarray:
@@ -286,6 +289,11 @@ def _of_improper(site: dict[str, Any]) -> Any:
     while hasattr(base, "base_dist"):
         base = base.base_dist
     return init_to_uniform(site) if isinstance(base, dist.ImproperUniform) else None
+
+
+def _is_leaf(value: Any) -> bool:
+    """Whether a param is one array; a network's is a tree of them."""
+    return jax.tree_util.all_leaves([value])
 
 
 def _is_argument(leaf: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 pytest.importorskip("pyro")
@@ -28,13 +29,22 @@ def test_a_param_is_told_of(sides: dict[str, Side]) -> None:
         scale = numpyro.param("scale", 1.5) if learned else 1.5
         numpyro.sample("y", dist.Normal(numpyro.sample("x", dist.Normal(0.0, 1.0)), scale), obs=y)
 
-    for learned, where in ((False, "pyro alone"), (True, "pyro and numpyro")):
+    for learned, rung, words in (
+        (
+            False,
+            "structure",
+            "'scale' is a param in pyro alone; the models are compared at its initial value",
+        ),
+        (
+            True,
+            "density",
+            "'scale' is a param in pyro and numpyro: at 6 other values the log densities agree",
+        ),
+    ):
         data = {"pyro": {"y": Y["y"]}, "numpyro": {"y": Y["y"], "learned": learned}}
         report = check(model, port, data, rungs=["structure", "density"], sides=sides)
         assert report.verdict == "same"
-        assert any(
-            f"'scale' is a param in {where};" in finding.detail for finding in told(report, "structure")
-        )
+        assert any(words in finding.detail for finding in told(report, rung))
 
 
 def test_a_param_has_its_value_and_its_constraint(sides: dict[str, Side]) -> None:
@@ -58,6 +68,113 @@ def test_a_param_has_its_value_and_its_constraint(sides: dict[str, Side]) -> Non
     assert first(constraint="softplus_positive") is None
     assert first(constraint="real") == ("scale", "constraint")
     assert first(value=1.6) == ("scale", "initial value")
+
+
+def hidden(ppl: str, by: str = "a") -> Callable:
+    """A param of zero, and one of one that is an exponent: at these values no latent site is seen beside them."""
+
+    def model(y):
+        library, dist = libraries(ppl)
+        array = importlib.import_module({"pyro": "torch", "numpyro": "jax.numpy"}[ppl])
+        slope = library.param("slope", array.zeros(2))
+        power = library.param("power", array.ones(()), constraint=dist.constraints.positive)
+        a = library.sample("a", dist.Normal(0.0, 1.0))
+        b = library.sample("b", dist.Normal(0.0, 1.0))
+        seen = {"a": slope[0] * a, "b": slope[0] * b, "nothing": 0.0, "power": slope[0] * power * a}
+        library.sample("y", dist.Normal(b + seen[by], array.abs(y) ** power), obs=y)
+
+    return model
+
+
+@pytest.mark.parametrize(
+    ("by", "words"),
+    [
+        ("b", "With the param 'slope' away from its initial value, the log prob of 'y' is "),
+        ("nothing", "numpyro does not use 'slope'"),
+        ("power", "With the params 'slope', 'power' away"),
+    ],
+)
+def test_what_an_initial_value_hides_is_found(sides: dict[str, Side], by: str, words: str) -> None:
+    assert (
+        check(hidden("pyro"), hidden("numpyro"), {"y": Y["y"]}, level="quick", sides=sides).verdict == "same"
+    )
+    first = check(
+        hidden("pyro"), hidden("numpyro", by), {"y": Y["y"]}, rungs=["structure", "density"], sides=sides
+    ).first_difference
+    assert first is not None
+    assert (first["rung"], first["site"]) == ("density", "y")
+    assert words in f"{first['detail']} {first['hint']}"
+
+
+def mixed(ppl: str, *, summed: bool, slope: float = 1.0) -> Callable:
+    """Two means that a param moves apart, with the component summed out or written as a mixture."""
+
+    def model(y):
+        library, dist = libraries(ppl)
+        array = importlib.import_module({"pyro": "torch", "numpyro": "jax.numpy"}[ppl])
+        apart = slope * library.param("apart", array.zeros(())) * array.arange(2.0)
+        m = library.sample("m", dist.Normal(0.0, 1.0))
+        weights = array.ones(2) / 2
+        with library.plate("rows", 3):
+            if summed:
+                z = library.sample("z", dist.Categorical(weights), infer={"enumerate": "parallel"})
+                library.sample("y", dist.Normal(m + apart[z], 1.0), obs=y)
+            else:
+                means = dist.Normal(m + apart, 1.0)
+                library.sample("y", dist.MixtureSameFamily(dist.Categorical(weights), means), obs=y)
+
+    return model
+
+
+def test_where_one_side_sums_the_densities_are_compared(sides: dict[str, Side]) -> None:
+    data, rungs = {"y": np.array([0.3, -1.2, 2.0])}, ["structure", "density", "enumeration"]
+    for slope in (1.0, 0.5):
+        models = mixed("pyro", summed=True), mixed("numpyro", summed=False, slope=slope)
+        report = check(*models, data, rungs=rungs, sides=sides)
+        assert report.verdict == ("same" if slope == 1 else "different"), report.first_difference
+    assert report.first_difference is not None
+    assert "With the param 'apart' away" in report.first_difference["detail"]
+
+
+def module(kind: str) -> Callable:
+    """A weight that a module keeps: a parameter of torch's own, or one of Pyro's."""
+
+    def model(y):
+        pyro, dist = libraries("pyro")
+        torch, nn = importlib.import_module("torch"), importlib.import_module("pyro.nn")
+
+        class Net(nn.PyroModule):
+            def forward(self):
+                return self.w
+
+        made = Net("net")
+        keep = torch.nn.Parameter if kind == "torch" else nn.PyroParam
+        options = {} if kind == "torch" else {"constraint": dist.constraints.positive}
+        made.w = keep(torch.ones(()), **options)
+        pyro.sample("y", dist.Normal(pyro.sample("x", dist.Normal(0.0, 1.0)) * made(), 1.0), obs=y)
+
+    return model
+
+
+def of_module(constraint: str) -> Callable:
+    def model(y):
+        numpyro, dist = libraries("numpyro")
+        w = numpyro.param("net.w", 1.0, constraint=getattr(dist.constraints, constraint))
+        numpyro.sample("y", dist.Normal(numpyro.sample("x", dist.Normal(0.0, 1.0)) * w, 1.0), obs=y)
+
+    return model
+
+
+def test_a_module_that_keeps_its_weights(sides: dict[str, Side]) -> None:
+    """torch's own stays at its initial value, whatever the statement is given; Pyro's has its constraint."""
+    for kind, constraint, rung, words in (
+        ("torch", "real", "structure", "compared at its initial value"),
+        ("pyro", "positive", "density", "at 6 other values"),
+    ):
+        models = module(kind), of_module(constraint)
+        report = check(*models, {"y": Y["y"]}, rungs=["structure", "density"], sides=sides)
+        assert report.verdict == "same", report.first_difference
+        assert any("'net.w' is a param" in one.detail and words in one.detail for one in told(report, rung))
 
 
 def learnt(ppl: str, *, prior: bool) -> Callable:

@@ -146,11 +146,16 @@ class Program(Protocol):
         """
         ...
 
-    def params(self) -> tuple[Site, ...]:
-        """The ``param`` statements that the model runs; each has its initial value in all that is asked.
+    def params(self, *, seed: int | None = None) -> tuple[Site, ...]:
+        """The ``param`` statements that the model runs; each has its initial value where none is given.
+
+        Args:
+            seed: of values T(T^-1(initial) + normal noise) in place of the initial ones, T being the constraint's
+                map (``learned.away``). A value that the model would not take, or that is no array of float64,
+                stays as it is.
 
         Returns:
-            sites of kind ``param``: ``value`` is the initial one, ``support`` the constraint.
+            sites of kind ``param``: ``value`` is the initial or the moved one, ``support`` the constraint.
         """
         ...
 
@@ -158,7 +163,8 @@ class Program(Protocol):
         """Elementwise log probability of every latent, observed and factor site, scaled and masked.
 
         Args:
-            values: every latent site's value, discrete ones included, in constrained space.
+            values: every latent site's value, discrete ones included, in constrained space; and those of params
+                that shall not have their initial one.
 
         Returns:
             site -> array of the site's batch shape.
@@ -173,7 +179,7 @@ class Program(Protocol):
         ...
 
     def log_density(self, values: Values) -> float:
-        """log p(y, data) = log sum_z p(y, z, data), with z enumerated; y in constrained space."""
+        """log p(y, data) = log sum_z p(y, z, data), with z enumerated; y, and params, in constrained space."""
         ...
 
     def discrete_marginals(self, values: Values) -> Arrays:

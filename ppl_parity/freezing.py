@@ -18,6 +18,7 @@ from ppl_parity.ladder.convergence import converged
 from ppl_parity.ladder.convergence import finding as convergence
 from ppl_parity.ladder.dynamics import plan_walks, walk_along
 from ppl_parity.ladder.forward import MOST_LOOKS, batch_size, repeated
+from ppl_parity.ladder.moved import moved_values, where_moved
 from ppl_parity.ladder.points import shared_points
 from ppl_parity.pairs import Pair
 from ppl_parity.references import MixtureReference
@@ -73,6 +74,7 @@ def freeze(
     record = Record(program)
     progress(f"asking at {len(points)} points")
     starts = _ask(record, points, sites)
+    _ask_moved(record, points, sites)
     _check_finite(name, record, points)
     near = sorted(starts, key=lambda start: not start[0].startswith("near"))
     walks = tuple(plan_walks(program, near, seed)) if near else ()
@@ -155,6 +157,22 @@ def _ask(record: Record, points: list[Point], sites: Mapping[str, Site]) -> list
             record(question, u)
         starts.append((point.name, u))
     return starts
+
+
+def _ask_moved(record: Record, points: list[Point], sites: Mapping[str, Site]) -> None:
+    """The densities at other values of the params, if the model has any that can be moved."""
+    if not record.program.params():
+        return
+    summed = any(site.enumerated for site in sites.values())
+    for number, point in enumerate(where_moved(points)):
+        if record("params", seed=number) is None:  # a constraint without a map
+            return
+        moved = moved_values(record.program, number)
+        record("site_log_probs", point.values | moved)
+        if summed:
+            record(
+                "log_density", {n: v for n, v in point.values.items() if not is_discrete(sites[n])} | moved
+            )
 
 
 def _lighter(site: Site) -> Site:

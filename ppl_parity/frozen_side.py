@@ -44,8 +44,10 @@ class FrozenProgram:
         """Statements of the other framework."""
         return self._frozen.foreign
 
-    def params(self) -> tuple[Site, ...]:
-        """The param statements; of an older file no more than their names."""
+    def params(self, *, seed: int | None = None) -> tuple[Site, ...]:
+        """The param statements; of an older file no more than their names, or their initial values."""
+        if seed is not None:
+            return tuple(self._look_up("params", seed=seed))
         nothing = {"family": "", "batch_shape": (), "event_shape": (), "support": "", "dtype": ""}
         return tuple(
             Site(each, "param", **nothing) if isinstance(each, str) else each for each in self._frozen.params

@@ -37,9 +37,9 @@ class StackedProgram:
         """The program's own."""
         return self._program.foreign_statements()
 
-    def params(self) -> tuple[Site, ...]:
+    def params(self, *, seed: int | None = None) -> tuple[Site, ...]:
         """The program's own."""
-        return self._program.params()
+        return self._program.params() if seed is None else self._program.params(seed=seed)
 
     def site_log_probs(self, values: Values) -> Arrays:
         """Elementwise, with the steps as the leading axis."""

@@ -34,10 +34,10 @@ class Program(TracedModel):
         with self._running("the model cannot be traced"), seed_to_rng(0):
             return foreign_statements("numpyro", lambda: self._drawn({}))
 
-    def params(self) -> tuple[Site, ...]:
+    def params(self, *, seed: int | None = None) -> tuple[Site, ...]:
         with self._running("the model cannot be traced"), seed_to_rng(0):
             nodes = self._drawn({}).nodes.values()
-            return tuple(param_site(node) for node in nodes if node["type"] == "param")
+            return tuple(param_site(node, seed) for node in nodes if node["type"] == "param")
 
     def site_log_probs(self, values: Values) -> Arrays:
         with self._running("site log probs failed"):

@@ -6,15 +6,18 @@ from inspect import getattr_static
 from typing import Any
 
 import numpy as np
+import pyro
 import pyro.distributions as dist
 import torch
 from pyro.distributions import constraints
 from pyro.poutine.util import site_is_subsample
+from torch.distributions import biject_to
 from torch.distributions.utils import lazy_property
 
 from ppl_parity.contract import Plate, Site, SiteKind
 from ppl_parity.families import mixture_of, of_transforms, transformed
-from pyro_impl.runtime import to_numpy
+from ppl_parity.learned import away
+from pyro_impl.runtime import to_framework, to_numpy
 
 WRAPPERS = (dist.Independent, dist.ExpandedDistribution, dist.MaskedDistribution)
 
@@ -103,12 +106,23 @@ def support_name(support: Any, bounds: dict[str, Any]) -> str:
     return kind.strip("_").lower()
 
 
-def param_site(node: dict[str, Any]) -> Site:
-    """A ``param`` statement as a site."""
+def param_site(node: dict[str, Any], seed: int | None = None) -> Site:
+    """A ``param`` statement as a site; with a seed, away from its initial value."""
     value = np.asarray(to_numpy(node["value"]))
-    constraint = node["kwargs"].get("constraint", constraints.real)
+    # A PyroParam's statement does not repeat its constraint, which the store has.
+    given = node["kwargs"].get("constraint", constraints.real)
+    constraint = pyro.get_param_store().get_state()["constraints"].get(node["name"], given)
+    if seed is not None and value.dtype == np.float64 and not _of_module(node):
+        bijection = biject_to(constraint)
+        unconstrained = away(to_numpy(bijection.inv(node["value"].detach())), node["name"], seed)
+        value = np.asarray(to_numpy(bijection(to_framework(unconstrained))))
     support = support_name(constraint, _bounds(constraint))
     return Site(node["name"], "param", "", (), value.shape, support, value.dtype.name, value=value)
+
+
+def _of_module(node: dict[str, Any]) -> bool:
+    """Whether a module keeps the value, and uses its own whatever the statement says."""
+    return any(isinstance(argument, torch.nn.Parameter) for argument in node["args"])
 
 
 def _statements(trace: Any) -> list[dict[str, Any]]:

@@ -71,6 +71,7 @@ class TracedModel:
         one_of("precision", precision, PRECISIONS)
         self.model, self.precision, self.device = model, precision, device
         check_shards(model, device, num_shards)
+        self.learned: Tensors = {}  # param -> its initial value
         self.given = getattr(model, "prepared", dict)(data)
         self.options = {"precision": precision, "device": device, "max_plate_nesting": max_plate_nesting}
         with self._running("the model cannot be run on these data"), seed_to_rng(0):
@@ -90,6 +91,9 @@ class TracedModel:
         self.enumerated = frozenset(enumerated)
         self.deterministic = {
             name: tuple(node["value"].shape) for name, node in nodes.items() if kinds[name] == "deterministic"
+        }
+        self.learned = {
+            node["name"]: node["value"].detach() for node in trace.nodes.values() if node["type"] == "param"
         }
         self.observed = [name for name, kind in kinds.items() if kind == "observed"]
         self.subsampled = {
@@ -181,6 +185,9 @@ class TracedModel:
 
     def trace(self, values: Tensors, model: Model | None = None) -> Any:
         conditioned = poutine.condition(model or self.model, values)
+        moved = {name: value for name, value in values.items() if name in self.learned}
+        if moved:
+            conditioned = poutine.substitute(conditioned, moved)
         return poutine.trace(conditioned).get_trace(**self.data)
 
     def _summed_out(self, tilts: Tensors | None = None) -> Model:
@@ -198,12 +205,14 @@ class TracedModel:
         return [name for name in self.shapes if name not in self.enumerated]
 
     def _given(self, values: Values, required: Collection[str]) -> Tensors:
-        check_values(NAME, values, {**self.shapes, **self.subsampled}, required=required)
+        learned = {name: tuple(value.shape) for name, value in self.learned.items()}
+        check_values(NAME, values, {**self.shapes, **self.subsampled, **learned}, required=required)
         return {name: self._as_drawn(name, np.asarray(value)) for name, value in values.items()}
 
     def _as_drawn(self, name: str, value: np.ndarray) -> torch.Tensor:
         # Pyro draws a Bernoulli as a float and a Categorical as an integer; another kind is refused by some.
-        dtype = self.prototype[name].dtype if name in self.prototype else torch.int64
+        known = self.prototype.get(name, self.learned.get(name))
+        dtype = torch.int64 if known is None else known.dtype
         if not dtype.is_floating_point and not np.array_equal(value, np.round(value)):
             raise InputError(f"pyro: the site {name!r} takes whole numbers; got {value}.")
         return to_framework(value).to(dtype)

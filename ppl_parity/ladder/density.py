@@ -30,6 +30,7 @@ from ppl_parity.ladder.log_probs import (
     sums_of,
     worst_element,
 )
+from ppl_parity.ladder.moved import moved
 from ppl_parity.ladder.precision import NARROW, drift, narrow_sites
 from ppl_parity.ladder.remarks import constant_apart, no_number, row_by_row, spread_differently
 from ppl_parity.listing import listed
@@ -52,6 +53,7 @@ def run(context: Context) -> Iterator[Finding]:
         return
     if context.enumerated_on_one_side:
         yield _left_to_enumeration(context)
+        yield from moved(context, {})
         yield from differing(context)
         return
     unsteady = list(_unsteady(context))
@@ -96,6 +98,10 @@ def run(context: Context) -> Iterator[Finding]:
     yield from told_of_clamps(context)
     yield from row_by_row(context, values, comparisons)
     yield from spread_differently(context, comparisons)
+    yield from moved(
+        context,
+        {n: c.offset for n, c in [(None, joint), *comparisons.items()] if c.relation == "constant"},
+    )
     yield from differing(context)
     yield Finding(
         "same",
