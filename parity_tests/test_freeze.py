@@ -15,7 +15,7 @@ pytest.importorskip("numpyro")
 
 from typer.testing import CliRunner
 
-from ppl_parity.checking import check_pair
+from ppl_parity.checking import assert_same_model, check, check_pair
 from ppl_parity.cli.app import app
 from ppl_parity.errors import InputError
 from ppl_parity.findings import Report
@@ -27,6 +27,7 @@ from ppl_parity.loading import load_pair
 from ppl_parity.pairs import Pair
 from ppl_parity.references import CallableReference
 from ppl_parity.sides import Side
+from ppl_parity.spawning import spawn
 from ppl_parity.spec import SamplerSettings
 
 pytestmark = pytest.mark.pyro
@@ -65,6 +66,57 @@ def test_the_same_model_is_the_same(side: str, path: str, sides: dict[str, Side]
     assert report.verdict == "same", report.first_difference
     assert f"The numerical derivative of {side}'s potential is not in the frozen file" in details(report)
     assert "20 leapfrog steps" in details(report)
+
+
+FEW = {"x": np.arange(4.0), "y": np.array([0.3, 1.2, 1.9, 3.2])}
+
+
+def linear(ppl: str, slope_scale: float = 1.0):
+    def model(x, y):
+        library, dist = (import_module(name) for name in (ppl, f"{ppl}.distributions"))
+        slope = library.sample("slope", dist.Normal(0.0, slope_scale))
+        power = library.param(
+            "power", import_module({"pyro": "torch", "numpyro": "jax.numpy"}[ppl]).zeros(())
+        )
+        library.sample("y", dist.Normal(slope * x + power * slope_scale, 1.0).to_event(1), obs=y)
+
+    return model
+
+
+@pytest.fixture(scope="module")
+def file_of_pyro(sides: dict[str, Side], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    model = CallableReference.of(linear("pyro"))
+    pair = Pair("linear", dict.fromkeys(SIDES, model), dict.fromkeys(SIDES, FEW))
+    path = tmp_path_factory.mktemp("frozen") / "pyro.npz"
+    freeze(pair, "pyro", sides["pyro"], settings=None).save(path)
+    return path
+
+
+def test_a_file_in_the_place_of_a_model(sides: dict[str, Side], file_of_pyro: Path) -> None:
+    report = assert_same_model(file_of_pyro, linear("numpyro"), FEW, level="quick", sides=sides)
+    assert "'power' is a param in pyro and numpyro: at 6 other values the log densities agree" in details(
+        report
+    )
+    with pytest.raises(AssertionError, match="slope"):
+        assert_same_model(str(file_of_pyro), linear("numpyro", 2.0), FEW, level="quick", sides=sides)
+    for models, words in (
+        ((linear("pyro"), file_of_pyro), "The numpyro model must be a file of numpyro's"),
+        ((file_of_pyro, file_of_pyro), "got two files"),
+    ):
+        with pytest.raises(InputError, match=words):
+            check(*models, FEW, level="quick", sides=sides)
+
+
+def test_a_file_needs_no_process_of_its_side(file_of_pyro: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+
+    def recorded(name: str, *options):
+        opened.append(name)
+        return spawn(name, *options)
+
+    monkeypatch.setattr("ppl_parity.sides.spawn", recorded)
+    assert check(file_of_pyro, linear("numpyro"), FEW, rungs=["structure"]).verdict == "same"
+    assert opened == ["numpyro"]
 
 
 def test_prior_draws_against_a_file(frozen: Frozen, pair: Pair, sides: dict[str, Side]) -> None:

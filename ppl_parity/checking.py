@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -18,6 +19,7 @@ from ppl_parity.checks import refuse_subsampling
 from ppl_parity.contract import Program, Site
 from ppl_parity.errors import InputError
 from ppl_parity.findings import Finding, Report, RungResult
+from ppl_parity.frozen import load_frozen
 from ppl_parity.frozen_side import MOVED_DATA, FrozenSide, answerable
 from ppl_parity.ladder import choose, climb, pair_verdict, split_false_alarm
 from ppl_parity.ladder.context import SIDES, CheckSettings, Context, Point, Points
@@ -36,8 +38,8 @@ OF_LENGTHS = re.compile("size|shape|dimension|broadcast|length|element|index|bou
 
 
 def check(
-    pyro_model: Callable[..., Any],
-    numpyro_model: Callable[..., Any],
+    pyro_model: Callable[..., Any] | str | Path,
+    numpyro_model: Callable[..., Any] | str | Path,
     data: Mapping[str, Any] | Callable[[], Mapping[str, Any]],
     *,
     level: str = "standard",
@@ -50,7 +52,8 @@ def check(
     """Say whether two models are the same, where they first differ, and how sure that is.
 
     Args:
-        pyro_model, numpyro_model: called as ``model(**data)``, each with its own framework's arrays.
+        pyro_model, numpyro_model: called as ``model(**data)``, each with its own framework's arrays. One of them may
+            be the path of a file that ``ppl-parity freeze`` wrote of that side; its framework is not needed then.
         data: keyword arguments of both, NumPy arrays or plain Python values; or a function that returns them;
             or ``{"pyro": {...}, "numpyro": {...}}`` where the two take different arguments.
         level: ``quick`` (deterministic rungs), ``standard`` (adds sampling) or ``full`` (adds calibration).
@@ -67,15 +70,35 @@ def check(
     Raises:
         InputError: a model that cannot be run, or data that it does not take.
     """
-    name = options.pop("name", getattr(numpyro_model, "__name__", "pair"))
+    models = {"pyro": pyro_model, "numpyro": numpyro_model}
+    frozen = _frozen(models)
+    functions = {side: model for side, model in models.items() if not isinstance(model, str | Path)}
+    live = functions.get("numpyro") or functions["pyro"]
+    name = options.pop("name", getattr(live, "__name__", "pair"))
     given = data() if callable(data) else data
     pair = Pair(
         name=name,
-        models={"pyro": CallableReference.of(pyro_model), "numpyro": CallableReference.of(numpyro_model)},
+        # A frozen side's is not run.
+        models={side: CallableReference.of(functions.get(side, live)) for side in SIDES},
         data=split_data(given, name),
         **checked(options, name, ("name", "level", "rungs", "settings", "progress", "sides")),
     )
-    return check_pair(pair, level=level, rungs=rungs, settings=settings, progress=progress, sides=sides)
+    with _opened(sides, frozen) as opened:
+        return check_pair(pair, level=level, rungs=rungs, settings=settings, progress=progress, sides=opened)
+
+
+def _frozen(models: Mapping[str, Any]) -> FrozenSide | None:
+    """The side whose model is a file."""
+    found = {side: Path(model) for side, model in models.items() if isinstance(model, str | Path)}
+    if not found:
+        return None
+    if len(found) > 1:
+        raise InputError("One model must be a function, to be held to the other's file; got two files.")
+    ((side, path),) = found.items()
+    frozen = FrozenSide(load_frozen(path))
+    if frozen.name != side:
+        raise InputError(f"The {side} model must be a file of {side}'s; {path} was frozen of {frozen.name}.")
+    return frozen
 
 
 def assert_same_model(*models_and_data: Any, **options: Any) -> Report:
@@ -274,7 +297,19 @@ def _no_numbers(context: Context, side: str, points: list[Point]) -> str | None:
 
 
 @contextmanager
-def _opened(sides: Mapping[str, Side] | None) -> Iterator[Mapping[str, Side]]:
+def _opened(
+    sides: Mapping[str, Side] | None, frozen: FrozenSide | None = None
+) -> Iterator[Mapping[str, Side]]:
+    """Both sides: processes that are open, or new ones for the length of the block; a frozen one has none."""
+    if frozen is not None:
+        held = {frozen.name: cast(Side, frozen)}
+        if sides is not None:
+            yield {**sides, **held}
+            return
+        live = next(name for name in SIDES if name != frozen.name)
+        with Side(live) as side:
+            yield {live: side, **held}
+        return
     if sides is not None:
         _check_sides(sides)
         for side in sides.values():
