@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -168,7 +169,7 @@ def chain_method(settings: SamplerSettings) -> tuple[str, str]:
     if settings.num_chains == 1:
         return "sequential", "one chain"
     if settings.device == "cpu" and here > 1:
-        return "parallel", f"{here} JAX devices"
+        return "parallel", f"{_mesh(settings).size} JAX devices"
     return "vectorized", "one JAX device"
 
 
@@ -182,8 +183,10 @@ def _sample(
 ) -> tuple[Arrays, Arrays]:
     """One compiled program, which starts the chains and takes them from one iteration to another."""
     given = (program.arrays, inverse_mass)
-    key = ("nuts", method, len(_devices(settings)), np.ndim(inverse_mass), replace(settings, seed=0))
     num_devices = _mesh(settings).size if method == "parallel" else 1
+    key = ("nuts", method, num_devices, np.ndim(inverse_mass), replace(settings, seed=0))
+    num_chains = settings.num_chains
+    position = {name: _filled_up(value, _num_rows(settings, method)) for name, value in position.items()}
     compiled, shapes = kept(
         program,
         key,
@@ -203,7 +206,7 @@ def _sample(
                 synchronise(carried)
             bar.update(last - first)
     recorded = dict(zip(names, to_numpy(carried[: len(names)]), strict=True))
-    return {n: recorded[n] for n in position}, {n: recorded[n] for n in STATISTICS}
+    return {n: recorded[n][:num_chains] for n in position}, {n: recorded[n][:num_chains] for n in STATISTICS}
 
 
 def _compile(
@@ -275,11 +278,12 @@ def _compile(
         return jax.tree.leaves(jax.lax.fori_loop(first, last, iterate, (kept, state)))
 
     def run(arrays, inverse_mass, first, last, seed, position, carried):
-        keys = jax.random.split(key_of(seed), settings.num_chains)
+        keys = _filled_up(jax.random.split(key_of(seed), settings.num_chains), num_rows)
         every = _over_chains(advance, method, settings, num_shared=4)
         return every(arrays, inverse_mass, first, last, keys, position, carried)
 
-    shapes = [((settings.num_chains, *leaf.shape), str(leaf.dtype)) for leaf in leaves]
+    num_rows = _num_rows(settings, method)
+    shapes = [((num_rows, *leaf.shape), str(leaf.dtype)) for leaf in leaves]
     shardings = {}
     if method == "parallel":
         mesh = _mesh(settings)
@@ -361,13 +365,24 @@ def _over_chains(
 
 
 def _mesh(settings: SamplerSettings) -> Mesh:
-    """As many of the devices as the chains can be shared out among equally."""
+    """The fewest devices that have the longest queue of chains as short as all of them would."""
     devices = _devices(settings)
-    while settings.num_chains % len(devices):
-        devices.pop()
-    return Mesh(np.array(devices), ("chains",))
+    queue = math.ceil(settings.num_chains / len(devices))
+    return Mesh(np.array(devices[: math.ceil(settings.num_chains / queue)]), ("chains",))
+
+
+def _num_rows(settings: SamplerSettings, method: str) -> int:
+    """The chains, and as many more as give each device as many: no longer than the longest queue."""
+    size = _mesh(settings).size if method == "parallel" else 1
+    return math.ceil(settings.num_chains / size) * size
+
+
+def _filled_up(chains: Any, num_rows: int) -> Any:
+    """The last chain again, up to so many rows."""
+    missing = num_rows - len(chains)
+    return jnp.concatenate([chains, *[chains[-1:]] * missing]) if missing else chains
 
 
 def _devices(settings: SamplerSettings) -> list[Any]:
     """What chains can be spread over: the CPU's devices also where JAX would take another's by itself."""
-    return jax.local_devices(backend="cpu" if settings.device == "cpu" else None)
+    return list(jax.local_devices(backend="cpu" if settings.device == "cpu" else None))  # JAX's own list
