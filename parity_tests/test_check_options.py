@@ -13,7 +13,7 @@ pytest.importorskip("numpyro")
 
 from typer.testing import CliRunner
 
-from parity_tests.written import Y, two_outcomes
+from parity_tests.written import Y, libraries, two_outcomes
 from ppl_parity import check
 from ppl_parity.cli.app import app
 from ppl_parity.errors import InputError
@@ -34,6 +34,11 @@ pytestmark = pytest.mark.pyro
             r"points\['mine'\] of model must be a dictionary of numbers by site; got int",
         ),
         ({"points": {"mine": {"a": "x"}}}, r"points\['mine'\]\['a'\] of model must be numbers; got 'x'"),
+        (
+            {"rename": {"a": "b"}},
+            "rename gives numpyro's 'b' the name 'a', which another site of numpyro's model has",
+        ),
+        ({"rename": {"a": "b", "b": "b"}}, "'a' and 'b' both lead to 'b'"),
         ({"points": {"mine": {"aa": 0.0}}}, r"points\['mine'\] must name sites .*; got 'aa'"),
         (
             {"points": {"mine": {"a": [0.0, 1.0]}}},
@@ -173,3 +178,27 @@ def test_settings_of_another_kind_are_refused(sides: dict[str, Side]) -> None:
         check(
             two_outcomes("pyro"), two_outcomes("numpyro"), Y, level="quick", sides=sides, settings={"seed": 1}
         )  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["far out", "edge case", "tail 0"])
+def test_a_point_counts_whatever_it_is_called(sides: dict[str, Side], name: str) -> None:
+    def model(ppl: str, beyond: float):
+        def run(y):
+            library, dist = libraries(ppl)
+            a = library.sample("a", dist.Normal(0.0, 1.0))
+            library.deterministic("d", beyond * (a**2 > 16) * a)
+            library.sample("y", dist.Normal(a, 1.0), obs=y)
+
+        return run
+
+    found = check(
+        model("pyro", 1.0),
+        model("numpyro", 2.0),
+        {"y": Y["y"]},
+        rungs=["structure", "density"],
+        sides=sides,
+        points={name: {"a": 5.0}},
+    ).first_difference
+    assert found is not None
+    assert (found["site"], found["quantity"]) == ("d", "deterministic")
+    assert found["point"] == ("tail 0 (given)" if name == "tail 0" else name)

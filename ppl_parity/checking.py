@@ -25,7 +25,7 @@ from ppl_parity.ladder import choose, climb, pair_verdict, split_false_alarm
 from ppl_parity.ladder.context import SIDES, CheckSettings, Context, Point, Points
 from ppl_parity.ladder.points import shared_points
 from ppl_parity.loading import load_pair, split_data
-from ppl_parity.options import check_names, checked
+from ppl_parity.options import check_names, check_rename, checked
 from ppl_parity.pairs import Pair
 from ppl_parity.references import CallableReference
 from ppl_parity.sides import Side
@@ -203,6 +203,7 @@ def prepare(
             opened_sides[side] = StackedSide(sides[side], found)
             programs[side] = cast(Program, StackedProgram(programs[side], found))
             own[side] = {site.name: site for site in merge_sites(own[side].values(), found)}
+    check_rename(pair, own)
     sites = {side: pair.from_side(side, own[side]) for side in SIDES}
     check_names(pair, sites)
     for side in SIDES:

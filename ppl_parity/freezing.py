@@ -76,7 +76,7 @@ def freeze(
     starts = _ask(record, points, sites)
     _ask_moved(record, points, sites)
     _check_finite(name, record, points)
-    near = sorted(starts, key=lambda start: not start[0].startswith("near"))
+    near = [(point.name, u) for point, u in sorted(starts, key=lambda start: start[0].kind != "near")]
     walks = tuple(plan_walks(program, near, seed)) if near else ()
     for walk in walks:
         path = walk_along(program, walk.start, walk.momentum, walk.step)
@@ -105,6 +105,7 @@ def freeze(
         foreign=program.foreign_statements(),
         params=program.params(),
         points={point.name: point.values for point in points},
+        kinds={point.name: point.kind for point in points},
         answers=record.answers,
         walks=walks,
         prior=prior,
@@ -137,7 +138,7 @@ class Record:
         return answer
 
 
-def _ask(record: Record, points: list[Point], sites: Mapping[str, Site]) -> list[tuple[str, Arrays]]:
+def _ask(record: Record, points: list[Point], sites: Mapping[str, Site]) -> list[tuple[Point, Arrays]]:
     """What the deterministic rungs ask; returns the points' unconstrained coordinates, where there are any."""
     starts = []
     for point in points:
@@ -155,7 +156,7 @@ def _ask(record: Record, points: list[Point], sites: Mapping[str, Site]) -> list
             continue
         for question in ("log_abs_det_jacobian", "potential", "potential_and_gradient"):
             record(question, u)
-        starts.append((point.name, u))
+        starts.append((point, u))
     return starts
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from ppl_parity import wire
 from ppl_parity.contract import Arrays, Groups, Plate, Site, Trajectory
 from ppl_parity.errors import InputError, one_of
-from ppl_parity.ladder.context import SIDES, Walk
+from ppl_parity.ladder.context import SIDES, PointKind, Walk
 
 SCHEMA = "ppl-parity/frozen/1"
 STRUCTURE = "structure"
@@ -34,7 +34,7 @@ class Frozen:
         data: argument -> fingerprint.
         sites: the model's, at seed 0. foreign: statements of the other framework that it runs.
         params: its param statements.
-        points: name -> latent values, constrained.
+        points: name -> latent values, constrained. kinds: name -> how the point was made.
         answers: what was asked, by ``key_of`` -> the answer, or ``{"refused": sentence}``.
         walks: leapfrog trajectories that were walked.
         prior: independent joint draws of every site, (S, ...); None where there are none, for ``prior_refused``.
@@ -50,6 +50,7 @@ class Frozen:
     foreign: tuple[str, ...] = ()
     params: tuple[Site | str, ...] = ()
     points: dict[str, Arrays] = field(default_factory=dict)
+    kinds: dict[str, PointKind] = field(default_factory=dict)
     answers: dict[str, Any] = field(default_factory=dict)
     walks: tuple[Walk, ...] = ()
     prior: Arrays | None = None

@@ -12,7 +12,7 @@ from ppl_parity.contract import Arrays, Groups, Program, Site, Values
 from ppl_parity.errors import InputError
 from ppl_parity.findings import Finding
 from ppl_parity.frozen import Frozen, fingerprint, key_of
-from ppl_parity.ladder.context import Point, Walk, is_discrete
+from ppl_parity.ladder.context import Point, PointKind, Walk, is_discrete
 from ppl_parity.pairs import Pair
 
 MOVED_DATA = "data of the frozen file"  # the quantity of a finding that they are others now
@@ -134,7 +134,11 @@ class FrozenSide:
 
     def points(self, pair: Pair) -> list[Point]:
         """The frozen points, under Pyro's names."""
-        return [Point(name, pair.from_side(self.name, v)) for name, v in self.frozen.points.items()]
+        kinds = self.frozen.kinds
+        return [
+            Point(name, pair.from_side(self.name, values), kinds[name] if name in kinds else _kind(name))
+            for name, values in self.frozen.points.items()
+        ]
 
     def walks(self, pair: Pair) -> tuple[Walk, ...]:
         """The frozen trajectories' starts, likewise."""
@@ -151,6 +155,13 @@ class FrozenSide:
         """Arguments whose values are not what they were, of those that both have."""
         now = fingerprint(data)
         return sorted(name for name, value in self.frozen.data.items() if now.get(name, value) != value)
+
+
+def _kind(name: str) -> PointKind:
+    """Of a point of an older file, which has no more than its name."""
+    first = name.split()[0] if name else ""
+    kinds: dict[str, PointKind] = {"prior": "prior", "near": "near", "tail": "tail", "edge": "edge"}
+    return kinds.get(first, "given")
 
 
 def answerable(

@@ -55,6 +55,30 @@ def checked(found: Mapping[str, Any], where: str, also: Sequence[str] = ()) -> d
     return options
 
 
+def check_rename(pair: Pair, own: Mapping[str, Mapping[str, Site]]) -> None:
+    """Refuse names that would make one of two sites, of which the last would be compared and the other not.
+
+    Args:
+        own: side -> site, under that side's names -> description.
+
+    Raises:
+        InputError: naming both.
+    """
+    led: dict[str, str] = {}
+    for name, other in pair.rename.items():
+        if other in led:
+            raise InputError(
+                f"rename must lead to each site of numpyro's once; {led[other]!r} and {name!r} both lead to {other!r}."
+            )
+        led[other] = name
+    for name, other in pair.rename.items():
+        if name != other and name in own["numpyro"] and other in own["numpyro"] and name not in led:
+            raise InputError(
+                f"rename gives numpyro's {other!r} the name {name!r}, which another site of numpyro's model has; "
+                "rename that one as well."
+            )
+
+
 def check_names(pair: Pair, sites: Mapping[str, Mapping[str, Site]]) -> None:
     """Refuse an option that names what no model has.
 

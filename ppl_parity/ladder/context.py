@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -67,17 +67,27 @@ class CheckSettings:
         return LONG_BUDGET if "calibration" in rungs else BUDGET
 
 
+PointKind = Literal["prior", "near", "tail", "edge", "given"]
+
+
 @dataclass(frozen=True)
 class Point:
     """A shared parameter value, under Pyro's site names.
 
     Attributes:
-        name: ``prior 3 of pyro``, ``near the mode``, ``tail 2``...
+        name: ``prior draw 3 of pyro``, ``near the mode, 1``, ``tail 2``, or the user's.
         values: latent site -> constrained value, discrete ones included.
+        kind: how it was made; a user may call a point anything.
     """
 
     name: str
     values: Arrays
+    kind: PointKind = "given"
+
+    @property
+    def far(self) -> bool:
+        """Whether it lies where no posterior is meant to be, and where arithmetic may end."""
+        return self.kind in ("tail", "edge")
 
 
 class Points(Sequence[Point]):

@@ -49,7 +49,7 @@ def differing(context: Context) -> list[Finding]:
     ]
     if not names:
         return []
-    ordinary = [i for i, point in enumerate(context.points) if not point.name.startswith(("edge", "tail"))]
+    ordinary = [i for i, point in enumerate(context.points) if not point.far]
     size = max(sum(_count(site.value) for site in context.sites[side].values()) for side in SIDES)
     ordinary = ordinary[: max(1, MOST_NUMBERS // max(1, size))]
     found = context.both(lambda side, program: [_computed(context, side, program, i) for i in ordinary])

@@ -31,7 +31,7 @@ def run(context: Context) -> Iterator[Finding]:
         yield Finding("unresolved", "trajectory", "The latent sites differ.", deferred=True)
         return
     found = positions(context, len(context.points))
-    near = sorted(found, key=lambda position: not position.point.name.startswith("near"))
+    near = sorted(found, key=lambda position: position.point.kind != "near")
     if not near or not near[0].coordinates["pyro"]:
         yield Finding("same", "trajectory", "There is no continuous latent site.")
         return

@@ -150,11 +150,7 @@ def _other_points(context: Context, name: str, worst: _Point, but: int) -> list[
     """The site at the ordinary points; fewer where its parameters are large, and each point is asked of each side."""
     size = sum(value.size for site in (worst.pyro, worst.numpyro) for value in site.params.values())
     most = max(2, min(len(context.points), MOST_NUMBERS // max(1, size)))
-    ordinary = [
-        i
-        for i, point in enumerate(context.points)
-        if i != but and not point.name.startswith(("edge", "tail"))
-    ]
+    ordinary = [i for i, point in enumerate(context.points) if i != but and not point.far]
     found = [_site_at(context, name, i) for i in ordinary[:most]]
     return [point for point in found if point is not None]
 

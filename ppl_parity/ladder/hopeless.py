@@ -92,7 +92,7 @@ def _hopeless(
     offset = float(np.median(gap[both]))  # a constant is none of it
     beyond = 3 * (allowed("log density", a, b, context.precision) + limit)
     lost = both & far[0] & far[1] & (np.abs(gap) > beyond) & (np.abs(gap - offset) > beyond)
-    outer = np.array([point.name.startswith(("edge", "tail")) for point in context.points])
+    outer = np.array([point.far for point in context.points])
     size = np.where(both, np.maximum(np.abs(a), np.abs(b)), 0.0)
     with np.errstate(over="ignore"):
         lost &= np.abs(gap) <= np.minimum(LOSS * size**2, MOST * size)

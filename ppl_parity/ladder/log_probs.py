@@ -36,7 +36,7 @@ def limit_of(context: Context, name: str) -> float:
 
 def ordinary_points(context: Context) -> list[bool]:
     """Of each shared point, whether it is a prior draw, near the mode or a user's, and no tail or edge."""
-    return [not point.name.startswith(("edge", "tail")) for point in context.points]
+    return [not point.far for point in context.points]
 
 
 def compare_joint(context: Context, values: SiteLogProbs) -> Comparison:

@@ -26,7 +26,7 @@ Offsets = dict[str | None, float]
 
 def where_moved(points: Sequence[Point]) -> list[Point]:
     """The points at which params are moved, one value of them at each."""
-    return [point for point in points if not point.name.startswith(("edge", "tail"))][:NUM_MOVES]
+    return [point for point in points if not point.far][:NUM_MOVES]
 
 
 def moved_values(program: Program, number: int) -> Arrays:

@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 
 from ppl_parity.contract import Arrays, Program, Site
 from ppl_parity.errors import InputError
-from ppl_parity.ladder.context import Point, is_discrete
+from ppl_parity.ladder.context import Point, PointKind, is_discrete
 from ppl_parity.pairs import Pair
 from ppl_parity.tolerances import CLAMPED_FAMILIES
 
@@ -43,7 +43,7 @@ def shared_points(
     draws = _every_prior(pair, programs, sites, max(4, num_points // 3), seed)
     latent = [name for name in latent if all(name in drawn for drawn in draws.values())]
     points = [
-        Point(f"prior draw {i} of {side}", {name: drawn[name][i] for name in latent})
+        Point(f"prior draw {i} of {side}", {name: drawn[name][i] for name in latent}, "prior")
         for side, drawn in draws.items()
         for i in range(len(drawn[latent[0]]) if latent else 1)
     ]
@@ -53,11 +53,12 @@ def shared_points(
     # Torch clamps probabilities at 2e-16, NumPyro at 1e-308: nearer to an edge each has its own density.
     points = [point for point in points if _inside(point, sites[lead])] or points
     if clamps_are_summed(sites[lead]):
-        points = [point for point in points if not point.name.startswith(("edge", "tail"))]
-    points += [
-        Point(name, {k: np.asarray(v) for k, v in values.items()}) for name, values in pair.points.items()
+        points = [point for point in points if not point.far]
+    taken = {point.name for point in points}
+    return points + [
+        Point(f"{name} (given)" if name in taken else name, {k: np.asarray(v) for k, v in values.items()})
+        for name, values in pair.points.items()
     ]
-    return points
 
 
 def _every_prior(
@@ -101,7 +102,7 @@ def _moved(
 ) -> list[Point]:
     """Points near the mode, in the tails and at the edges, in about equal numbers."""
     discrete = [name for name, site in sites.items() if site.kind == "latent" and is_discrete(site)]
-    points = []
+    points: list[Point] = []
     mode = _mode(program, [point.values for point in prior], discrete)
     spread = None if mode is None else _spread(program, mode, rng)
     for i in range(max(count, 6)):
@@ -111,22 +112,22 @@ def _moved(
         if not start:
             break
         if i % 3 == 0 and mode is not None and spread is not None:
-            name, where = (
-                f"near the mode, {i // 3}",
-                {n: v + spread[n] * rng.standard_normal(v.shape) for n, v in mode.items()},
-            )
+            kind: PointKind = "near"
+            where = {n: v + spread[n] * rng.standard_normal(v.shape) for n, v in mode.items()}
         elif i % 3 == 1:
-            name, where = f"tail {i // 3}", {n: TAIL * v for n, v in start.items()}
+            kind, where = "tail", {n: TAIL * v for n, v in start.items()}
         else:
-            signs = {
+            kind = "edge"
+            where = {
                 n: rng.choice([-EDGE, EDGE], size=v.shape) * rng.uniform(0.9, 1.1, size=v.shape)
                 for n, v in start.items()
             }
-            name, where = f"edge {i // 3}", signs
         moved = program.constrain(where)
         moved = {n: moved[n] for n in continuous if n in moved}
         if all(np.all(np.isfinite(v)) for v in moved.values()):
-            points.append(Point(name, values | moved))
+            number = sum(point.kind == kind for point in points)
+            name = f"near the mode, {number}" if kind == "near" else f"{kind} {number}"
+            points.append(Point(name, values | moved, kind))
     return points
 
 
