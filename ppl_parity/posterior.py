@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,8 @@ MIXTURE_DIMS: dict[str, Dims] = {
     "raw_component": ("chain", "draw", "component"),
 }
 
+UNSTORABLE = re.compile(r"[/\x00-\x1f\x7f]")  # netCDF divides groups by a slash
+
 # Beyond this length an axis gets no integer index: ten million rows would cost 80 MB to say 0, 1, 2, ...
 LONGEST_INDEX = 10_000
 
@@ -75,6 +78,9 @@ def to_datatree(
             means different things in different groups. An axis without one is ``<variable>_dim_<i>``.
         coords: labels along a named axis; integers from 0 where absent.
 
+    A variable whose name no file can hold, or that an axis has, gets one that is nearest to it (``scope/a`` is
+    ``scope.a``, ``draw`` is ``draw_``); the attribute ``site_names`` leads back.
+
     Returns:
         An ``xarray.DataTree`` with ``attrs`` on its root.
 
@@ -85,6 +91,14 @@ def to_datatree(
 
     if not groups:
         raise InputError("A posterior needs at least one group; got none.")
+    names = storable_names([name for variables in groups.values() for name in variables])
+    changed = {stored: name for name, stored in names.items() if stored != name}
+    if changed:
+        groups = {
+            group: {names[name]: value for name, value in variables.items()}
+            for group, variables in groups.items()
+        }
+        attrs = {**attrs, "site_names": changed}
     datasets = {
         name: _dataset(name, variables, dims or {}, coords or {}) for name, variables in groups.items()
     }
@@ -217,7 +231,7 @@ def _dataset(
     used = {axis for own in names.values() for axis in own}
     own_coords = {axis: labels for axis, labels in coords.items() if axis in used}
     axes = {
-        name: (*sample_dims, *names.get(name, _numbered(name, array.ndim - len(sample_dims))))
+        name: (*sample_dims, *names.get(name, _numbered(name, array.ndim - len(sample_dims), arrays)))
         for name, array in arrays.items()
     }
     lengths = {
@@ -234,9 +248,30 @@ def _dataset(
         raise InputError(f"The labels of group {group_name} must fit its axes: {error}") from None
 
 
-def _numbered(name: str, count: int) -> tuple[str, ...]:
-    """ArviZ's names for the axes that nobody has named."""
-    return tuple(f"{name}_dim_{i}" for i in range(count))
+def storable_names(names: Iterable[str]) -> dict[str, str]:
+    """name -> one that a netCDF file and a dataset's axes leave free; most stay as they are."""
+    every = list(dict.fromkeys(names))
+    stored: dict[str, str] = {}
+    for name in sorted(
+        every, key=lambda name: _storable_name(name) != name
+    ):  # those that need no change first
+        free = _storable_name(name)
+        while free in stored.values() or (free != name and free in every):
+            free += "_"
+        stored[name] = free
+    return stored
+
+
+def _storable_name(name: str) -> str:
+    free = UNSTORABLE.sub(".", name).strip() or "_"
+    free = free if free[0].isalnum() or free[0] == "_" else f"_{free}"
+    return f"{free}_" if free in SAMPLE_DIMS else free
+
+
+def _numbered(name: str, count: int, taken: Collection[str]) -> tuple[str, ...]:
+    """ArviZ's names for the axes that nobody has named; another where a variable has that name."""
+    axes = [f"{name}_dim_{i}" for i in range(count)]
+    return tuple(f"{axis}_" if axis in taken else axis for axis in axes)
 
 
 def _storable(array: np.ndarray) -> np.ndarray:
