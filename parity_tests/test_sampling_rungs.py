@@ -348,13 +348,13 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibration, "MARGIN", 0.9)
 
 
-@pytest.mark.usefixtures("quick")
 def test_calibration_is_given_more_time_unless_told_otherwise() -> None:
     usual = CheckSettings()
     assert usual.seconds(["posterior", "calibration"]) > usual.seconds(["posterior"])
     assert CheckSettings(budget=5).seconds(["calibration"]) == 5
 
 
+@pytest.mark.usefixtures("quick")
 def test_calibration_passes_what_is_right_and_sees_a_missing_likelihood() -> None:
     assert climbed(calibration.run(context()))[0] == "same"
     lost = Faults(ignore_data=True)
@@ -384,12 +384,34 @@ def test_calibration_without_time_or_with_a_factor_is_unresolved() -> None:
     assert "'extra' is a factor" in found[0].detail
 
 
+def test_a_chain_that_hardly_moved_has_no_rank(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    assert calibration._thinned(rng.normal(size=(250, 2))) is not None
+    assert calibration._thinned(np.cumsum(rng.normal(size=(250, 2)), axis=0)) is None
+    assert calibration._thinned(np.zeros((250, 2))) is None
+    monkeypatch.setattr(calibration, "LEAST_ESS", 1000.0)
+    verdict, found, _ = climbed(calibration.run(context()))
+    assert verdict == "unresolved"
+    assert "or fewer than 1000 effective draws" in found[0].detail
+
+
 def test_simulated_data_go_where_the_data_stand() -> None:
     climb = context()
     assert replaceable(climb, "pyro") == {"y": "y"}
     data = with_data(climb, "pyro", {"y": np.arange(4)})
     assert data["y"].dtype == np.float64
     assert data["y"].tolist() == [0, 1, 2, 3]
+    # Whole numbers may be the data of a continuous site; what is simulated is not rounded to them.
+    whole = {"y": climb.pair.data["pyro"]["y"].round().astype(int)}
+    climb.pair = replace(climb.pair, data=dict.fromkeys(SIDES, whole))
+    for side in SIDES:
+        site = replace(climb.sites[side]["y"], value=whole["y"])
+        climb.sites[side] = {**climb.sites[side], "y": site}
+    drawn = whole["y"] + 0.25
+    assert with_data(climb, "pyro", {"y": drawn})["y"].tolist() == drawn.tolist()
+    counts = replace(climb.sites["pyro"]["y"], support="nonnegative_integer")
+    climb.sites["pyro"] = {**climb.sites["pyro"], "y": counts}
+    assert with_data(climb, "pyro", {"y": drawn.round()})["y"].dtype == whole["y"].dtype
     climb.pair = replace(climb.pair, data={side: {"y": np.zeros(4), "other": 3} for side in SIDES})
     with pytest.raises(InputError, match="no argument is exactly its values"):
         replaceable(climb, "pyro")

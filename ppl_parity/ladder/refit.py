@@ -36,11 +36,16 @@ def replaceable(context: Context, side: str) -> dict[str, str]:
 
 
 def with_data(context: Context, side: str, simulated: Arrays) -> dict[str, Any]:
-    """``side``'s data with one simulated value for each observed site, in the dtype of the real one."""
+    """``side``'s data with one simulated value for each observed site, in the dtype of the real one.
+
+    Whole numbers that happen to be the data of a continuous site are no reason to round what is simulated.
+    """
     data = dict(context.pair.data[side])
     for name, key in replaceable(context, side).items():
         real = np.asarray(data[key])
-        data[key] = np.asarray(simulated[name]).reshape(real.shape).astype(real.dtype)
+        whole = real.dtype.kind in "biu" and not is_discrete(context.sites[side][name])
+        dtype = np.float64 if whole else real.dtype
+        data[key] = np.asarray(simulated[name]).reshape(real.shape).astype(dtype)
     return data
 
 
