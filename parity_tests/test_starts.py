@@ -10,7 +10,7 @@ from ppl_parity.data import load_data, simulate
 from ppl_parity.spec import MixtureSpec
 from ppl_parity.starts import kmeans_start, mode_start
 from ppl_parity.starts.information import observed_information
-from ppl_parity.starts.search import Point, em_step, one_pass, search
+from ppl_parity.starts.search import Point, _split_and_merge, em_step, one_pass, search
 
 SPEC = MixtureSpec(3, 2, [2.0, 1.0, 3.0], 0.3, [[4.0, 1.0], [1.0, 3.0]], 0.9)
 X = simulate(SPEC, 200, seed=1)["x"]
@@ -88,6 +88,20 @@ def test_a_small_cluster_is_found_where_plain_kmeans_splits_a_large_one() -> Non
     assert truth.theta.min() < 0.002
     reached = one_pass(spec, point, sim["x"]).log_target
     assert reached > one_pass(spec, truth, sim["x"]).log_target
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (2, 1, 0)])
+def test_a_redundant_component_is_freed_wherever_it_stands(order: tuple[int, ...]) -> None:
+    spec = MixtureSpec(3, 2, 1.0, 0.0, 100.0, 1.0)
+    rng = np.random.default_rng(0)
+    centres = np.array([[0.0, 0.0], [12.0, 0.0], [0.0, 12.0]])
+    rows = np.concatenate([centre + rng.normal(size=(100, 2)) for centre in centres])
+    # A small one and a large one share the second cluster; nobody has the third.
+    start = Point(np.array([0.33, 0.01, 0.66])[list(order)], centres[[0, 1, 1]][list(order)])
+    height = one_pass(spec, start, rows).log_target
+    found = _split_and_merge(spec, start, height, rows, 1.0, np.random.default_rng(0))
+    gaps = np.linalg.norm(found.beta[:, None] - centres[None], axis=-1)
+    assert sorted(gaps.argmin(axis=1)) == [0, 1, 2]
 
 
 @pytest.mark.parametrize("name", ["old-faithful", "iris", "penguins"])

@@ -143,7 +143,9 @@ def _split_and_merge(
             together = together + resp.T @ resp
             away = np.sum((tile - point.beta[resp.argmax(axis=1)]) ** 2, axis=1)
             nearest.append(away / spec.noise_scale**2)
-        shared = np.triu(together / np.maximum(np.diag(together), 1e-9), k=1)
+        # Of a small component in a large one's cluster its own column says so, whichever of the two comes first.
+        shared = together / np.maximum(np.diag(together), 1e-9)
+        np.fill_diagonal(shared, 0.0)
         kept, freed = np.unravel_index(shared.argmax(), shared.shape)
         if shared[kept, freed] < MIN_SHARED:
             break
