@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ppl_parity import wire
+from ppl_parity.cores import usable
 from ppl_parity.errors import InputError
 from ppl_parity.sides import SideError
 from ppl_parity.spawning import child_environment
@@ -40,7 +41,7 @@ class Child:
     ) -> None:
         self.name = name
         self.began = time.perf_counter()
-        variables = child_environment(num_threads or os.cpu_count() or 1, python) | dict(environment or {})
+        variables = child_environment(num_threads or usable(), python) | dict(environment or {})
         self.flags = flags(variables)
         try:
             self._process = subprocess.Popen(

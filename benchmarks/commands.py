@@ -23,6 +23,7 @@ from benchmarks import problems
 from benchmarks.cases import Case
 from benchmarks.child import flags
 from benchmarks.session import Session
+from ppl_parity.cores import usable
 from ppl_parity.errors import InputError
 from ppl_parity.sides import SideError
 from ppl_parity.spawning import child_environment
@@ -52,7 +53,7 @@ def _measure(session: Session, case: Case) -> None:
         case,
         status="ok",
         command=shlex.join(["ppl-parity", *arguments]),
-        flags=flags(child_environment(os.cpu_count() or 1) | dict(case.environment)),
+        flags=flags(child_environment(usable()) | dict(case.environment)),
         raw={"first": first, "second": second},
         first_seconds=median(first),
         second_seconds=median(second),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.child import flags
-from benchmarks.rates import cores
+from ppl_parity.cores import usable
 from ppl_parity.doctor.backends import driver
 
 
@@ -19,7 +19,7 @@ def describe(name: str | None = None) -> dict[str, Any]:
     return {
         "name": name or cpu_model(),
         "cpu": cpu_model(),
-        "cores": cores(),
+        "cores": usable(),
         "instructions": instruction_sets(),
         "memory_bytes": _memory(),
         "platform": platform.platform(),

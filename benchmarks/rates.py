@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+
+from ppl_parity.cores import usable
 
 Work = dict[str, tuple[Callable[[], Any], float]]
 """Kind of work -> (what runs it once and waits, its amount: bytes, floating-point operations, exponentials)."""
@@ -25,16 +26,9 @@ def work(source: str, dtype: str, device: str) -> Work:
     return makers[source](dtype, device)
 
 
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _numpy(dtype: str, device: str) -> Work:
     copied, order, exps = SIZES["cpu"]
-    itemsize, threads = np.dtype(dtype).itemsize, cores()
+    itemsize, threads = np.dtype(dtype).itemsize, usable()
     pool = ThreadPoolExecutor(threads)  # NumPy lets go of the interpreter's lock in large operations
     part = copied // itemsize // threads
     pairs = [(np.ones(part, dtype), np.zeros(part, dtype)) for _ in range(threads)]

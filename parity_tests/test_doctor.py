@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ppl_parity import native
+from ppl_parity import cores, native
 from ppl_parity.cli.app import app
 from ppl_parity.doctor import backends, machine, packages, probes, settings
 
@@ -103,10 +103,21 @@ def test_flushing_to_zero_is_seen() -> None:
         torch.set_flush_denormal(False)
 
 
-def test_a_quota_in_cores() -> None:
-    assert machine.quota("150000 100000") == 1.5
-    assert machine.quota("max 100000") is None
-    assert machine.quota("") is None
+def test_a_quota_in_cores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert cores.quota("150000 100000") == 1.5
+    assert cores.quota("max 100000") is None
+    assert cores.quota("") is None
+    monkeypatch.setattr(cores, "allowed", lambda: 8)
+    monkeypatch.setattr(cores, "QUOTA", tmp_path / "cpu.max")
+    assert cores.usable() == 8
+    for text, expected in (
+        ("150000 100000", 2),
+        ("5000 100000", 1),
+        ("max 100000", 8),
+        ("6400000 100000", 8),
+    ):
+        cores.QUOTA.write_text(text)
+        assert cores.usable() == expected
 
 
 def test_a_cache_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from ppl_parity.cores import usable
+
 SIDES = ("numpyro", "pyro")
 ROOT = Path(__file__).resolve().parent.parent
 LENT = Path(__file__).resolve().parent / "lent"
@@ -31,7 +33,7 @@ def spawn(name: str, python: str | None = None, num_threads: int | None = None) 
         [python or sys.executable, "-m", "ppl_parity.begin", "ppl_parity.worker", f"{name}_impl"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env=child_environment(num_threads or os.cpu_count() or 1, python),
+        env=child_environment(num_threads or usable(), python),
         # Ctrl-C reaches the parent alone, which then ends this process and those that it started.
         start_new_session=True,
     )

@@ -10,8 +10,8 @@ from typing import Any
 
 from packaging.version import Version
 
+from ppl_parity.cores import usable
 from ppl_parity.doctor.check import Check, Status
-from ppl_parity.doctor.machine import usable
 from ppl_parity.doctor.packages import SLOW_SCATTER
 from ppl_parity.sides import SIDES
 from ppl_parity.spawning import child_environment

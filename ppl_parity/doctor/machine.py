@@ -7,29 +7,24 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from ppl_parity.cores import QUOTA, allowed, quota
 from ppl_parity.doctor.check import Check
 
 CPU = Path("/sys/devices/system/cpu")
 CLOCK = Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")
-QUOTA = Path("/sys/fs/cgroup/cpu.max")
 FAST_CLOCKS = ("tsc", "kvm-clock", "arch_sys_counter", "hyperv_clocksource_tsc_page", "xen")
 GIB = 2**30
 
 
 def checks() -> Iterator[Check]:
     """Everything about the machine."""
-    yield cores(usable(), os.cpu_count() or 1, quota(_read(QUOTA)))
+    yield cores(allowed(), os.cpu_count() or 1, quota(_read(QUOTA)))
     if hasattr(os, "getloadavg"):
-        yield load(os.getloadavg()[0], usable())
+        yield load(os.getloadavg()[0], allowed())
     yield governor(sorted({_read(path) for path in CPU.glob("cpu*/cpufreq/scaling_governor")}))
     yield turbo(_read(CPU / "intel_pstate/no_turbo"), _read(CPU / "cpufreq/boost"))
     yield clock(_read(CLOCK), time.get_clock_info("perf_counter").resolution)
     yield memory(_meminfo(_read(Path("/proc/meminfo"))))
-
-
-def usable() -> int:
-    """Cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cores(here: int, whole: int, limit: float | None) -> Check:
@@ -44,12 +39,6 @@ def cores(here: int, whole: int, limit: float | None) -> Check:
     if here < whole:
         return Check("cores", "ok", f"This process may use {here} of the machine's {whole} cores.")
     return Check("cores", "ok", f"All {here} cores may be used.")
-
-
-def quota(text: str) -> float | None:
-    """Cores that a control group allows, from ``cpu.max``; None for no limit."""
-    words = text.split()
-    return int(words[0]) / int(words[1]) if len(words) == 2 and words[0].isdigit() else None
 
 
 def load(average: float, here: int) -> Check:

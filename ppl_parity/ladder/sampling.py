@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ppl_parity.contract import Arrays
+from ppl_parity.cores import usable
 from ppl_parity.errors import InputError
 from ppl_parity.findings import Finding
 from ppl_parity.ladder.context import SIDES, Context
@@ -166,7 +166,7 @@ def _scale(context: Context, seconds: float) -> float:
         except InputError:
             return 1.0
         gradient = max(0.0, time.monotonic() - began - OVERHEAD)
-        iterations = (NUM_WARMUP + FIRST_DRAWS[side]) * NUM_CHAINS / min(NUM_CHAINS, os.cpu_count() or 1)
+        iterations = (NUM_WARMUP + FIRST_DRAWS[side]) * NUM_CHAINS / min(NUM_CHAINS, usable())
         cost[side] = iterations * LEAPFROGS * gradient
     room = SHARE_OF_FIRST * seconds - STARTUP
     share = room / max(*cost.values(), 1e-9)
