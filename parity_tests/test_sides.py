@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,15 @@ def test_a_model_from_a_file_and_by_value(side: Side) -> None:
     by_file = side.program(model(side, "regression"), data)
     by_value = side.program(CallableReference.of(_regression_of(side.name)), data)
     assert by_file.log_density(values) == by_value.log_density(values)
+
+
+def test_threads_that_share_a_side_get_their_own_answers(side: Side) -> None:
+    program = side.program(MixtureReference(SPEC), {"x": X})
+    points = [{"theta": np.array([p, 1 - p]), "beta": np.full((2, 2), p)} for p in np.linspace(0.1, 0.9, 12)]
+    expected = [program.log_density(point) for point in points]
+    with ThreadPoolExecutor(6) as pool:
+        for _ in range(5):
+            assert list(pool.map(program.log_density, points)) == expected
 
 
 def test_two_processes_draw_the_same_bit_for_bit(side: Side) -> None:

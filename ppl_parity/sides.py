@@ -9,6 +9,7 @@ from __future__ import annotations
 import selectors
 import signal
 import subprocess
+import threading
 import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -55,6 +56,7 @@ class Side:
         self.name = one_of("backend", name, SIDES)
         self.warnings: list[str] = []
         self.generation = 0
+        self.lock = threading.RLock()
         self._dropped: list[int] = []
         self._python, self._num_threads, self._closed = python, num_threads, False
         self._process = process or self._started()
@@ -139,6 +141,17 @@ class Side:
             InputError: the side refused the input.
             SideError: it raised something else, ended, or gave no answer within ``timeout`` seconds.
         """
+        with self.lock:  # of two threads that ask at once, one would read the other's answer
+            return self._call(name, args, kwargs, target, timeout)
+
+    def _call(
+        self,
+        name: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        target: int | None,
+        timeout: float | None,
+    ) -> Any:
         if self._closed:
             raise SideError(f"{self.name}: the side was closed before {name} was asked of it.")
         self.reopen()
@@ -263,9 +276,10 @@ class RemoteProgram:
             raise AttributeError(f"A program has no method {name!r}.")
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            self._side.reopen()
-            if self._generation != self._side.generation:
-                self._make()
-            return self._side.call(name, *args, target=self._target, **kwargs)
+            with self._side.lock:
+                self._side.reopen()
+                if self._generation != self._side.generation:
+                    self._make()
+                return self._side.call(name, *args, target=self._target, **kwargs)
 
         return call
