@@ -19,6 +19,7 @@ from ppl_parity.ladder.exchangeable import Components
 from ppl_parity.ladder.refit import replaceable, with_data
 from ppl_parity.ladder.sampling import Chains
 from ppl_parity.report.wording import three_lines
+from ppl_parity.statistics.selection import without_shared_limits
 
 
 def climbed(findings: Iterable[Finding]) -> tuple[str, list[Finding], Finding | None]:
@@ -317,6 +318,22 @@ def test_relabelling_and_invariants_undo_label_switching() -> None:
         }
         for name in raw:
             np.testing.assert_allclose(raw[name], again[name], err_msg=name)
+
+
+def test_one_infinity_of_both_sides_is_the_same() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 5, 4))
+    a[:, 1] = b[:, 1] = -np.inf
+    a[:, 2], b[:, 2] = np.inf, -np.inf
+    a[0, 3] = b[0, 3] = np.nan  # of one draw only, which is no constant
+    left, right = without_shared_limits(a, b)
+    assert np.all(left[:, 1] == 0)
+    assert np.all(right[:, 1] == 0)
+    for i in (0, 2, 3):
+        np.testing.assert_array_equal(left[:, i], a[:, i])
+        np.testing.assert_array_equal(right[:, i], b[:, i])
+    both = without_shared_limits(np.full((2, 3, 1), np.nan), np.full((4, 3, 1), np.nan))
+    assert all(np.all(x == 0) for x in both)
 
 
 # assignments

@@ -21,7 +21,7 @@ from ppl_parity.ladder.judging import Block, Family, Open, findings, judge
 from ppl_parity.ladder.rest import rest_block
 from ppl_parity.ladder.together import Refused, together
 from ppl_parity.stacking import presented
-from ppl_parity.statistics.selection import Selection, project, select
+from ppl_parity.statistics.selection import Selection, project, select, without_shared_limits
 from ppl_parity.statistics.splitting import share_of_look
 from ppl_parity.statistics.two_sample import energy_test, scalar_p_values
 
@@ -238,7 +238,7 @@ def _look(
     conditional: bool,
     rest: list[Block],
 ) -> tuple[Family, tuple[float, float, float] | None]:
-    a, b = (columns[side] for side in SIDES)
+    a, b = without_shared_limits(*(columns[side] for side in SIDES))
     alpha = share_of_look(context.alpha.get(NAME, context.settings.false_alarm), look) / 2
     finite = np.all(np.isfinite(a), axis=0) & np.all(np.isfinite(b), axis=0)
     blocks = [

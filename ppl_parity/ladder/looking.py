@@ -15,7 +15,7 @@ from ppl_parity.ladder.derived import Derived
 from ppl_parity.ladder.judging import Block, Family, Name, judge
 from ppl_parity.ladder.rest import rest_block
 from ppl_parity.ladder.sampling import Chains
-from ppl_parity.statistics.selection import Selection, project, select
+from ppl_parity.statistics.selection import Selection, project, select, without_shared_limits
 from ppl_parity.statistics.splitting import share_of_look
 from ppl_parity.statistics.two_sample import energy_test
 
@@ -88,6 +88,7 @@ def examine(
     selection = select(shapes, MOST_SCALARS)
     names = selection.names()
     a, b = (selection.columns(draws[side], 2) for side in SIDES) if shapes else (np.empty((4, 4, 0)),) * 2
+    a, b = without_shared_limits(a, b)
     convergence = {side: converged(x) for side, x in zip(SIDES, (a, b), strict=True)}
     believed = not any(stuck(c) for c in convergence.values())
     usable = convergence["pyro"].usable & convergence["numpyro"].usable & believed

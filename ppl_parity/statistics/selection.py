@@ -72,6 +72,22 @@ def select(shapes: Mapping[str, tuple[int, ...]], most: int = MOST_SCALARS) -> S
     return Selection({site: flat[site] for site in shapes}, dict(shapes))
 
 
+def without_shared_limits(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The log of zero, say: scalars that are one infinity, or NaN, in every draw of both are zero in both.
+
+    Args:
+        a, b: (..., Q); both are left as they are.
+    """
+    rows = [x.reshape(-1, x.shape[-1]) for x in (a, b)]
+    if not all(len(x) for x in rows):
+        return a, b
+    first = rows[0][0]
+    with np.errstate(invalid="ignore"):
+        alike = [np.all((x == first) | (np.isnan(x) & np.isnan(first)), axis=0) for x in rows]
+    limits = ~np.isfinite(first) & alike[0] & alike[1]
+    return np.where(limits, 0.0, a), np.where(limits, 0.0, b)
+
+
 def project(
     a: np.ndarray, b: np.ndarray, seed: int, count: int = PROJECTIONS
 ) -> tuple[np.ndarray, np.ndarray]:
