@@ -153,6 +153,9 @@ def test_fit_refuses_bad_input(folder: Path, options: str) -> None:
         ("render --out g.gv --formulation fusd", "Did you mean 'fused'"),
         ("check --data ok.csv", "--components must be given"),
         ("check --out ok.csv", "'ok.csv' is a file"),
+        ("check --html r.html --json r.html", "is given twice"),
+        ("check --out a.nc --json a.nc/report.json", "is given twice"),
+        ("check --json ok.csv --data ok.csv --components 2 --force", "must not replace what is read"),
         ("fti", "Did you mean 'fit'"),
     ],
 )

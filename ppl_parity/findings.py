@@ -15,6 +15,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ppl_parity.writing import write
+
 Verdict = Literal["same", "different", "unresolved"]
 
 SCHEMA = "ppl-parity/report/1"
@@ -126,7 +128,7 @@ class Report:
         """The report as JSON text, also written to ``path`` if there is one."""
         text = json.dumps(self.as_dict(), indent=1, allow_nan=False)
         if path is not None:
-            Path(path).write_text(text + "\n")
+            write(Path(path), lambda file: file.write_text(text + "\n"))
         return text
 
     def to_html(self, path: str | Path) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import struct
 import zipfile
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from ppl_parity import wire
 from ppl_parity.contract import Arrays, Groups, Plate, Site, Trajectory
 from ppl_parity.errors import InputError, one_of
 from ppl_parity.ladder.context import SIDES, PointKind, Walk
+from ppl_parity.writing import write
 
 SCHEMA = "ppl-parity/frozen/1"
 STRUCTURE = "structure"
@@ -73,13 +73,12 @@ class Frozen:
         for dtype in sorted({array.dtype.str for array in arrays}):
             parts = [array.ravel() for array in arrays if array.dtype.str == dtype]
             entries[f"values {dtype}"] = np.concatenate(parts)
-        temporary = path.with_name(f".{os.getpid()}.{path.name}")
-        try:
+
+        def save(temporary: Path) -> None:
             with temporary.open("wb") as file:  # given a name, NumPy would add a suffix to it
                 np.savez_compressed(file, allow_pickle=False, **entries)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+
+        write(path, save)
 
 
 def load_frozen(path: str | Path) -> Frozen:
@@ -91,7 +90,7 @@ def load_frozen(path: str | Path) -> Frozen:
     path = Path(path)
     if not path.is_file():
         raise InputError(
-            f"--against must be a file that 'ppl-parity freeze' wrote; there is no file {str(path)!r}."
+            f"A frozen model must be a file that 'ppl-parity freeze' wrote; there is no file {str(path)!r}."
         )
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -103,11 +102,11 @@ def load_frozen(path: str | Path) -> Frozen:
         frozen = Frozen(**content) if schema == SCHEMA else None
     except (OSError, EOFError, KeyError, IndexError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(
-            f"--against must be a file that 'ppl-parity freeze' wrote; {str(path)!r} is none."
+            f"A frozen model must be a file that 'ppl-parity freeze' wrote; {str(path)!r} is none."
         ) from error
     if frozen is None:
         raise InputError(
-            f"--against must be a frozen file of the form {SCHEMA}; {str(path)!r} is {schema!r}: freeze it again."
+            f"A frozen model must be a frozen file of the form {SCHEMA}; {str(path)!r} is {schema!r}: freeze it again."
         )
     one_of("the frozen side", frozen.side, SIDES)
     return frozen

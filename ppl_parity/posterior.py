@@ -7,7 +7,6 @@ DataTree) alike. The same arrays and attributes give the same tree: no clock tim
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ppl_parity.errors import InputError
+from ppl_parity.writing import write
 
 if TYPE_CHECKING:
     from xarray import Dataset, DataTree
@@ -173,15 +173,10 @@ def save(tree: DataTree, path: str | Path, overwrite: bool = False) -> Path:
         raise InputError(f"An output file must not be a folder; {path} is one.")
     if path.exists() and not overwrite:
         raise InputError(f"{path} already exists; give another name, or ask for it to be overwritten.")
-    # In the same folder, since a rename is atomic only within one file system.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        tree.to_netcdf(temporary, engine="netcdf4")
-        os.replace(temporary, path)
+        write(path, lambda temporary: tree.to_netcdf(temporary, engine="netcdf4"))
     except RuntimeError as error:  # of the netCDF library: a full disk, a name that no netCDF file can hold
         raise OSError(f"{path} cannot be written: {error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
 
 

@@ -66,6 +66,8 @@ def check(
     frozen = _frozen(against)
     files = _files(out)
     _check_outputs(out, files, html, json, force)
+    read = [each and each.rpartition(":")[0] for each in (pyro, numpyro, data)]
+    outputs.check_distinct(html, json, *_flat(files), read=(pair, data, against, *read))
 
     from ppl_parity.cli import console
     from ppl_parity.cli.processes import backend_process
@@ -130,6 +132,12 @@ def _files(out: Path | None) -> dict[str, Any]:
     }
 
 
+def _flat(files: Mapping[str, Any]) -> list[Path]:
+    return [
+        path for path in (files["html"], files["json"], *files["posteriors"].values()) if path is not None
+    ]
+
+
 def _check_outputs(
     out: Path | None, files: Mapping[str, Any], html: Path | None, json: str | None, force: bool
 ) -> None:
@@ -139,6 +147,6 @@ def _check_outputs(
     if out is None:
         return
     outputs.check_folder(out, "--out")
-    for path in (files["html"], files["json"], *files["posteriors"].values()):
+    for path in _flat(files):
         if path.exists() and not force:
             raise InputError(f"--out must not hold results already unless --force is given; {path} is there.")

@@ -7,12 +7,13 @@ import math
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ppl_parity.errors import InputError
+from ppl_parity.writing import write
 
 
 def check_file(path: Path, option: str, suffixes: Sequence[str] | None, force: bool) -> None:
@@ -103,16 +104,6 @@ def write_json(target: str | None, report: dict[str, Any]) -> None:
         sys.stdout.flush()  # what cannot be written is to be heard of
         return
     write(Path(target), lambda temporary: temporary.write_text(text, encoding="utf-8"))
-
-
-def write(path: Path, save: Callable[[Path], object]) -> None:
-    """Let ``save`` write a file beside ``path``, then put it there: a crash leaves no half of one."""
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        save(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _check_writable(folder: Path, what: str) -> None:

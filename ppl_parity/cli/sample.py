@@ -11,6 +11,7 @@ import numpy as np
 from ppl_parity.cli import inputs, options, outputs
 from ppl_parity.errors import InputError
 from ppl_parity.spec import MixtureSpec, SamplerSettings
+from ppl_parity.writing import write
 
 SCHEMA = "ppl-parity/sample/1"
 
@@ -75,7 +76,7 @@ def sample(
         )
     first = {name: values[0] for name, values in draws.items()}
     arrays = first if num_draws == 1 else draws
-    outputs.write(out, lambda path: _save(path, arrays, spec, settings))
+    write(out, lambda path: _save(path, arrays, spec, settings))
     files = [out]
     if plot is not None:
         from ppl_parity.report.plots import plot_samples

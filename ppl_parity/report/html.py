@@ -53,6 +53,7 @@ from ppl_parity.report.wording import (
     place,
     summary,
 )
+from ppl_parity.writing import write
 
 SYMBOLS = {"same": "\u2713", "different": "\u2717", "unresolved": "?", "not run": "\u00b7"}
 QUESTIONS = {
@@ -123,7 +124,7 @@ def write_html(report: Report, path: str | Path) -> Path:
         seconds=duration(sum(rung.seconds for rung in report.rungs)),
     )
     target = Path(path)
-    target.write_text(text, encoding="utf-8", errors="backslashreplace")
+    write(target, lambda file: file.write_text(text, encoding="utf-8", errors="backslashreplace"))
     return target
 
 
