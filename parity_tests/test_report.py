@@ -20,7 +20,7 @@ from parity_tests.report_cases import EVERY
 from ppl_parity.findings import Finding, Report, RungResult
 from ppl_parity.report.terminal import TerminalReport, print_report, three_lines
 from ppl_parity.report.wording import duration, labelled_lines, notes, number, summary, where
-from ppl_parity.statistics.equivalence import POWER
+from ppl_parity.statistics.equivalence import POWER, moments
 
 PLOTS = {
     "posterior": {"pyro": [1.0], "numpyro": ["nan"]},
@@ -184,10 +184,17 @@ def test_three_lines_of_a_same_state_its_resolution():
     assert "8 rungs" in compared
     assert "3e-14 (density)" in exactly
     assert "0.11 posterior sd (posterior), 0.06 (assignments)" in by_samples
-    assert "none of 0.15 sd or more (the margin); a difference of" in by_samples
+    assert "no mean apart by 0.15 sd or more, no spread by 11 % (the margin); a difference of" in by_samples
     assert f"with a probability of {100 * POWER:.0f} % at least" in by_samples
     quick = report_cases.report("quick", report_cases.structure())
     assert "no sampling rung was run" in three_lines(quick)
+
+
+def test_a_spread_at_the_margin_is_as_much_wider_as_is_said():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(1, 400_000, 1)), 1.113 * rng.normal(size=(1, 400_000, 1))
+    _, spread, _ = moments(a, b, independent=True)
+    assert abs(spread.difference[0]) == pytest.approx(0.15, abs=0.005)
 
 
 def test_a_resolution_is_certain_only_where_numbers_are_exact():

@@ -303,7 +303,8 @@ Margin = Annotated[
         parser=_number,
         metavar="M",
         help="What 'same' excludes, with 95 % confidence: a difference of M or more in the mean or spread of "
-        "anything drawn, in standard deviations of the draws (both sides' pooled). What would have been found is "
+        "anything drawn, in standard deviations of the draws (both sides' pooled), or of their squares: 0.15 is a "
+        "spread 11 % larger. What would have been found is "
         "another number, the report's resolution. Calibration has a margin of its own.",
     ),
 ]

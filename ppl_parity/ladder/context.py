@@ -31,7 +31,8 @@ class CheckSettings:
         seed: of everything random.
         false_alarm: the probability that a check of two models that are the same calls them different,
             over all sampling rungs together; it is split before anything runs.
-        margin: what ``same`` excludes, with 95 % confidence: a difference of this, or more, in a mean or spread, in
+        margin: what ``same`` excludes, with 95 % confidence: a difference of this, or more, in a mean, or in a spread
+            (the mean of (x - mean)^2: of normal draws, 0.15 is a standard deviation 11 % larger), in
             standard deviations of the draws, of both sides pooled.
         budget: seconds that the sampling rungs may take together; None is ``BUDGET``, and ``LONG_BUDGET`` where
             calibration is among them.

@@ -232,6 +232,8 @@ def _finding(
     unit = "pooled standard deviations"
     if worst.scored:
         unit = "standard deviations of normal scores (its tails are heavy)"
+    if worst.functional == "spread":  # compared as what it is a mean of
+        unit += " of (x - mean)^2"
     size = abs(worst.difference)
     if worst.verdict == "different" and worst.by_shape:
         and_spread = f" and its {FUNCTIONALS[1]} by {spread:+.3g}" if np.isfinite(spread) else ""
@@ -252,7 +254,7 @@ def _finding(
         inside = ", which is inside the margin and still no chance" if worst.upper < family.margin else ""
         detail = (
             f"{what} differs by {worst.difference:+.3g} {unit} (pyro minus numpyro; standard error "
-            f"{worst.error:.2g}, adjusted p = {worst.p_value:.1e}){inside}."
+            f"{worst.error:.2g}, adjusted p = {worst.p_value:.1e}{_ratio(block, worst)}){inside}."
         )
     elif worst.verdict == "same":
         if len(members) > 1 and not block.title:
@@ -291,6 +293,18 @@ def _finding(
             "unit": UNIT,
         },
     )
+
+
+def _ratio(block: Block, worst: Judged) -> str:
+    """Of a spread, the standard deviations' ratio, which a reader knows better than a difference of squares."""
+    if worst.functional != "spread" or worst.scored or (worst.site, worst.index) not in block.names:
+        return ""
+    column = list(block.names).index((worst.site, worst.index))
+    a, b = (float(np.std(draws[..., column])) for draws in (block.a, block.b))
+    if not (a > 0 and b > 0):
+        return ""
+    larger, smaller, ratio = ("pyro", "numpyro", a / b) if a > b else ("numpyro", "pyro", b / a)
+    return f"; the standard deviation is {ratio:.3g} times as large in {larger} as in {smaller}"
 
 
 def _severity(one: Judged) -> tuple[int, float, float]:

@@ -255,7 +255,23 @@ def _excluded(report: Report, sampled: Sequence[RungResult]) -> str:
     held = [rung for rung in sampled if rung.name in ("forward", "posterior")]
     let_pass = any(each.notable and each.size is not None for rung in held for each in rung.findings)
     margin = report.settings.get("margin")
-    return "" if not held or let_pass or margin is None else f"none of {margin:g} sd or more (the margin); "
+    return (
+        ""
+        if not held or let_pass or margin is None
+        else f"no mean apart by {margin:g} sd or more{_wider(margin)} (the margin); "
+    )
+
+
+def _wider(margin: float) -> str:
+    """The ratio of two normal spreads whose squares are ``margin`` of their standard deviations apart.
+
+    |s - 1| / sqrt(1 + s^2) = m for s = ratio^2, as ``equivalence.moments`` compares them.
+    """
+    rest = 1 - margin**2
+    if rest <= 0:
+        return ""
+    ratio = math.sqrt((1 + math.sqrt(1 - rest**2)) / rest)
+    return f", no spread by {100 * (ratio - 1):.0f} %"
 
 
 def _seen(rung: str, finding: Finding) -> str:
