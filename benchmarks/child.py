@@ -11,11 +11,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ppl_parity import wire
 from ppl_parity.cores import usable
 from ppl_parity.errors import InputError
-from ppl_parity.sides import SideError
-from ppl_parity.spawning import child_environment
+from ppl_parity.process import wire
+from ppl_parity.process.sides import SideError
+from ppl_parity.process.spawning import child_environment
 
 
 class Child:
@@ -45,7 +45,7 @@ class Child:
         self.flags = flags(variables)
         try:
             self._process = subprocess.Popen(
-                [python or sys.executable, "-m", "ppl_parity.begin", "benchmarks.worker"],
+                [python or sys.executable, "-m", "ppl_parity.process.begin", "benchmarks.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=variables,

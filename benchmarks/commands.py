@@ -25,8 +25,8 @@ from benchmarks.child import flags
 from benchmarks.session import Session
 from ppl_parity.cores import usable
 from ppl_parity.errors import InputError
-from ppl_parity.sides import SideError
-from ppl_parity.spawning import child_environment
+from ppl_parity.process.sides import SideError
+from ppl_parity.process.spawning import child_environment
 from ppl_parity.spec import MixtureSpec
 
 REPEATS = 9

@@ -18,7 +18,7 @@ from sklearn.mixture import GaussianMixture
 
 from benchmarks.problems import rows_of
 from ppl_parity import reference
-from ppl_parity.contract import Arrays, Values
+from ppl_parity.backend.contract import Arrays, Values
 from ppl_parity.errors import InputError
 from ppl_parity.spec import MixtureSpec
 
@@ -42,7 +42,7 @@ def prepare(
     device: str = "cpu",
     num_chains: int = 1,
 ) -> Expectation:
-    """See ``ppl_parity.timed``."""
+    """See ``ppl_parity.backend.timed``."""
     if formulation != "em" or num_chains != 1:
         raise InputError(
             f"scikit-learn takes the formulation em and one chain; got {formulation!r}, {num_chains}."
@@ -51,7 +51,7 @@ def prepare(
 
 
 class Expectation:
-    """See ``ppl_parity.timed.Timed``."""
+    """See ``ppl_parity.backend.timed.Timed``."""
 
     compiled_loop = False
     potential = "one EM iteration"

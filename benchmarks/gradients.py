@@ -10,8 +10,8 @@ import numpy as np
 
 from benchmarks import timer
 from benchmarks.memory import PeakMemory
+from ppl_parity.backend.timed import Timed
 from ppl_parity.spec import MixtureSpec
-from ppl_parity.timed import Timed
 
 OUTSIDE = {"scikit-learn": "benchmarks.expectation"}  # programs that do the same work and are no backend
 

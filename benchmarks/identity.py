@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ppl_parity.contract import Arrays
-from ppl_parity.ladder.comparison import compare
+from ppl_parity.backend.contract import Arrays
+from ppl_parity.ladder.exact.comparison import compare
 from ppl_parity.tolerances import TOLERANCES, allowed
 
 

@@ -16,7 +16,7 @@ from benchmarks.rates import SOURCES
 from benchmarks.records import Record
 from benchmarks.session import Session
 from ppl_parity.errors import InputError
-from ppl_parity.sides import SideError
+from ppl_parity.process.sides import SideError
 
 SOURCE_OWNERS = {"torch": "pyro", "jax": "numpyro"}  # whose Python may have the library
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.cases import SIZES
 from ppl_parity import reference
-from ppl_parity.contract import Arrays
+from ppl_parity.backend.contract import Arrays
 from ppl_parity.data.simulate import well_separated
 from ppl_parity.spec import MixtureSpec
 from ppl_parity.starts import kmeans_start

@@ -12,7 +12,7 @@ from benchmarks.cases import Case, by_size
 from benchmarks.child import Child
 from benchmarks.records import Record, Recorder
 from ppl_parity.errors import InputError
-from ppl_parity.sides import SideError
+from ppl_parity.process.sides import SideError
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""A process that runs its parent's calls, begun by ``ppl_parity.begin``. It needs NumPy, and what a call needs."""
+"""A process that runs its parent's calls, begun by ``process.begin``. It needs NumPy, and what a call needs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import traceback
 import warnings
 from typing import Any, BinaryIO
 
-from ppl_parity import wire
 from ppl_parity.errors import InputError
+from ppl_parity.process import wire
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:

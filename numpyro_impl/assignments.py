@@ -16,9 +16,9 @@ from numpyro_impl.compiled import compile_options_of, in_precision, shapes_of, s
 from numpyro_impl.formulations import logits
 from numpyro_impl.randomness import fast_key
 from numpyro_impl.runtime import NAME, session, to_numpy
-from ppl_parity.centring import centred
-from ppl_parity.chains import LARGEST_PER_ROW
-from ppl_parity.checks import check_draws
+from ppl_parity.backend.centring import centred
+from ppl_parity.backend.chains import LARGEST_PER_ROW
+from ppl_parity.backend.checks import check_draws
 from ppl_parity.spec import MixtureSpec
 
 NUMBERS = 1 << 20  # of logits at a time: draws are taken in blocks of what fits

@@ -29,9 +29,9 @@ from jax.experimental.serialize_executable import deserialize_and_load, serializ
 from numpyro_impl.kernels import cpu
 from numpyro_impl.randomness import is_partitionable
 from numpyro_impl.runtime import versions
-from ppl_parity.alone import helping
-from ppl_parity.deferring import deferring
+from ppl_parity.backend.alone import helping
 from ppl_parity.native.building import build_key
+from ppl_parity.process.deferring import deferring
 
 if TYPE_CHECKING:
     from numpyro_impl.tracing import TracedModel
@@ -174,7 +174,7 @@ def _surroundings() -> tuple[Any, ...]:
     """Whatever else a compiled function depends on: our sources, the libraries, this processor, the settings."""
     here = Path(__file__).resolve().parent
     sources = hashlib.sha256()
-    for path in [*sorted(here.rglob("*.py")), *sorted((here.parent / "ppl_parity").glob("*.py"))]:
+    for path in [*sorted(here.rglob("*.py")), *sorted((here.parent / "ppl_parity").rglob("*.py"))]:
         sources.update(path.read_bytes())
     flags = {name: value for name, value in os.environ.items() if name.startswith(("JAX_", "XLA_"))}
     flags.pop("JAX_COMPILATION_CACHE_DIR", None)

@@ -14,7 +14,7 @@ from numpyro.distributions import constraints
 from numpyro_impl import kernels
 from numpyro_impl.potential import direct_potential
 from numpyro_impl.runtime import as_rows, to_framework
-from ppl_parity.contract import Model
+from ppl_parity.backend.contract import Model
 from ppl_parity.spec import MixtureSpec
 
 
@@ -90,7 +90,7 @@ class FusedMixture(dist.Distribution):
 def logits(theta, beta, x, noise_scale):
     """l_ik = log theta_k + (beta_k . x_i - |beta_k|^2 / 2) / s^2, of shape (..., N, K).
 
-    x and beta lie around the origin (``ppl_parity.centring``), or the difference of squares has lost its digits.
+    x and beta lie around the origin (``backend.centring``), or the difference of squares has lost its digits.
     """
     # theta reaches 0 by underflow near a vertex; a smallest number keeps 0 * log 0 out of the gradient.
     log_theta = jnp.log(jnp.maximum(theta, jnp.finfo(theta.dtype).tiny))

@@ -17,10 +17,10 @@ from numpyro_impl import formulations
 from numpyro_impl.assignments import compile_ahead
 from numpyro_impl.program import Program
 from numpyro_impl.runtime import NAME, as_rows, session, to_framework
-from ppl_parity.checks import check_spec, explain, mixture_data
-from ppl_parity.contract import Arrays, Model
+from ppl_parity.backend.checks import check_spec, explain, mixture_data
+from ppl_parity.backend.contract import Arrays, Model
+from ppl_parity.backend.graphs import write_graph
 from ppl_parity.errors import one_of
-from ppl_parity.graphs import write_graph
 from ppl_parity.spec import FORMULATIONS, MixtureSpec
 
 

@@ -20,7 +20,7 @@ from numpyro_impl.compiled import beside, in_precision, kept
 from numpyro_impl.program import Program
 from numpyro_impl.randomness import fast_key, from_words, to_words
 from numpyro_impl.runtime import NAME, seed_to_rng, synchronise, to_numpy, versions
-from ppl_parity.chains import (
+from ppl_parity.backend.chains import (
     NUM_SEARCHES,
     WIDEST_STEP,
     by_chain,
@@ -31,10 +31,10 @@ from ppl_parity.chains import (
     run_attributes,
     starting_points,
 )
-from ppl_parity.checks import check_settings, explain
-from ppl_parity.contract import Arrays, Groups, Model, Values
+from ppl_parity.backend.checks import check_settings, explain
+from ppl_parity.backend.contract import Arrays, Groups, Model, Values
+from ppl_parity.backend.foreign import refuse_foreign
 from ppl_parity.errors import InputError
-from ppl_parity.foreign import refuse_foreign
 from ppl_parity.orbits import ORBITS
 from ppl_parity.spec import SamplerSettings
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpyro_impl import kernels
 from numpyro_impl.runtime import as_rows, to_framework
 from numpyro_impl.sharding import are_spread
-from ppl_parity.priors import prior_terms
+from ppl_parity.backend.priors import prior_terms
 from ppl_parity.spec import MixtureSpec
 
 

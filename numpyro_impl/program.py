@@ -13,10 +13,10 @@ from numpyro_impl import sites as describing
 from numpyro_impl.runtime import NAME, seed_to_rng, to_numpy
 from numpyro_impl.simulation import simulate
 from numpyro_impl.tracing import INIT_STRATEGIES, NEEDS_NUMBERS, TracedModel
-from ppl_parity.checks import check_values, explain
-from ppl_parity.contract import Arrays, Site, Trajectory, Values
+from ppl_parity.backend.checks import check_values, explain
+from ppl_parity.backend.contract import Arrays, Site, Trajectory, Values
+from ppl_parity.backend.foreign import foreign_statements
 from ppl_parity.errors import InputError, one_of
-from ppl_parity.foreign import foreign_statements
 from ppl_parity.spec import int_at_least
 
 

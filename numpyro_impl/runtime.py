@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro
 
-from ppl_parity.alone import Alone
-from ppl_parity.checks import check_rows
+from ppl_parity.backend.alone import Alone
+from ppl_parity.backend.checks import check_rows
 from ppl_parity.errors import InputError, one_of
 from ppl_parity.spec import PRECISIONS, MixtureSpec
 

@@ -19,7 +19,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from ppl_parity.contract import Model
+from ppl_parity.backend.contract import Model
 from ppl_parity.errors import InputError
 
 AXIS = "rows"

@@ -13,8 +13,8 @@ from numpyro import handlers
 
 from numpyro_impl.runtime import NAME, seed_to_rng, to_framework, to_numpy
 from numpyro_impl.sites import family, is_factor
-from ppl_parity.checks import explain
-from ppl_parity.contract import Arrays
+from ppl_parity.backend.checks import explain
+from ppl_parity.backend.contract import Arrays
 from ppl_parity.errors import ModelError
 
 if TYPE_CHECKING:

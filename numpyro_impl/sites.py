@@ -11,9 +11,9 @@ import numpy as np
 import numpyro.distributions as dist
 from numpyro.distributions import constraints
 
-from ppl_parity.contract import Plate, Site, SiteKind
+from ppl_parity.backend.contract import Plate, Site, SiteKind
+from ppl_parity.backend.learned import away
 from ppl_parity.families import mixture_of, of_transforms, transformed
-from ppl_parity.learned import away
 
 WRAPPERS = (dist.Independent, dist.ExpandedDistribution, dist.MaskedDistribution)
 

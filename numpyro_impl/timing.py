@@ -13,7 +13,7 @@ from numpyro_impl.formulations import logits, sample_prior
 from numpyro_impl.mixture import mixture
 from numpyro_impl.program import Program
 from numpyro_impl.runtime import synchronise, to_framework, to_numpy
-from ppl_parity.contract import Arrays, Model, Values
+from ppl_parity.backend.contract import Arrays, Model, Values
 from ppl_parity.errors import one_of
 from ppl_parity.spec import FORMULATIONS, MixtureSpec
 
@@ -31,7 +31,7 @@ def prepare(
     device: str = "cpu",
     num_chains: int = 1,
 ) -> Gradients:
-    """See ``ppl_parity.timed``; ``matmul`` is the array program that automatic differentiation is left to."""
+    """See ``ppl_parity.backend.timed``; ``matmul`` is the array program that automatic differentiation is left to."""
     one_of("formulation", formulation, TIMED)
     model = matmul(spec) if formulation == "matmul" else mixture(spec, formulation)
     program = Program(model, {"x": x}, precision=precision, device=device)
@@ -56,7 +56,7 @@ def matmul(spec: MixtureSpec) -> Model:
 
 
 class Gradients:
-    """See ``ppl_parity.timed.Timed``; several chains are one vectorised program."""
+    """See ``ppl_parity.backend.timed.Timed``; several chains are one vectorised program."""
 
     compiled_loop = True
 

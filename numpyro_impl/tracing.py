@@ -20,8 +20,8 @@ from numpyro_impl.compiled import compile_options, kept, shapes_of, shared
 from numpyro_impl.discrete import tilt
 from numpyro_impl.runtime import NAME, seed_to_rng, session, to_framework, to_numpy
 from numpyro_impl.sharding import Shards, check_shards, spread, use
-from ppl_parity.checks import check_model, check_values, explain, refuse_varying
-from ppl_parity.contract import Model, Values
+from ppl_parity.backend.checks import check_model, check_values, explain, refuse_varying
+from ppl_parity.backend.contract import Model, Values
 from ppl_parity.errors import one_of
 from ppl_parity.spec import PRECISIONS
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ppl_parity.sides import Side
+from ppl_parity.process.sides import Side
 
 # Triton reads it when it is first imported, which in one process for all tests another test may do.
 os.environ.setdefault("TRITON_INTERPRET", "1")

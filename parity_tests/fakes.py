@@ -16,11 +16,12 @@ import numpy as np
 from scipy import stats
 from scipy.signal import lfilter
 
-from ppl_parity.contract import Arrays, Site
+from ppl_parity.backend.contract import Arrays, Site
 from ppl_parity.errors import InputError
-from ppl_parity.ladder.context import SIDES, CheckSettings, Context, Point
-from ppl_parity.pairs import Pair
-from ppl_parity.references import CallableReference
+from ppl_parity.ladder.context import CheckSettings, Context
+from ppl_parity.pair.pairs import SIDES, Pair
+from ppl_parity.pair.points import Point
+from ppl_parity.process.references import CallableReference
 
 Y = np.array([0.3, -0.2, 0.9, 0.4])
 

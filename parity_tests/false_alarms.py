@@ -25,9 +25,10 @@ from scipy.stats import binomtest
 
 from ppl_parity.checking import check_file
 from ppl_parity.errors import InputError
-from ppl_parity.ladder import DETERMINISTIC, sampling
+from ppl_parity.findings import DETERMINISTIC
 from ppl_parity.ladder.context import CheckSettings
-from ppl_parity.sides import Side, SideError
+from ppl_parity.ladder.samples import sampling
+from ppl_parity.process.sides import Side, SideError
 
 PAIRS = Path(__file__).parent / "pairs"
 # Those that NUTS samples well and fast, of different kinds: a regression, a simplex, a hierarchy.

@@ -14,7 +14,7 @@ import pytest
 
 from parity_tests.conftest import hear_sigint, is_running
 from ppl_parity.cli import ahead
-from ppl_parity.sides import Side
+from ppl_parity.process.sides import Side
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_what_nobody_asked_for_is_ended(spawned: list[str]) -> None:
 
 LEAVE = """
 import atexit, sys, threading, time
-from ppl_parity.leaving import leave
+from ppl_parity.process.leaving import leave
 
 class Slow:
     def __del__(self):
@@ -120,7 +120,8 @@ def test_a_stream_that_was_closed_is_let_be(closed: str, arguments: str, status:
 
 
 WAITS = "import sys, time; print('here', flush=True); time.sleep(60)"
-WORKS = f"import os; from ppl_parity.leaving import end_with_parent; end_with_parent(); print(os.getpid()); {WAITS}"
+BEGINS = "import os; from ppl_parity.process.leaving import end_with_parent; end_with_parent()"
+WORKS = f"{BEGINS}; print(os.getpid()); {WAITS}"
 
 
 @pytest.mark.skipif(

@@ -8,15 +8,15 @@ import pytest
 pytest.importorskip("pyro")
 pytest.importorskip("numpyro")
 
+from ppl_parity.backend.contract import Arrays
 from ppl_parity.checking import prepare
-from ppl_parity.contract import Arrays
 from ppl_parity.errors import InputError
-from ppl_parity.ladder import blame as module
-from ppl_parity.ladder.blame import blame
-from ppl_parity.ladder.context import SIDES, CheckSettings, Context
-from ppl_parity.pairs import Pair
-from ppl_parity.references import CallableReference
-from ppl_parity.sides import Side
+from ppl_parity.ladder.context import CheckSettings, Context
+from ppl_parity.ladder.samples import blame as module
+from ppl_parity.ladder.samples.blame import blame
+from ppl_parity.pair.pairs import SIDES, Pair
+from ppl_parity.process.references import CallableReference
+from ppl_parity.process.sides import Side
 
 pytestmark = pytest.mark.pyro
 

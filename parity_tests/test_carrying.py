@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ppl_parity import carrying
-from ppl_parity.references import CallableReference
-from ppl_parity.sides import Side
+from ppl_parity.process import carrying
+from ppl_parity.process.references import CallableReference
+from ppl_parity.process.sides import Side
 
 MODEL = """
 import importlib

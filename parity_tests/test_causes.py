@@ -14,8 +14,8 @@ pytest.importorskip("numpyro")
 from parity_tests.written import Y, libraries
 from ppl_parity import check
 from ppl_parity.findings import Report
-from ppl_parity.references import CallableReference
-from ppl_parity.sides import Side
+from ppl_parity.process.references import CallableReference
+from ppl_parity.process.sides import Side
 
 pytestmark = pytest.mark.pyro
 

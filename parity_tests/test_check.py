@@ -23,7 +23,7 @@ from ppl_parity.cli.app import app
 from ppl_parity.errors import InputError
 from ppl_parity.findings import Report
 from ppl_parity.ladder.context import CheckSettings
-from ppl_parity.sides import Side
+from ppl_parity.process.sides import Side
 
 pytestmark = pytest.mark.pyro
 

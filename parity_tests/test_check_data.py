@@ -14,7 +14,7 @@ pytest.importorskip("numpyro")
 from parity_tests.written import libraries, told, two_outcomes
 from ppl_parity import check
 from ppl_parity.errors import InputError
-from ppl_parity.sides import Side
+from ppl_parity.process.sides import Side
 
 pytestmark = pytest.mark.pyro
 

@@ -17,11 +17,11 @@ from parity_tests.written import Y, libraries, two_outcomes
 from ppl_parity import check
 from ppl_parity.cli.app import app
 from ppl_parity.errors import InputError
-from ppl_parity.loading import load_pair
-from ppl_parity.misspelt import misspelt
-from ppl_parity.options import OPTIONS
-from ppl_parity.references import FileReference
-from ppl_parity.sides import Side
+from ppl_parity.pair.loading import load_pair
+from ppl_parity.pair.options import OPTIONS
+from ppl_parity.process.misspelt import misspelt
+from ppl_parity.process.references import FileReference
+from ppl_parity.process.sides import Side
 
 pytestmark = pytest.mark.pyro
 

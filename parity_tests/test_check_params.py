@@ -13,7 +13,7 @@ pytest.importorskip("numpyro")
 
 from parity_tests.written import Y, libraries, told
 from ppl_parity import check
-from ppl_parity.sides import Side
+from ppl_parity.process.sides import Side
 
 pytestmark = pytest.mark.pyro
 

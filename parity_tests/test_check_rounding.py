@@ -16,14 +16,14 @@ pytest.importorskip("numpyro")
 from parity_tests import fakes
 from parity_tests.written import Y, libraries, told
 from ppl_parity import check
-from ppl_parity.freezing import freeze
-from ppl_parity.frozen_side import FrozenSide
-from ppl_parity.ladder.clamps import level_clamps
+from ppl_parity.frozen.freezing import freeze
+from ppl_parity.frozen.side import FrozenSide
 from ppl_parity.ladder.context import CheckSettings
-from ppl_parity.pairs import SIDES, Pair
-from ppl_parity.references import CallableReference
+from ppl_parity.ladder.exact.clamps import level_clamps
+from ppl_parity.pair.pairs import SIDES, Pair
+from ppl_parity.process.references import CallableReference
+from ppl_parity.process.sides import Side
 from ppl_parity.report.wording import three_lines
-from ppl_parity.sides import Side
 
 pytestmark = pytest.mark.pyro
 

@@ -15,12 +15,13 @@ pytest.importorskip("numpyro")
 from parity_tests import fakes
 from parity_tests.written import libraries, told
 from ppl_parity import check
-from ppl_parity.contract import Trajectory
-from ppl_parity.ladder.clamps import level_clamps
-from ppl_parity.ladder.context import SIDES, Walk
-from ppl_parity.ladder.dynamics import NUM_STEPS, _strayed
+from ppl_parity.backend.contract import Trajectory
+from ppl_parity.ladder.exact.clamps import level_clamps
+from ppl_parity.ladder.rungs.dynamics import NUM_STEPS, _strayed
+from ppl_parity.pair.pairs import SIDES
+from ppl_parity.pair.points import Walk
+from ppl_parity.process.sides import Side
 from ppl_parity.report.wording import notes, three_lines
-from ppl_parity.sides import Side
 
 RNG = np.random.default_rng(0)
 DOLLARS = {
@@ -208,7 +209,7 @@ def test_coordinates_that_part_are_seen_where_the_energy_is_kept(slope: float) -
 
 
 def test_points_near_a_narrow_mode_are_within_its_posterior() -> None:
-    from ppl_parity.ladder.points import NEAR, _spread
+    from ppl_parity.ladder.exact.points import NEAR, _spread
 
     sd = np.array([1e-6, 0.02, 5.0])
     program: Any = SimpleNamespace(

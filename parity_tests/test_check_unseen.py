@@ -15,8 +15,8 @@ from parity_tests.written import Y, libraries, told, two_outcomes
 from ppl_parity import check
 from ppl_parity.errors import InputError
 from ppl_parity.findings import Report
+from ppl_parity.process.sides import Side
 from ppl_parity.report.wording import summary, three_lines
-from ppl_parity.sides import Side
 
 pytestmark = pytest.mark.pyro
 

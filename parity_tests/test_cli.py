@@ -21,8 +21,8 @@ from parity_tests.conftest import hear_sigint, is_running
 from ppl_parity.cli.app import app
 from ppl_parity.cli.numbers import matrix, vector
 from ppl_parity.data import load_data
+from ppl_parity.draws.posterior import attribute, load
 from ppl_parity.errors import InputError
-from ppl_parity.posterior import attribute, load
 from ppl_parity.spec import MixtureSpec
 
 OK = "--data ok.csv -K 2 --out o.nc"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from parity_tests.conftest import load
-from ppl_parity import contract
+from ppl_parity.backend import contract
 
 ROOT = Path(__file__).resolve().parent.parent
 FUNCTIONS = [

@@ -19,10 +19,10 @@ import torch
 from parity_tests.files import write
 from ppl_parity import check
 from ppl_parity.checking import check_file
-from ppl_parity.defaults import X64, default_precision
 from ppl_parity.errors import InputError
-from ppl_parity.references import FileReference
-from ppl_parity.sides import Side
+from ppl_parity.process.defaults import X64, default_precision
+from ppl_parity.process.references import FileReference
+from ppl_parity.process.sides import Side
 from ppl_parity.spec import SamplerSettings
 
 pytestmark = pytest.mark.pyro

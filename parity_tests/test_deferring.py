@@ -9,7 +9,7 @@ import pytest
 
 START = """
 import sys
-from ppl_parity.deferring import OF_A_BACKEND, OF_NUMPY, _StandIn, defer, deferring
+from ppl_parity.process.deferring import OF_A_BACKEND, OF_NUMPY, _StandIn, defer, deferring
 def real(name):
     return name in sys.modules and not isinstance(sys.modules[name], _StandIn)
 """
@@ -20,7 +20,7 @@ def python(code: str) -> None:
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize("package", ["numpyro_impl", "ppl_parity.fits"])
+@pytest.mark.parametrize("package", ["numpyro_impl", "ppl_parity.fitting.fits"])
 def test_a_fit_s_imports_do_without(package: str) -> None:
     python(f"""
 with deferring(*OF_A_BACKEND):
@@ -35,15 +35,15 @@ assert numpy.f2py.__name__ == "numpy.f2py" and real("numpy.f2py")
 
 def test_the_processes_of_a_fit_do_without() -> None:
     python("""
-from ppl_parity.worker import Server
+from ppl_parity.process.worker import Server
 Server("numpyro_impl").warm_up()
 assert "numpyro" in sys.modules and not set(OF_A_BACKEND) & set(sys.modules)
 """)
     python("""
 from ppl_parity.cli import main
 sys.argv[1:] = ["--help"]
-import ppl_parity.leaving
-ppl_parity.leaving.leave = lambda status: None
+import ppl_parity.process.leaving
+ppl_parity.process.leaving.leave = lambda status: None
 main()
 import scipy.special, numpy
 assert not any(map(real, OF_NUMPY))
@@ -123,14 +123,14 @@ done.set()
 
 def test_an_interrupt_leaves_no_stand_in() -> None:
     python("""
-import ppl_parity.deferring
+import ppl_parity.process.deferring
 class Interrupted:
-    find = ppl_parity.deferring.PathFinder.find_spec
+    find = ppl_parity.process.deferring.PathFinder.find_spec
     def find_spec(name, path):
         if name == "scipy.sparse":
             raise KeyboardInterrupt
         return Interrupted.find(name, path)
-ppl_parity.deferring.PathFinder = Interrupted
+ppl_parity.process.deferring.PathFinder = Interrupted
 try:
     with deferring("scipy.fft", "scipy.sparse"):
         raise AssertionError("entered")

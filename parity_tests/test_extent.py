@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ppl_parity.ladder.extent import extent
+from ppl_parity.ladder.exact.extent import extent
 
 
 def mask(shape: tuple[int, ...], *places) -> np.ndarray:

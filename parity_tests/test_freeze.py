@@ -19,15 +19,15 @@ from ppl_parity.checking import assert_same_model, check, check_pair
 from ppl_parity.cli.app import app
 from ppl_parity.errors import InputError
 from ppl_parity.findings import Report
-from ppl_parity.freezing import freeze, told
-from ppl_parity.frozen import Frozen, load_frozen
-from ppl_parity.frozen_side import FrozenProgram, FrozenSide
-from ppl_parity.ladder.context import SIDES, CheckSettings
-from ppl_parity.loading import load_pair
-from ppl_parity.pairs import Pair
-from ppl_parity.references import CallableReference
-from ppl_parity.sides import Side
-from ppl_parity.spawning import spawn
+from ppl_parity.frozen.file import Frozen, load_frozen
+from ppl_parity.frozen.freezing import freeze, told
+from ppl_parity.frozen.side import FrozenProgram, FrozenSide
+from ppl_parity.ladder.context import CheckSettings
+from ppl_parity.pair.loading import load_pair
+from ppl_parity.pair.pairs import SIDES, Pair
+from ppl_parity.process.references import CallableReference
+from ppl_parity.process.sides import Side
+from ppl_parity.process.spawning import spawn
 from ppl_parity.spec import SamplerSettings
 
 pytestmark = pytest.mark.pyro
@@ -114,7 +114,7 @@ def test_a_file_needs_no_process_of_its_side(file_of_pyro: Path, monkeypatch: py
         opened.append(name)
         return spawn(name, *options)
 
-    monkeypatch.setattr("ppl_parity.sides.spawn", recorded)
+    monkeypatch.setattr("ppl_parity.process.sides.spawn", recorded)
     assert check(file_of_pyro, linear("numpyro"), FEW, rungs=["structure"]).verdict == "same"
     assert opened == ["numpyro"]
 

@@ -12,9 +12,9 @@ pytest.importorskip("numpyro")
 
 from parity_tests.mutation.mutants import constant_of
 from ppl_parity.checking import check_file
-from ppl_parity.ladder import DETERMINISTIC
+from ppl_parity.findings import DETERMINISTIC
 from ppl_parity.ladder.context import CheckSettings
-from ppl_parity.sides import Side
+from ppl_parity.process.sides import Side
 
 pytestmark = pytest.mark.pyro
 

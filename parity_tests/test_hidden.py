@@ -10,9 +10,9 @@ import pytest
 from parity_tests import fakes
 from parity_tests.written import libraries, told
 from ppl_parity import check
-from ppl_parity.ladder.context import Point
-from ppl_parity.ladder.hidden import hidden
-from ppl_parity.sides import Side
+from ppl_parity.ladder.exact.hidden import hidden
+from ppl_parity.pair.points import Point
+from ppl_parity.process.sides import Side
 
 
 def found(pyro: dict[str, list], numpyro: dict[str, list], ordinary: bool = True) -> set[str]:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from parity_tests import fakes
-from ppl_parity.ladder.context import Context, Point, PointKind
-from ppl_parity.ladder.hopeless import leave_out
+from ppl_parity.ladder.context import Context
+from ppl_parity.ladder.exact.hopeless import leave_out
+from ppl_parity.pair.points import Point, PointKind
 
 
 def left(pyro: float, numpyro: float, kind: PointKind = "tail", support: str = "positive") -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from parity_tests.conftest import hear_sigint
-from ppl_parity import at_once
+from ppl_parity.process import at_once
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
 
@@ -56,7 +56,7 @@ assert_same_model(pyro_model, numpyro_model, data, level="quick")
 SIDES_ARE_KEPT = """
 from pathlib import Path
 from ppl_parity.checking import check_file
-from ppl_parity.sides import Side
+from ppl_parity.process.sides import Side
 with Side("pyro") as pyro, Side("numpyro") as numpyro:
     sides = {"pyro": pyro, "numpyro": numpyro}
     try:

@@ -13,9 +13,9 @@ import pytest
 pytest.importorskip("numpyro")
 
 from ppl_parity.data import load_data
-from ppl_parity.references import MixtureReference
-from ppl_parity.sides import Side, SideError
-from ppl_parity.spawning import child_environment
+from ppl_parity.process.references import MixtureReference
+from ppl_parity.process.sides import Side, SideError
+from ppl_parity.process.spawning import child_environment
 from ppl_parity.spec import SamplerSettings
 
 SETTINGS = SamplerSettings(num_draws=20, num_warmup=20, num_chains=2, seed=3)

@@ -8,8 +8,8 @@ import time
 import numpy as np
 import pytest
 
+from ppl_parity.draws.posterior import MIXTURE_DIMS, to_datatree
 from ppl_parity.errors import InputError
-from ppl_parity.posterior import MIXTURE_DIMS, to_datatree
 from ppl_parity.statistics import invariants as inv
 from ppl_parity.statistics.labels import apply, apply_to_labels, relabel, relabelled_posterior
 

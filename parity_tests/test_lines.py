@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from ppl_parity.errors import InputError, ModelError
-from ppl_parity.references import CallableReference, FileReference
+from ppl_parity.process.references import CallableReference, FileReference
 from ppl_parity.spec import SamplerSettings
 
 HERE = Path(__file__).name

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ppl_parity.data import simulate
-from ppl_parity.posterior import MIXTURE_DIMS, to_datatree
+from ppl_parity.draws.posterior import MIXTURE_DIMS, to_datatree
 from ppl_parity.spec import MixtureSpec
 from ppl_parity.statistics.labels import relabel
 from ppl_parity.statistics.misfit import misfits

@@ -11,7 +11,7 @@ import pytest
 from parity_tests.cases import CASES, Case
 from parity_tests.conftest import load
 from ppl_parity import reference
-from ppl_parity.centring import centred
+from ppl_parity.backend.centring import centred
 from ppl_parity.spec import FORMULATIONS
 
 RTOL = 1e-10

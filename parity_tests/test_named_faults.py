@@ -13,8 +13,8 @@ pytest.importorskip("numpyro")
 from ppl_parity import check
 from ppl_parity.errors import InputError
 from ppl_parity.findings import Finding, Report
-from ppl_parity.references import CallableReference
-from ppl_parity.sides import Side, SideError
+from ppl_parity.process.references import CallableReference
+from ppl_parity.process.sides import Side, SideError
 
 pytestmark = pytest.mark.pyro
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from parity_tests import fakes
-from ppl_parity.contract import Site
-from ppl_parity.ladder.observed import observed
+from ppl_parity.backend.contract import Site
+from ppl_parity.ladder.exact.observed import observed
 
 LEFT = np.array([np.nan, -2.73706, 0.5, 3.0])
 

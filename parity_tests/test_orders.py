@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ppl_parity.posterior import MIXTURE_DIMS, to_datatree
+from ppl_parity.draws.posterior import MIXTURE_DIMS, to_datatree
 from ppl_parity.spec import MixtureSpec
 from ppl_parity.statistics.labels import relabelled_posterior
 from ppl_parity.statistics.orders import misplaced, order_troubles

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.special import logit
 
-from ppl_parity.contract import Site
-from ppl_parity.ladder.parameters import misplaced, paired
-from ppl_parity.ladder.same_families import same_family
+from ppl_parity.backend.contract import Site
+from ppl_parity.ladder.exact.parameters import misplaced, paired
+from ppl_parity.ladder.exact.same_families import same_family
 
 MEAN, SHAPE = np.array([0.5, 2.0, 7.0]), np.array(3.0)
 FACTOR = np.array([[1.5, 0.0], [0.4, 0.8]])

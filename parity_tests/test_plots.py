@@ -8,8 +8,8 @@ import sys
 import numpy as np
 import pytest
 
+from ppl_parity.draws.posterior import MIXTURE_DIMS, to_datatree
 from ppl_parity.errors import InputError
-from ppl_parity.posterior import MIXTURE_DIMS, to_datatree
 from ppl_parity.report.plots import plot_samples, write_plots
 from ppl_parity.spec import MixtureSpec
 

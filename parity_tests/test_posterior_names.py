@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ppl_parity.posterior import attribute, load, save, storable_names, to_datatree
+from ppl_parity.draws.posterior import attribute, load, save, storable_names, to_datatree
 
 NAMES = ["g/a", "g.a", "chain", "draw", "draw_", "x", "x_dim_0", "$w", " s ", "β", "a[0]", "", ".h", "1a"]
 

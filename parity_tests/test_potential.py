@@ -10,7 +10,7 @@ import pytest
 
 from parity_tests.native_cases import needs_kernel
 from ppl_parity import reference
-from ppl_parity.priors import prior_terms
+from ppl_parity.backend.priors import prior_terms
 from ppl_parity.spec import MixtureSpec
 
 SPEC = MixtureSpec(3, 2, [1.0, 2.0, 3.0], [0.5, -0.5], [[4.0, 1.0], [1.0, 3.0]], 0.7)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ppl_parity.chains import checked_inverse_mass, starting_points
+from ppl_parity.backend.chains import checked_inverse_mass, starting_points
 from ppl_parity.errors import InputError
 from ppl_parity.spec import MixtureSpec, SamplerSettings
 

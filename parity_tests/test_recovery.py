@@ -11,7 +11,7 @@ import pytest
 
 from ppl_parity.cli.fitted import read_fit
 from ppl_parity.data import load_data
-from ppl_parity.posterior import MIXTURE_DIMS, to_datatree
+from ppl_parity.draws.posterior import MIXTURE_DIMS, to_datatree
 from ppl_parity.spec import MixtureSpec
 from ppl_parity.statistics.recovery import Recovery
 

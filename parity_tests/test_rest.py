@@ -11,8 +11,8 @@ import pytest
 from parity_tests.written import libraries
 from ppl_parity import check
 from ppl_parity.ladder.context import CheckSettings
-from ppl_parity.ladder.judging import judge
-from ppl_parity.ladder.rest import rest_block
+from ppl_parity.ladder.samples.judging import judge
+from ppl_parity.ladder.samples.rest import rest_block
 from ppl_parity.statistics.screening import most_apart
 from ppl_parity.statistics.selection import select
 

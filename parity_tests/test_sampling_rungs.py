@@ -12,12 +12,15 @@ import pytest
 from parity_tests.fakes import FakeProgram, FakeSide, Faults, context
 from ppl_parity.errors import InputError
 from ppl_parity.findings import Finding, Report, RungResult, worst
-from ppl_parity.ladder import assignments, calibration, derived, exchangeable, forward, posterior
-from ppl_parity.ladder.context import SIDES, CheckSettings, Context, Point
-from ppl_parity.ladder.convergence import converged, finding
-from ppl_parity.ladder.exchangeable import Components
-from ppl_parity.ladder.refit import replaceable, with_data
-from ppl_parity.ladder.sampling import Chains
+from ppl_parity.ladder.context import CheckSettings, Context
+from ppl_parity.ladder.rungs import assignments, calibration, forward, posterior
+from ppl_parity.ladder.samples import derived, exchangeable
+from ppl_parity.ladder.samples.convergence import converged, finding
+from ppl_parity.ladder.samples.exchangeable import Components
+from ppl_parity.ladder.samples.refit import replaceable, with_data
+from ppl_parity.ladder.samples.sampling import Chains
+from ppl_parity.pair.pairs import SIDES
+from ppl_parity.pair.points import Point
 from ppl_parity.report.wording import three_lines
 from ppl_parity.statistics.selection import without_shared_limits
 

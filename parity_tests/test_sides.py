@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 
 from benchmarks.child import Child
-from ppl_parity import fullness, reference, sides
+from ppl_parity import reference
 from ppl_parity.errors import InputError
-from ppl_parity.references import CallableReference, FileReference, MixtureReference
-from ppl_parity.sides import Side, SideError
+from ppl_parity.process import fullness, sides
+from ppl_parity.process.references import CallableReference, FileReference, MixtureReference
+from ppl_parity.process.sides import Side, SideError
 from ppl_parity.spec import MixtureSpec, SamplerSettings
 
 HERE = Path(__file__).parent
@@ -177,8 +178,8 @@ ASKS = """
 import sys
 sys.path.insert(0, {installed!r})
 from benchmarks.child import Child
-from ppl_parity.sides import Side
-from ppl_parity.references import FileReference
+from ppl_parity.process.sides import Side
+from ppl_parity.process.references import FileReference
 import ppl_parity
 assert ppl_parity.__file__.startswith({installed!r})
 with Side("numpyro", python=sys.executable) as side:
@@ -257,7 +258,7 @@ def test_packages_that_do_not_work_together_are_a_sentence(tmp_path: Path) -> No
         "except ImportError as error:\n    raise ImportError('\\n\\nREAD THIS\\n') from error\n"
     )
     code = (
-        f"import sys\nsys.path.insert(0, {str(HERE.parent)!r})\nfrom ppl_parity.sides import Side\n"
+        f"import sys\nsys.path.insert(0, {str(HERE.parent)!r})\nfrom ppl_parity.process.sides import Side\n"
         "with Side('numpyro', python=sys.executable) as side:\n"
         "    try:\n        side.versions()\n    except ValueError as error:\n        print(error)\n"
     )

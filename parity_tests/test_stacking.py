@@ -13,18 +13,16 @@ pytest.importorskip("pyro")
 pytest.importorskip("numpyro")
 
 from ppl_parity import check
+from ppl_parity.backend.contract import Program, Site
 from ppl_parity.checking import check_file, check_pair
-from ppl_parity.contract import Program, Site
 from ppl_parity.errors import InputError
 from ppl_parity.findings import Report
-from ppl_parity.freezing import freeze
-from ppl_parity.frozen_side import FrozenSide
-from ppl_parity.loading import load_pair
-from ppl_parity.pairs import Pair
-from ppl_parity.sides import Side
-from ppl_parity.spec import SamplerSettings
-from ppl_parity.stacked_side import StackedProgram, StackedSide
-from ppl_parity.stacking import (
+from ppl_parity.frozen.freezing import freeze
+from ppl_parity.frozen.side import FrozenSide
+from ppl_parity.pair.loading import load_pair
+from ppl_parity.pair.pairs import Pair
+from ppl_parity.pair.stacked_side import StackedProgram, StackedSide
+from ppl_parity.pair.stacking import (
     Stack,
     find_stacks,
     members,
@@ -36,6 +34,8 @@ from ppl_parity.stacking import (
     presented,
     split,
 )
+from ppl_parity.process.sides import Side
+from ppl_parity.spec import SamplerSettings
 
 pytestmark = pytest.mark.pyro
 
@@ -377,7 +377,7 @@ def test_a_scan_that_differs_is_found_at_its_step(sides: dict[str, Side]) -> Non
 
 
 def test_a_loop_in_numpyro_is_drawn_from_as_one_site(sides: dict[str, Side]) -> None:
-    from ppl_parity.references import CallableReference
+    from ppl_parity.process.references import CallableReference
 
     stacks = (Stack("state", tuple(f"state_{t}" for t in range(len(Y))), (len(Y),)),)
     side = StackedSide(sides["numpyro"], stacks)

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from parity_tests.fakes import context, sites
-from ppl_parity.contract import Arrays
+from ppl_parity.backend.contract import Arrays
 from ppl_parity.errors import InputError
-from ppl_parity.ladder.context import SIDES, Point
-from ppl_parity.ladder.starting import CANDIDATES, _dispersed, shared_starts
+from ppl_parity.ladder.samples.starting import CANDIDATES, _dispersed, shared_starts
+from ppl_parity.pair.pairs import SIDES
+from ppl_parity.pair.points import Point
 
 NUM_CHAINS = 4
 

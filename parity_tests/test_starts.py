@@ -145,7 +145,7 @@ def test_the_same_seed_gives_the_same_start() -> None:
 
 
 def test_float32_sums_over_many_rows_are_warned_of() -> None:
-    from ppl_parity.rounding import rounding_warning
+    from ppl_parity.fitting.rounding import rounding_warning
     from ppl_parity.spec import SamplerSettings
 
     spec, narrow = MixtureSpec(8, 8), SamplerSettings(precision="float32")

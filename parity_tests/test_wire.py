@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ppl_parity import wire
-from ppl_parity.contract import Plate, Site
-from ppl_parity.references import MixtureReference
+from ppl_parity.backend.contract import Plate, Site
+from ppl_parity.process import wire
+from ppl_parity.process.references import MixtureReference
 from ppl_parity.spec import MixtureSpec, SamplerSettings
 
 

@@ -14,23 +14,24 @@ from typing import Any, cast
 
 import numpy as np
 
-from ppl_parity.at_once import at_once
-from ppl_parity.checks import refuse_subsampling
-from ppl_parity.contract import Program, Site
+from ppl_parity.backend.checks import refuse_subsampling
+from ppl_parity.backend.contract import Program, Site
 from ppl_parity.errors import InputError
 from ppl_parity.findings import Finding, Report, RungResult
-from ppl_parity.frozen import load_frozen
-from ppl_parity.frozen_side import MOVED_DATA, FrozenSide, answerable
+from ppl_parity.frozen.file import load_frozen
+from ppl_parity.frozen.side import MOVED_DATA, FrozenSide, answerable
 from ppl_parity.ladder import choose, climb, pair_verdict, split_false_alarm
-from ppl_parity.ladder.context import SIDES, CheckSettings, Context, Point, Points
-from ppl_parity.ladder.points import shared_points
-from ppl_parity.loading import load_pair, split_data
-from ppl_parity.options import check_names, check_rename, checked
-from ppl_parity.pairs import Pair
-from ppl_parity.references import CallableReference
-from ppl_parity.sides import Side
-from ppl_parity.stacked_side import StackedProgram, StackedSide
-from ppl_parity.stacking import find_stacks, merge_sites
+from ppl_parity.ladder.context import CheckSettings, Context, Points
+from ppl_parity.ladder.exact.points import shared_points
+from ppl_parity.pair.loading import load_pair, split_data
+from ppl_parity.pair.options import check_names, check_rename, checked
+from ppl_parity.pair.pairs import SIDES, Pair
+from ppl_parity.pair.points import Point
+from ppl_parity.pair.stacked_side import StackedProgram, StackedSide
+from ppl_parity.pair.stacking import find_stacks, merge_sites
+from ppl_parity.process.at_once import at_once
+from ppl_parity.process.references import CallableReference
+from ppl_parity.process.sides import Side
 
 Progress = Callable[[str], None]
 

@@ -23,6 +23,16 @@ SCHEMA = "ppl-parity/report/1"
 EXIT_STATUS: dict[str, int] = {"same": 0, "different": 1, "unresolved": 3}
 
 
+DETERMINISTIC = ("structure", "density", "enumeration", "gradient", "transform", "dynamics")
+SAMPLING = ("forward", "posterior", "assignments", "calibration")
+RUNGS = DETERMINISTIC + SAMPLING
+LEVELS: dict[str, tuple[str, ...]] = {
+    "quick": DETERMINISTIC,
+    "standard": (*DETERMINISTIC, "forward", "posterior", "assignments"),
+    "full": RUNGS,
+}
+
+
 @dataclass(frozen=True)
 class Finding:
     """One thing that a rung looked at.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ppl_parity.contract import Site
+from ppl_parity.backend.contract import Site
 from ppl_parity.families import parts
 
 

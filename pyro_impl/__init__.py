@@ -1,6 +1,6 @@
-"""The Pyro/PyTorch backend: it fulfils ``ppl_parity.contract.Backend`` and re-exports nothing else."""
+"""The Pyro/PyTorch backend: it fulfils ``ppl_parity.backend.contract.Backend`` and re-exports nothing else."""
 
-from ppl_parity.contract import lend_docstrings as _lend_docstrings
+from ppl_parity.backend.contract import lend_docstrings as _lend_docstrings
 from pyro_impl.assignments import pointwise_log_likelihood, responsibilities, sample_assignments
 from pyro_impl.mixture import mixture, render, sample_mixture
 from pyro_impl.nuts import fit, sample_posterior

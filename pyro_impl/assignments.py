@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from pyro.distributions import Categorical
 
-from ppl_parity.centring import centred
-from ppl_parity.checks import check_draws
+from ppl_parity.backend.centring import centred
+from ppl_parity.backend.checks import check_draws
 from ppl_parity.spec import MixtureSpec
 from pyro_impl.formulations import logits
 from pyro_impl.runtime import NAME, seed_to_rng, session, to_framework, to_numpy

@@ -25,7 +25,7 @@ import torch
 from pyro.ops import integrator
 from pyro.ops.integrator import potential_grad
 
-from ppl_parity.contract import Arrays
+from ppl_parity.backend.contract import Arrays
 from ppl_parity.errors import InputError
 from ppl_parity.tolerances import allowed
 from pyro_impl.runtime import to_framework

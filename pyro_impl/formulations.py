@@ -10,7 +10,7 @@ import pyro.distributions as dist
 import torch
 from pyro.distributions import constraints
 
-from ppl_parity.contract import Model
+from ppl_parity.backend.contract import Model
 from ppl_parity.spec import MixtureSpec
 from pyro_impl import kernels
 from pyro_impl.potential import FirstOnly, direct_potential
@@ -86,7 +86,7 @@ class FusedMixture(dist.TorchDistribution):
 def logits(theta, beta, x, noise_scale):
     """l_ik = log theta_k + (beta_k . x_i - |beta_k|^2 / 2) / s^2, of shape (..., N, K).
 
-    x and beta lie around the origin (``ppl_parity.centring``), or the difference of squares has lost its digits.
+    x and beta lie around the origin (``backend.centring``), or the difference of squares has lost its digits.
     """
     # theta reaches 0 by underflow near a vertex; a smallest number keeps 0 * log 0 out of the gradient.
     log_theta = torch.log(torch.clamp(theta, min=torch.finfo(theta.dtype).tiny))

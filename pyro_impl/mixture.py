@@ -12,10 +12,10 @@ import pyro
 import pyro.distributions as dist
 import torch
 
-from ppl_parity.checks import check_spec, explain, mixture_data
-from ppl_parity.contract import Arrays, Model
+from ppl_parity.backend.checks import check_spec, explain, mixture_data
+from ppl_parity.backend.contract import Arrays, Model
+from ppl_parity.backend.graphs import write_graph
 from ppl_parity.errors import one_of
-from ppl_parity.graphs import write_graph
 from ppl_parity.spec import FORMULATIONS, MixtureSpec
 from pyro_impl import formulations
 from pyro_impl.program import Program

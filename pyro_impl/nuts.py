@@ -19,7 +19,7 @@ import torch
 from pyro.infer import MCMC, NUTS
 
 from ppl_parity import native
-from ppl_parity.chains import (
+from ppl_parity.backend.chains import (
     NUM_SEARCHES,
     WIDEST_STEP,
     by_chain,
@@ -30,13 +30,13 @@ from ppl_parity.chains import (
     run_attributes,
     starting_points,
 )
-from ppl_parity.checks import check_settings, explain
-from ppl_parity.contract import Arrays, Groups, Model, Values
-from ppl_parity.defaults import default_precision
+from ppl_parity.backend.checks import check_settings, explain
+from ppl_parity.backend.contract import Arrays, Groups, Model, Values
+from ppl_parity.backend.foreign import refuse_foreign
 from ppl_parity.errors import InputError
-from ppl_parity.foreign import refuse_foreign
-from ppl_parity.leaving import end_with_parent
 from ppl_parity.orbits import ORBITS
+from ppl_parity.process.defaults import default_precision
+from ppl_parity.process.leaving import end_with_parent
 from ppl_parity.spec import SamplerSettings
 from pyro_impl.compiled import SamplingPotential, known_gradients, one_thread, sampling_potential
 from pyro_impl.program import Program

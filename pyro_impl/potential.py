@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from ppl_parity import native
+from ppl_parity.backend.priors import prior_terms
 from ppl_parity.errors import InputError
-from ppl_parity.priors import prior_terms
 from ppl_parity.spec import MixtureSpec
 from pyro_impl import kernels
 from pyro_impl.runtime import as_rows, to_framework

@@ -11,10 +11,10 @@ from pyro.infer.autoguide.initialization import (
 )
 from pyro.ops.integrator import potential_grad, velocity_verlet
 
-from ppl_parity.checks import check_values
-from ppl_parity.contract import Arrays, Site, Trajectory, Values
+from ppl_parity.backend.checks import check_values
+from ppl_parity.backend.contract import Arrays, Site, Trajectory, Values
+from ppl_parity.backend.foreign import foreign_statements
 from ppl_parity.errors import InputError, one_of
-from ppl_parity.foreign import foreign_statements
 from ppl_parity.spec import int_at_least
 from pyro_impl.runtime import NAME, seed_to_rng, to_framework, to_numpy
 from pyro_impl.simulation import simulate

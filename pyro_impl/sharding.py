@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ppl_parity.contract import Model
+from ppl_parity.backend.contract import Model
 from ppl_parity.errors import InputError
 
 

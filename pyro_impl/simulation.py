@@ -13,8 +13,8 @@ from pyro.poutine.uncondition_messenger import UnconditionMessenger
 from pyro.poutine.util import site_is_subsample
 from pyro.util import get_rng_state, set_rng_state
 
-from ppl_parity.checks import explain, refuse_varying
-from ppl_parity.contract import Arrays
+from ppl_parity.backend.checks import explain, refuse_varying
+from ppl_parity.backend.contract import Arrays
 from pyro_impl.compiled import record, shared
 from pyro_impl.runtime import NAME, to_numpy
 from pyro_impl.sites import family, is_factor

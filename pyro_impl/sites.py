@@ -14,9 +14,9 @@ from pyro.poutine.util import site_is_subsample
 from torch.distributions import biject_to
 from torch.distributions.utils import lazy_property
 
-from ppl_parity.contract import Plate, Site, SiteKind
+from ppl_parity.backend.contract import Plate, Site, SiteKind
+from ppl_parity.backend.learned import away
 from ppl_parity.families import mixture_of, of_transforms, transformed
-from ppl_parity.learned import away
 from pyro_impl.runtime import to_framework, to_numpy
 
 WRAPPERS = (dist.Independent, dist.ExpandedDistribution, dist.MaskedDistribution)

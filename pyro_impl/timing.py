@@ -13,7 +13,7 @@ import torch
 from pyro.infer.autoguide.initialization import init_to_value
 from pyro.infer.mcmc.util import initialize_model
 
-from ppl_parity.contract import Arrays, Model, Values
+from ppl_parity.backend.contract import Arrays, Model, Values
 from ppl_parity.errors import one_of
 from ppl_parity.spec import FORMULATIONS, MixtureSpec
 from pyro_impl.compiled import LEAST_ITERATIONS, gradient_of, one_thread, sampling_potential
@@ -37,7 +37,7 @@ def prepare(
     device: str = "cpu",
     num_chains: int = 1,
 ) -> Gradients:
-    """See ``ppl_parity.timed``; ``matmul`` is the array program that automatic differentiation is left to."""
+    """See ``ppl_parity.backend.timed``; ``matmul`` is the array program that automatic differentiation is left to."""
     one_of("formulation", formulation, TIMED)
     name = formulation.removesuffix(JIT)
     model = matmul(spec) if name == "matmul" else mixture(spec, name)
@@ -70,7 +70,7 @@ def matmul(spec: MixtureSpec) -> Model:
 
 
 class Gradients:
-    """See ``ppl_parity.timed.Timed``; several chains come one after the other."""
+    """See ``ppl_parity.backend.timed.Timed``; several chains come one after the other."""
 
     compiled_loop = False
 

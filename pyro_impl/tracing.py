@@ -25,8 +25,8 @@ from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 from torch.distributions import biject_to
 
-from ppl_parity.checks import check_model, check_values, explain, refuse_varying
-from ppl_parity.contract import Arrays, Model, Site, Values
+from ppl_parity.backend.checks import check_model, check_values, explain, refuse_varying
+from ppl_parity.backend.contract import Arrays, Model, Site, Values
 from ppl_parity.errors import InputError, one_of
 from ppl_parity.spec import PRECISIONS
 from pyro_impl import sites as describing

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks import gradients
-from ppl_parity.defaults import default_precision
-from ppl_parity.references import Reference
+from ppl_parity.process.defaults import default_precision
+from ppl_parity.process.references import Reference
 from ppl_parity.spec import SamplerSettings
 
 _built: dict[str, Any] = {}

@@ -19,11 +19,12 @@ from benchmarks.pair.systems import EAGER, NUM_POINTS, Plan, System
 from benchmarks.sampler import resolved
 from benchmarks.tables import seconds, spread
 from benchmarks.timer import summary
-from ppl_parity.contract import Arrays
+from ppl_parity.backend.contract import Arrays
 from ppl_parity.errors import InputError
-from ppl_parity.ladder.context import SIDES, Context
-from ppl_parity.ladder.coordinates import moved_sites, positions
-from ppl_parity.ladder.starting import latent_sites, shared_starts
+from ppl_parity.ladder.context import Context
+from ppl_parity.ladder.exact.coordinates import moved_sites, positions
+from ppl_parity.ladder.samples.starting import latent_sites, shared_starts
+from ppl_parity.pair.pairs import SIDES
 
 SCHEMA = "ppl-parity/bench-pair/1"
 LEAST_SHARE = (

@@ -10,9 +10,9 @@ from itertools import combinations
 import numpy as np
 from scipy.stats import norm
 
-from ppl_parity.contract import Arrays
-from ppl_parity.ladder import exchangeable
+from ppl_parity.backend.contract import Arrays
 from ppl_parity.ladder.context import Context
+from ppl_parity.ladder.samples import exchangeable
 from ppl_parity.statistics.diagnostics import ess, mcse_mean, rhat
 from ppl_parity.statistics.selection import Selection, select
 

@@ -11,10 +11,10 @@ import numpy as np
 
 from benchmarks.child import Child
 from benchmarks.identity import Identity, same_gradients
-from ppl_parity.contract import Arrays
+from ppl_parity.backend.contract import Arrays
 from ppl_parity.ladder.context import Context
+from ppl_parity.pair.stacking import merge, split
 from ppl_parity.spec import SamplerSettings
-from ppl_parity.stacking import merge, split
 
 EAGER = {"PPL_PARITY_RECORD": "0"}
 NUM_POINTS = 12  # at which the timed function is held to the checked one

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from ppl_parity.data.dataset import Dataset
-from ppl_parity.fits import fit_mixture
-from ppl_parity.posterior import group
-from ppl_parity.references import MixtureReference
-from ppl_parity.sides import SIDES, Side
+from ppl_parity.draws.posterior import group
+from ppl_parity.fitting.fits import fit_mixture
+from ppl_parity.process.references import MixtureReference
+from ppl_parity.process.sides import SIDES, Side
 from ppl_parity.spec import MixtureSpec, SamplerSettings
 
 

@@ -12,9 +12,9 @@ import jaxlib
 from jax.custom_batching import custom_vmap
 
 from ppl_parity import native
-from ppl_parity.checks import check_pass
+from ppl_parity.backend.checks import check_pass
+from ppl_parity.backend.priors import prior_terms
 from ppl_parity.errors import InputError
-from ppl_parity.priors import prior_terms
 from ppl_parity.spec import MixtureSpec
 
 TILE = 4096  # rows: their logits stay in the cache

@@ -15,10 +15,9 @@ from parity_tests.mutation.causes import CAUSES
 from parity_tests.mutation.mutants import Mutant
 from ppl_parity.checking import check_file
 from ppl_parity.errors import InputError
-from ppl_parity.findings import Report
-from ppl_parity.ladder import LEVELS
+from ppl_parity.findings import LEVELS, Report
 from ppl_parity.ladder.context import CheckSettings
-from ppl_parity.sides import Side, SideError
+from ppl_parity.process.sides import Side, SideError
 
 Outcome = Literal["killed", "refused", "unresolved", "survived", "crashed"]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from parity_tests.mutation.runner import Result
-from ppl_parity.ladder import RUNGS
+from ppl_parity.findings import RUNGS
 
 
 def line(result: Result) -> str:

@@ -9,9 +9,9 @@ import sys
 def main() -> None:
     """The console script."""
     from ppl_parity.cli import ahead
-    from ppl_parity.deferring import OF_NUMPY, defer
-    from ppl_parity.importing import importing
-    from ppl_parity.leaving import INTERRUPTED, end_on_signals, leave
+    from ppl_parity.process.deferring import OF_NUMPY, defer
+    from ppl_parity.process.importing import importing
+    from ppl_parity.process.leaving import INTERRUPTED, end_on_signals, leave
 
     status = 0
     end_on_signals()

@@ -9,14 +9,14 @@ import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
 
-from ppl_parity.spawning import SIDES, kill, spawn
+from ppl_parity.process.spawning import SIDES, kill, spawn
 
 # Commands that need the one backend that --backend names, and what says that it is not to be started like that.
 WITH_A_BACKEND = ("fit", "sample", "render")
 OTHERWISE = ("-h", "--help", "--pyro-python", "--numpyro-python")
 
 FOR_A_FIT = (
-    "ppl_parity.fits",
+    "ppl_parity.fitting.fits",
     "xarray",
     "netCDF4",
     "ppl_parity.cli.fitted",

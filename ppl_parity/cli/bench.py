@@ -308,7 +308,7 @@ def _show(screen: Console, records: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     """``python -m benchmarks``."""
-    from ppl_parity.leaving import end_on_signals
+    from ppl_parity.process.leaving import end_on_signals
 
     end_on_signals()
     app(prog_name="python -m benchmarks")

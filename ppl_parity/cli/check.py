@@ -13,8 +13,8 @@ from ppl_parity.cli import options, outputs, pairs
 from ppl_parity.errors import InputError
 
 if TYPE_CHECKING:
-    from ppl_parity.frozen_side import FrozenSide
-    from ppl_parity.sides import Side
+    from ppl_parity.frozen.side import FrozenSide
+    from ppl_parity.process.sides import Side
 
 
 def check(
@@ -116,8 +116,8 @@ def check(
 def _frozen(against: Path | None) -> FrozenSide | None:
     if against is None:
         return None
-    from ppl_parity.frozen import load_frozen
-    from ppl_parity.frozen_side import FrozenSide
+    from ppl_parity.frozen.file import load_frozen
+    from ppl_parity.frozen.side import FrozenSide
 
     return FrozenSide(load_frozen(against))
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ppl_parity.posterior import attribute
-from ppl_parity.rounding import rounding_warning
+from ppl_parity.draws.posterior import attribute
+from ppl_parity.fitting.rounding import rounding_warning
 from ppl_parity.spec import MixtureSpec
 from ppl_parity.words import counted
 

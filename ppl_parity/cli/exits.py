@@ -10,8 +10,8 @@ import typer
 from typer.core import TyperGroup
 
 from ppl_parity.errors import InputError
-from ppl_parity.leaving import INTERRUPTED
-from ppl_parity.sides import SideError
+from ppl_parity.process.leaving import INTERRUPTED
+from ppl_parity.process.sides import SideError
 
 BAD_INPUT, FAILED = 2, 4  # of a check, 1 is another answer
 

@@ -74,7 +74,7 @@ def fit(
         versions = side.versions()
         side.end()
         from ppl_parity.cli.fitted import read_fit
-        from ppl_parity.posterior import save
+        from ppl_parity.draws.posterior import save
 
         files = [save(tree, out, overwrite=force)]
         fitted = read_fit(tree, truth=job.data.truth)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ppl_parity.posterior import attribute, group, to_datatree
+from ppl_parity.draws.posterior import attribute, group, to_datatree
 from ppl_parity.spec import MixtureSpec
 from ppl_parity.statistics import invariants
 from ppl_parity.statistics.diagnostics import mcse_mean

@@ -57,8 +57,8 @@ def freeze(
 
     from ppl_parity.cli import console
     from ppl_parity.cli.processes import backend_process
-    from ppl_parity.freezing import freeze as frozen_side
-    from ppl_parity.freezing import told
+    from ppl_parity.frozen.freezing import freeze as frozen_side
+    from ppl_parity.frozen.freezing import told
 
     screen = console.screen()
     with (

@@ -13,7 +13,7 @@ from ppl_parity.errors import InputError, nearest, one_of
 from ppl_parity.spec import INIT_STRATEGIES, MixtureSpec, SamplerSettings
 
 if TYPE_CHECKING:
-    from ppl_parity.contract import Arrays
+    from ppl_parity.backend.contract import Arrays
     from ppl_parity.data import Dataset
 
 
@@ -86,7 +86,7 @@ def starts(init: str, spec: MixtureSpec, settings: dict[str, Any]) -> tuple[Samp
 
 def backend_name(name: str) -> str:
     """``name`` if it is a backend's."""
-    from ppl_parity.sides import SIDES
+    from ppl_parity.process.sides import SIDES
 
     return one_of("--backend", name, SIDES)
 

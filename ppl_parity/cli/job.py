@@ -15,9 +15,9 @@ from ppl_parity.spec import FORMULATIONS, MixtureSpec, SamplerSettings
 if TYPE_CHECKING:
     from xarray import DataTree
 
-    from ppl_parity.contract import Arrays
+    from ppl_parity.backend.contract import Arrays
     from ppl_parity.data import Dataset
-    from ppl_parity.sides import Side
+    from ppl_parity.process.sides import Side
 
 # Options that MixtureSpec, and that SamplerSettings, take under their own names.
 HYPERPARAMETERS = ("components", "concentration", "prior_mean", "prior_cov", "noise_scale")
@@ -79,8 +79,8 @@ class Job:
 
     def run(self, side: Side, begun: Callable[[], None]) -> DataTree:
         """Fit in one backend's own process; ``begun`` is called once that process has shown that it works."""
-        from ppl_parity.fits import fit_mixture
-        from ppl_parity.rounding import RoundingWarning
+        from ppl_parity.fitting.fits import fit_mixture
+        from ppl_parity.fitting.rounding import RoundingWarning
 
         def shown() -> None:
             side.devices()

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ppl_parity.ladder import RUNGS
+from ppl_parity.findings import RUNGS
 from ppl_parity.spec import CHAIN_METHODS, FORMULATIONS, INIT_STRATEGIES, PRECISIONS
 
 MODEL, DATA, SAMPLER, LADDER = "Model", "Data", "Sampler", "Ladder"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ppl_parity.errors import InputError
 
 if TYPE_CHECKING:
-    from ppl_parity.pairs import Pair
-    from ppl_parity.sides import Side
+    from ppl_parity.pair.pairs import Pair
+    from ppl_parity.process.sides import Side
 
 SHIPPED = "mixture"
 BACKENDS = ("pyro", "numpyro")  # the original first
@@ -27,8 +27,8 @@ def shipped(asked: Mapping[str, Any]) -> Pair | None:
     from ppl_parity.cli import inputs
     from ppl_parity.cli.job import HYPERPARAMETERS
     from ppl_parity.errors import one_of
-    from ppl_parity.pairs import Pair
-    from ppl_parity.references import MixtureReference
+    from ppl_parity.pair.pairs import Pair
+    from ppl_parity.process.references import MixtureReference
     from ppl_parity.spec import FORMULATIONS
 
     formulation = one_of("--formulation", asked["formulation"] or "enumerated", FORMULATIONS)
@@ -51,7 +51,7 @@ def described(asked: Mapping[str, Any], sides: Mapping[str, Side]) -> Pair:
         asked: the command's options.
         sides: the processes that are open; a model of another side is not asked for.
     """
-    from ppl_parity.loading import load_pair, load_parts
+    from ppl_parity.pair.loading import load_pair, load_parts
 
     given = {side: asked.get(side) for side in BACKENDS}
     if not any(given.values()):

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ppl_parity.cli import console
-from ppl_parity.posterior import MIXTURE_DIMS, save, to_datatree
-from ppl_parity.references import MixtureReference
+from ppl_parity.draws.posterior import MIXTURE_DIMS, save, to_datatree
+from ppl_parity.process.references import MixtureReference
 from ppl_parity.report.tables import comparison_table
 from ppl_parity.statistics.summary import diagnose, summarize
 

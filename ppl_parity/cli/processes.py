@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 from ppl_parity.cli import ahead
 from ppl_parity.errors import InputError
-from ppl_parity.importing import import_ahead, importing
-from ppl_parity.sides import Side
+from ppl_parity.process.importing import import_ahead, importing
+from ppl_parity.process.sides import Side
 
 READY = "ready"
 

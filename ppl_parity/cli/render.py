@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ppl_parity.backend.graphs import DRAWN
 from ppl_parity.cli import inputs, options, outputs
 from ppl_parity.errors import InputError, one_of
-from ppl_parity.graphs import DRAWN
-from ppl_parity.references import MixtureReference
+from ppl_parity.process.references import MixtureReference
 from ppl_parity.spec import FORMULATIONS, MixtureSpec
 
 

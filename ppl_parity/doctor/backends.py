@@ -13,8 +13,8 @@ from packaging.version import Version
 from ppl_parity.cores import usable
 from ppl_parity.doctor.check import Check, Status
 from ppl_parity.doctor.packages import SLOW_SCATTER
-from ppl_parity.sides import SIDES
-from ppl_parity.spawning import child_environment
+from ppl_parity.process.sides import SIDES
+from ppl_parity.process.spawning import child_environment
 
 PATIENCE = 180.0  # seconds; importing a framework from a cold disk takes many
 SLOW = 20.0  # times the dense product's time; the regression makes it 100 to 200

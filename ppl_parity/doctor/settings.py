@@ -11,7 +11,7 @@ import numpy as np
 
 from ppl_parity.cores import usable
 from ppl_parity.doctor.check import Check
-from ppl_parity.spawning import child_environment
+from ppl_parity.process.spawning import child_environment
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 

@@ -11,13 +11,11 @@ from types import ModuleType
 import numpy as np
 
 from ppl_parity.errors import InputError, one_of
-from ppl_parity.findings import Finding, RungResult, Verdict, worst
-from ppl_parity.ladder.context import SIDES, Context
+from ppl_parity.findings import DETERMINISTIC, LEVELS, RUNGS, SAMPLING, Finding, RungResult, Verdict, worst
+from ppl_parity.ladder.context import Context
 from ppl_parity.listing import listed
+from ppl_parity.pair.pairs import SIDES
 
-DETERMINISTIC = ("structure", "density", "enumeration", "gradient", "transform", "dynamics")
-SAMPLING = ("forward", "posterior", "assignments", "calibration")
-RUNGS = DETERMINISTIC + SAMPLING
 NEEDS_A_POTENTIAL = (
     "enumeration",
     "gradient",
@@ -28,12 +26,6 @@ NEEDS_A_POTENTIAL = (
     "calibration",
 )
 KNOWN = "Known difference"  # how the detail of one begins that the user has declared
-
-LEVELS: dict[str, tuple[str, ...]] = {
-    "quick": DETERMINISTIC,
-    "standard": (*DETERMINISTIC, "forward", "posterior", "assignments"),
-    "full": RUNGS,
-}
 
 
 def choose(level: str, rungs: Sequence[str] | None) -> tuple[str, ...]:
@@ -125,7 +117,7 @@ def _findings(context: Context, name: str) -> Iterator[Finding]:
 
 
 def _rung(name: str) -> ModuleType:
-    return importlib.import_module(f"ppl_parity.ladder.{name}")
+    return importlib.import_module(f"ppl_parity.ladder.rungs.{name}")
 
 
 def _verdict(findings: Sequence[Finding]) -> Verdict:

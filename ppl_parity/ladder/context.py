@@ -6,18 +6,19 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, overload
+from typing import Any, overload
 
 import numpy as np
 
-from ppl_parity.at_once import at_once
-from ppl_parity.contract import Arrays, Program, Site
+from ppl_parity.backend.contract import Arrays, Program, Site
 from ppl_parity.errors import InputError
 from ppl_parity.findings import RungResult
-from ppl_parity.pairs import SIDES, Pair
-from ppl_parity.sides import Side
+from ppl_parity.pair.pairs import SIDES, Pair
+from ppl_parity.pair.points import Point, Walk
+from ppl_parity.pair.stacking import Stack
+from ppl_parity.process.at_once import at_once
+from ppl_parity.process.sides import Side
 from ppl_parity.spec import check_seed
-from ppl_parity.stacking import Stack
 
 BUDGET = 180.0
 LONG_BUDGET = 900.0  # a calibration refits both models some hundred times
@@ -68,29 +69,6 @@ class CheckSettings:
         return LONG_BUDGET if "calibration" in rungs else BUDGET
 
 
-PointKind = Literal["prior", "near", "tail", "edge", "given"]
-
-
-@dataclass(frozen=True)
-class Point:
-    """A shared parameter value, under Pyro's site names.
-
-    Attributes:
-        name: ``prior draw 3 of pyro``, ``near the mode, 1``, ``tail 2``, or the user's.
-        values: latent site -> constrained value, discrete ones included.
-        kind: how it was made; a user may call a point anything.
-    """
-
-    name: str
-    values: Arrays
-    kind: PointKind = "given"
-
-    @property
-    def far(self) -> bool:
-        """Whether it lies where no posterior is meant to be, and where arithmetic may end."""
-        return self.kind in ("tail", "edge")
-
-
 class Points(Sequence[Point]):
     """Points that are found when they are first asked for: the sampling rungs seldom need them."""
 
@@ -110,16 +88,6 @@ class Points(Sequence[Point]):
 
     def __len__(self) -> int:
         return len(self._found)
-
-
-@dataclass(frozen=True)
-class Walk:
-    """Where a leapfrog trajectory starts, unconstrained, and the length of its steps."""
-
-    point: str
-    start: Arrays
-    momentum: Arrays
-    step: float
 
 
 @dataclass

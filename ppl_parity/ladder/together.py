@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ppl_parity.at_once import at_once
 from ppl_parity.errors import InputError
-from ppl_parity.ladder.context import SIDES
-from ppl_parity.sides import SideError
+from ppl_parity.pair.pairs import SIDES
+from ppl_parity.process.at_once import at_once
+from ppl_parity.process.sides import SideError
 
 
 class Refused(Exception):

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from ppl_parity.checks import check_pass
+from ppl_parity.backend.checks import check_pass
 from ppl_parity.errors import InputError
 from ppl_parity.native import library
 from ppl_parity.native.building import NoLibrary

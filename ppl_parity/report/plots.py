@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import softmax
 
-from ppl_parity import arviz_compat
+from ppl_parity.draws import arviz_compat
+from ppl_parity.draws.posterior import attribute, group
 from ppl_parity.errors import InputError
-from ppl_parity.posterior import attribute, group
 from ppl_parity.spec import MixtureSpec
 from ppl_parity.statistics.labels import Pivot, relabelled_posterior
 from ppl_parity.statistics.summary import Row, Summary, scalar_names, summarize

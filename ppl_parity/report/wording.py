@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from ppl_parity.findings import Finding, Report, RungResult
-from ppl_parity.ladder import SAMPLING
+from ppl_parity.findings import SAMPLING, Finding, Report, RungResult
 from ppl_parity.report.folding import fold
 
 NOT_RUN = "not run"

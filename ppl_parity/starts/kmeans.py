@@ -12,7 +12,7 @@ import warnings
 
 import numpy as np
 
-from ppl_parity.contract import Arrays
+from ppl_parity.backend.contract import Arrays
 from ppl_parity.spec import MixtureSpec
 
 MAX_ROWS = 20_000  # of the data that k-means looks at; more does not move a start by what matters

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ppl_parity import reference
-from ppl_parity.contract import Arrays
+from ppl_parity.backend.contract import Arrays
 from ppl_parity.spec import MixtureSpec
 from ppl_parity.starts.information import observed_information, sticks
 from ppl_parity.starts.kmeans import too_few

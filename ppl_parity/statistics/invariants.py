@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import logsumexp
 
+from ppl_parity.draws.posterior import group
 from ppl_parity.errors import InputError
-from ppl_parity.posterior import group
 
 if TYPE_CHECKING:
     from xarray import DataTree

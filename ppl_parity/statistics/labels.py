@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ppl_parity.draws.posterior import group
 from ppl_parity.errors import InputError
-from ppl_parity.posterior import group
 from ppl_parity.statistics.assignment import assign
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ppl_parity.posterior import attribute, group
+from ppl_parity.draws.posterior import attribute, group
 from ppl_parity.spec import MixtureSpec
 from ppl_parity.statistics.labels import Relabelling, apply
 

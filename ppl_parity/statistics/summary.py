@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ppl_parity.posterior import attribute, group
+from ppl_parity.draws.posterior import attribute, group
 from ppl_parity.statistics import diagnostics
 from ppl_parity.statistics.labels import Pivot, Relabelling, is_mixture, relabelled_posterior
 from ppl_parity.words import counted

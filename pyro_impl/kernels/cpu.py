@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from ppl_parity import native
-from ppl_parity.checks import check_pass
+from ppl_parity.backend.checks import check_pass
 from ppl_parity.errors import InputError
 
 TILE = 8192  # rows: their logits stay in the cache

@@ -27,7 +27,7 @@ import jax
 import jax.numpy as jnp
 
 from numpyro_impl.kernels import cpu
-from ppl_parity.checks import check_pass
+from ppl_parity.backend.checks import check_pass
 from ppl_parity.gpu import crossover
 from ppl_parity.gpu.launches import MOST, PROCESSORS
 

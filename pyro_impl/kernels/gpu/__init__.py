@@ -26,7 +26,7 @@ from typing import Any
 
 import torch
 
-from ppl_parity.checks import check_pass
+from ppl_parity.backend.checks import check_pass
 from ppl_parity.gpu import crossover
 from ppl_parity.gpu.launches import MOST, PROCESSORS
 from pyro_impl.kernels import cpu

@@ -1,0 +1,1 @@
+"""What a backend is (``contract``), and what both implementations share."""

@@ -1,0 +1,1 @@
+"""Draws as an ArviZ tree, and as its file."""

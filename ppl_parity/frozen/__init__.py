@@ -1,0 +1,1 @@
+"""One side of a pair as a file, which stands in for its process."""

@@ -1,0 +1,287 @@
+"""Freeze one side of a pair: ask of it, once, all that a check of the other side will ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ppl_parity.backend.checks import refuse_subsampling
+from ppl_parity.backend.contract import Arrays, Groups, Program, Site
+from ppl_parity.errors import InputError
+from ppl_parity.frozen.file import Frozen, fingerprint, key_of
+from ppl_parity.ladder.context import is_discrete
+from ppl_parity.ladder.exact.moved import moved_values, where_moved
+from ppl_parity.ladder.exact.points import shared_points
+from ppl_parity.ladder.rungs.assignments import thinned, with_parameters
+from ppl_parity.ladder.rungs.dynamics import plan_walks, walk_along
+from ppl_parity.ladder.rungs.forward import MOST_LOOKS, batch_size, repeated
+from ppl_parity.ladder.samples.convergence import converged
+from ppl_parity.ladder.samples.convergence import finding as convergence
+from ppl_parity.pair.pairs import Pair
+from ppl_parity.pair.points import Point, Walk
+from ppl_parity.pair.stacking import own_values
+from ppl_parity.process.references import MixtureReference
+from ppl_parity.process.sides import Side
+from ppl_parity.spec import SamplerSettings
+from ppl_parity.starts import kmeans_start
+from ppl_parity.statistics.selection import select
+from ppl_parity.tolerances import agree
+
+NUM_POINTS = 24
+MOST_PRIOR_NUMBERS = 2_000_000  # 16 MB
+MOST_PARAMETER_NUMBERS = 10_000  # of a site's parameter at a point, which serves a hint only
+MOST_COMPUTED_NUMBERS = 200_000  # of a deterministic site at a point
+
+
+def freeze(
+    pair: Pair,
+    name: str,
+    side: Side,
+    *,
+    settings: SamplerSettings | None,
+    seed: int = 0,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Frozen:
+    """What a side of a pair answers at shared points, its prior draws, and its posterior draws.
+
+    Args:
+        pair: of which only this side's model is run.
+        name: ``pyro`` or ``numpyro``.
+        side: its process.
+        settings: of NUTS; None makes no posterior draws.
+        seed: of everything else.
+        progress: told what is being done.
+
+    Raises:
+        InputError: the model cannot be run, answers differently when asked twice, or has a density nowhere.
+    """
+    model, data = pair.models[name], pair.data[name]
+    progress(f"running the {name} model")
+    program = side.program(model, data, max_plate_nesting=pair.max_plate_nesting)
+    described = program.sites()
+    sites = {site.name: site for site in described}
+    if not sites:
+        raise InputError(f"{name}: the model has no sample statement, so there is nothing to freeze.")
+    refuse_subsampling(name, described)
+    # Everything in the file is under the side's own names; the check translates.
+    points = {point: own_values(pair, name, sites, values) for point, values in pair.points.items()}
+    own = replace(pair, rename={}, points=points)
+    progress("finding points")
+    points = shared_points(own, {name: program}, {name: sites}, NUM_POINTS, seed)
+    _check_steady(name, program, points)
+    record = Record(program)
+    progress(f"asking at {len(points)} points")
+    starts = _ask(record, points, sites)
+    _ask_moved(record, points, sites)
+    _check_finite(name, record, points)
+    near = [(point.name, u) for point, u in sorted(starts, key=lambda start: start[0].kind != "near")]
+    walks = tuple(plan_walks(program, near, seed)) if near else ()
+    for walk in walks:
+        path = walk_along(program, walk.start, walk.momentum, walk.step)
+        record.keep(path, "leapfrog", walk.start, walk.momentum, **_steps(walk, path.energy))
+    progress("drawing from the prior")
+    prior, prior_refused = _prior(name, record, points, described, seed)
+    posterior, posterior_refused = None, f"{name}: no posterior draws were frozen (--no-draws)."
+    latent = [n for n, site in sites.items() if site.kind == "latent" and not is_discrete(site)]
+    if settings is not None and latent:
+        progress("drawing from the posterior by NUTS")
+        posterior, posterior_refused = _posterior(pair, name, side, settings)
+        if posterior is not None and any(site.enumerated for site in described):
+            draws = thinned(name, posterior["posterior"], latent)
+            for point in draws:
+                record("discrete_marginals", point.values)
+            if isinstance(model, MixtureReference):
+                _responsibilities(record, side, model, data, [*points, *draws])
+    elif isinstance(model, MixtureReference):
+        _responsibilities(record, side, model, data, points)
+    return Frozen(
+        side=name,
+        pair=pair.name,
+        versions=side.versions(),
+        data=fingerprint(data),
+        sites=described,
+        foreign=program.foreign_statements(),
+        params=program.params(),
+        points={point.name: point.values for point in points},
+        kinds={point.name: point.kind for point in points},
+        answers=record.answers,
+        walks=walks,
+        prior=prior,
+        prior_refused=prior_refused,
+        posterior=posterior,
+        posterior_refused=posterior_refused,
+        settings={"seed": seed, "sampler": None if settings is None else settings.as_dict()},
+    )
+
+
+class Record:
+    """A program's answers, by what was asked."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.answers: dict[str, Any] = {}
+
+    def __call__(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        """Ask, and keep the answer; a refusal is kept too, and is None here."""
+        try:
+            answer = getattr(self.program, name)(*args, **kwargs)
+        except InputError as error:
+            self.answers[key_of(name, *args, **kwargs)] = {"refused": str(error)}
+            return None
+        return self.keep(answer, name, *args, **kwargs)
+
+    def keep(self, answer: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+        """Keep an answer that is known already."""
+        self.answers[key_of(name, *args, **kwargs)] = answer
+        return answer
+
+
+def _ask(record: Record, points: list[Point], sites: Mapping[str, Site]) -> list[tuple[Point, Arrays]]:
+    """What the deterministic rungs ask; returns the points' unconstrained coordinates, where there are any."""
+    starts = []
+    for point in points:
+        values = point.values
+        continuous = {n: v for n, v in values.items() if n not in sites or not is_discrete(sites[n])}
+        record("site_log_probs", values)
+        found = record("sites", values)
+        if found is not None:
+            record.keep(tuple(map(_lighter, found)), "sites", values)
+        record("log_density", continuous)
+        if any(site.enumerated for site in sites.values()):
+            record("discrete_marginals", continuous)
+        u = record("unconstrain", continuous)
+        if not u or not all(np.all(np.isfinite(v)) for v in u.values()):
+            continue
+        for question in ("log_abs_det_jacobian", "potential", "potential_and_gradient"):
+            record(question, u)
+        starts.append((point, u))
+    return starts
+
+
+def _ask_moved(record: Record, points: list[Point], sites: Mapping[str, Site]) -> None:
+    """The densities at other values of the params, if the model has any that can be moved."""
+    if not record.program.params():
+        return
+    summed = any(site.enumerated for site in sites.values())
+    for number, point in enumerate(where_moved(points)):
+        if record("params", seed=number) is None:  # a constraint without a map
+            return
+        moved = moved_values(record.program, number)
+        record("site_log_probs", point.values | moved)
+        if summed:
+            record(
+                "log_density", {n: v for n, v in point.values.items() if not is_discrete(sites[n])} | moved
+            )
+
+
+def _lighter(site: Site) -> Site:
+    params = {n: v for n, v in site.params.items() if np.size(v) <= MOST_PARAMETER_NUMBERS}
+    value = site.value if site.kind == "deterministic" else None
+    if value is not None and value.size > MOST_COMPUTED_NUMBERS:
+        value = None
+    return replace(site, value=value, params=params)
+
+
+def _steps(walk: Walk, energy: np.ndarray) -> dict[str, Any]:
+    return {"step_size": walk.step, "num_steps": len(energy) - 1}
+
+
+def _check_steady(name: str, program: Program, points: list[Point]) -> None:
+    for point in points[:3]:
+        first, second = (program.site_log_probs(point.values) for _ in range(2))
+        for site, value in first.items():
+            if not agree("self", np.nan_to_num(value), np.nan_to_num(second[site])):
+                raise InputError(
+                    f"{name}: a model that is frozen must be deterministic; the log prob of {site!r} changed from "
+                    f"{np.sum(value):.6g} to {np.sum(second[site]):.6g} between two calls at {point.name}."
+                )
+
+
+def _check_finite(name: str, record: Record, points: list[Point]) -> None:
+    log_probs = [record.answers[key_of("site_log_probs", point.values)] for point in points]
+    if not any(
+        "refused" not in row and np.isfinite(sum(np.sum(v) for v in row.values())) for row in log_probs
+    ):
+        raise InputError(
+            f"{name}: a model that is frozen must have a finite log density somewhere; it has none."
+        )
+
+
+def _prior(
+    name: str, record: Record, points: list[Point], sites: tuple[Site, ...], seed: int
+) -> tuple[Arrays | None, str]:
+    """As many prior draws as a check may ask for, if they are not too large; or why there are none."""
+    size = batch_size(name, sites)
+    numbers = max(1, sum(np.asarray(site.value).size for site in sites))
+    batches = int(np.clip(MOST_PRIOR_NUMBERS // (numbers * size), 1, 2 ** (MOST_LOOKS - 1)))
+    seeds = np.random.SeedSequence([seed, 11]).generate_state(batches)
+    try:
+        rows = [record.program.prior_samples(num_draws=size, seed=int(s)) for s in seeds]
+    except InputError as error:
+        # With no prior draws on either side, the data are drawn at the shared points.
+        given = repeated([point.values for point in points], size)
+        try:
+            drawn = record.program.predictive_samples(given, seed=seed)
+        except InputError as again:
+            return None, str(again)
+        record.keep(drawn, "predictive_samples", given)
+        return None, str(error)
+    return {n: np.concatenate([row[n] for row in rows]) for n in rows[0]}, ""
+
+
+def _posterior(pair: Pair, name: str, side: Side, settings: SamplerSettings) -> tuple[Groups | None, str]:
+    model, start = pair.models[name], None
+    if isinstance(model, MixtureReference):
+        x = np.asarray(pair.data[name]["x"], dtype=np.float64)
+        start, _ = kmeans_start(model.spec, x, settings.num_chains, settings.seed)
+    try:
+        groups, _ = side.sample_posterior(
+            model,
+            pair.data[name],
+            settings,
+            initial_values=start,
+            max_plate_nesting=pair.max_plate_nesting,
+        )
+    except InputError as error:
+        return None, str(error)
+    return groups, ""
+
+
+def _responsibilities(
+    record: Record, side: Side, model: MixtureReference, data: Mapping[str, Any], points: list[Point]
+) -> None:
+    chosen = with_parameters(points)
+    theta, beta = (np.stack([point.values[n] for point in chosen]) for n in ("theta", "beta"))
+    x = np.asarray(data["x"], dtype=np.float64)
+    record.keep(side.responsibilities(model.spec, theta, beta, x), "responsibilities", theta, beta)
+
+
+def told(frozen: Frozen) -> dict[str, str]:
+    """What a file holds, by topic, for a person."""
+    rows = {
+        "Frozen": f"the {frozen.side} side of {frozen.pair}: {len(frozen.sites)} sites at "
+        f"{len(frozen.points)} points, {len(frozen.walks)} trajectories",
+        "Prior": frozen.prior_refused,
+        "Posterior": frozen.posterior_refused,
+    }
+    if frozen.prior is not None:
+        rows["Prior"] = f"{len(next(iter(frozen.prior.values()))):,} draws"
+    if frozen.posterior is not None:
+        posterior = frozen.posterior["posterior"]
+        shapes = {site: value.shape[2:] for site, value in posterior.items() if value.dtype.kind == "f"}
+        selection = select(shapes)
+        found = converged(selection.columns(posterior, 2))
+        count = (
+            f"{next(iter(posterior.values())).shape[0]} chains of {frozen.settings['sampler']['num_draws']:,}"
+        )
+        said = convergence(frozen.side, found, selection.names(), f"{count} draws")
+        rows["Posterior"] = said.detail
+        if said.verdict != "same":
+            rows["Posterior"] += (
+                " A check against this file will leave posteriors unresolved: freeze it again, with more "
+                "--num-draws or --num-warmup."
+            )
+    return rows

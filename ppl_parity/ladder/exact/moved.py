@@ -1,0 +1,177 @@
+"""Are the densities the same at other values of the params? One that starts at zero hides what it is multiplied by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ppl_parity.backend.contract import Arrays, Program, Site
+from ppl_parity.errors import InputError
+from ppl_parity.findings import Finding
+from ppl_parity.ladder.context import Context
+from ppl_parity.ladder.exact.clamps import level_clamps
+from ppl_parity.ladder.exact.comparison import Comparison, compare
+from ppl_parity.ladder.exact.log_probs import SiteLogProbs, limit_of, names_of, sums_of
+from ppl_parity.listing import listed
+from ppl_parity.pair.pairs import SIDES
+from ppl_parity.pair.points import Point
+
+NUM_MOVES = 6
+SUMMED = "log density"  # of a model whose sites cannot be asked for alone
+
+Offsets = dict[str | None, float]
+"""site, or None for all together -> numpyro minus pyro at the initial values: a constant, or zero."""
+
+
+def where_moved(points: Sequence[Point]) -> list[Point]:
+    """The points at which params are moved, one value of them at each."""
+    return [point for point in points if not point.far][:NUM_MOVES]
+
+
+def moved_values(program: Program, number: int) -> Arrays:
+    """param -> its value for the point of this number, of all that can be moved."""
+    at_first = {site.name: site for site in program.params()}
+    found = program.params(seed=number)
+    return {site.name: site.value for site in found if _is_moved(at_first[site.name], site)}  # type: ignore[misc]
+
+
+def _is_moved(initial: Site, site: Site) -> bool:
+    return site.value is not None and not np.array_equal(np.asarray(initial.value), site.value)
+
+
+def movable(context: Context) -> list[str]:
+    """Params of both sides, of one shape and constraint, in float64; under Pyro's names."""
+    if context.reparameterised or "params" in context.results:
+        return context.results.get("params", [])
+    found = [
+        context.pair.from_side(side, {site.name: site for site in context.programs[side].params()})
+        for side in SIDES
+    ]
+    shared = [name for name in found[0] if name in found[1] and _alike(found[0][name], found[1][name])]
+    values: Arrays = {}
+    if shared:
+        try:
+            values = context.pair.from_side(
+                context.anchor, moved_values(context.programs[context.anchor], number=0)
+            )
+        except InputError:  # an older file, or a constraint without a map
+            values = {}
+    found = [name for name in shared if name in values]
+    if context.frozen and len(found) < len(values):  # the file has the answers with all of them moved
+        found = []
+    return context.results.setdefault("params", found)
+
+
+def _alike(a: Site, b: Site) -> bool:
+    return (
+        a.support == b.support
+        and a.dtype == b.dtype == "float64"
+        and a.value is not None
+        and b.value is not None
+        and a.value.shape == b.value.shape
+    )
+
+
+def moved(context: Context, offsets: Offsets) -> Iterator[Finding]:
+    """Compare the log probs with all params moved; where they differ, each alone says which param it is.
+
+    Args:
+        offsets: what the log probs may be apart by: a constant at the initial values is told elsewhere. Empty
+            where nothing was compared there.
+    """
+    names = movable(context)
+    points = where_moved(context.results.get("points at first", context.points))
+    if not names or not points:
+        return
+    learned = [_values(context, number, names) for number in range(len(points))]
+    values = _asked(context, points, learned)
+    joint = _compare(context, values, None, offsets)
+    both = "are params" if len(names) > 1 else "is a param"
+    told = f"{listed(names)} {both} in pyro and numpyro"
+    if joint.relation != "different":
+        yield Finding(
+            "same",
+            "param",
+            f"{told}: at {len(points)} other values the log densities agree, too; all else is compared at the initial "
+            "ones.",
+            site=names[0],
+            size=joint.size,
+            notable=True,
+        )
+        return
+    apart = {name: _compare(context, values, name, offsets) for name in names_of(values)}
+    blamed = {name: found for name, found in apart.items() if found.relation == "different"}
+    for name, found in (blamed or {None: joint}).items():
+        guilty, still = _guilty(context, points[found.worst], learned[found.worst], name, offsets)
+        a, b = (sums_of(values, side, name)[found.worst] for side in SIDES)
+        what = "log density" if name in (None, SUMMED) else f"log prob of {name!r}"
+        yield Finding(
+            "different",
+            "log prob",
+            f"With the {'params' if len(guilty) > 1 else 'param'} {listed(guilty)} away from "
+            f"{'their' if len(guilty) > 1 else 'its'} initial value, the {what} is {a:.10g} in pyro and {b:.10g} in "
+            f"numpyro at {points[found.worst].name}; at the initial value both agree.",
+            site=name if name in blamed and name != SUMMED else guilty[0],
+            size=found.size if np.isfinite(found.size) else None,
+            point=points[found.worst].name,
+            hint=f"{still} does not use {listed(guilty)}"
+            if still
+            else "what the initial value hides, as zero does: look at what the param is multiplied by, or an exponent",
+        )
+
+
+def _values(context: Context, number: int, names: Sequence[str]) -> Arrays:
+    anchor = context.anchor
+    found = context.pair.from_side(anchor, moved_values(context.programs[anchor], number))
+    return {name: found[name] for name in names}
+
+
+def _asked(context: Context, points: Sequence[Point], learned: Sequence[Arrays]) -> SiteLogProbs:
+    """Both sides' log probs; or, where one side alone sums over a site, their log densities."""
+    summed = bool(context.enumerated_on_one_side)
+
+    def ask(side: str, program: Program) -> list[Any]:
+        rows = []
+        for point, values in zip(points, learned, strict=True):
+            given = context.values(side, point, discrete=not summed) | context.pair.to_side(side, values)
+            if summed:
+                rows.append({SUMMED: np.asarray(program.log_density(given))})
+            else:
+                rows.append(context.pair.from_side(side, program.site_log_probs(given)))
+        return rows
+
+    values = context.both(ask)
+    if not summed:
+        level_clamps(replace(context, points=points, results={}), values)
+    return values
+
+
+def _compare(context: Context, values: SiteLogProbs, name: str | None, offsets: Offsets) -> Comparison:
+    sites = names_of(values) if name in (None, SUMMED) else [name]
+    extra = sum(limit_of(context, site) for site in sites if site != SUMMED)
+    a, b = (sums_of(values, side, name) for side in SIDES)
+    b = [value - offsets.get(name, 0.0) for value in b]
+    return compare("log density", a, b, extra=extra, precision=context.precision)
+
+
+def _guilty(
+    context: Context, point: Point, learned: Arrays, name: str | None, offsets: Offsets
+) -> tuple[list[str], str | None]:
+    """The params that make the difference, each moved alone; and the side whose log probs none of them moves."""
+    if context.frozen:
+        return list(learned), None
+    alone = [{param: value} for param, value in learned.items()]
+    values = _asked(context, [point] * (len(alone) + 1), [*alone, {}])
+    guilty, still = [], []
+    for i, param in enumerate(learned):
+        one = {side: [values[side][i]] for side in SIDES}
+        if _compare(context, one, name, offsets).relation == "different":
+            guilty.append(param)
+            still.append(
+                {side for side in SIDES if sums_of(values, side, None)[i] == sums_of(values, side, None)[-1]}
+            )
+    common = set.intersection(*still) if still else set()
+    return guilty or list(learned), next(iter(common)) if len(common) == 1 else None

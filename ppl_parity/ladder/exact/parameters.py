@@ -1,0 +1,95 @@
+"""The parameters of a site that two libraries name, derive and shape differently, in one form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.special import expit, softmax
+
+from ppl_parity.backend.contract import Arrays, Site
+from ppl_parity.ladder.exact.same_families import common, same_family
+
+# What NumPyro calls Pyro's parameter.
+OTHER_NAME = {"dim": "dimension"}
+VECTORS = ("Categorical", "OneHotCategorical", "Multinomial", "DirichletMultinomial")
+COVARIANCES: tuple[tuple[str, Callable[[np.ndarray], np.ndarray]], ...] = (
+    ("covariance_matrix", lambda x: x),
+    ("precision_matrix", np.linalg.inv),
+    ("scale_tril", lambda x: x @ np.swapaxes(x, -1, -2)),
+)
+
+
+def paired(a: Site, b: Site) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """name -> (pyro's, numpyro's), of every parameter that both have in some form."""
+    found = {}
+    for key, left in a.params.items():
+        right = b.params.get(OTHER_NAME.get(key, key), b.params.get(key))
+        if right is not None:
+            found[key] = left, right
+    left, right = (_probs(site.family, site.params) for site in (a, b))
+    if left is not None and right is not None and not {"probs", "logits"} & set(found):
+        found["probs"] = left, right
+    left, right = (_weights(site.params) for site in (a, b))
+    if left is not None and right is not None and not {"mixing probs", "mixing logits"} & set(found):
+        found["mixing probs"] = left, right
+    left, right = (_covariance(site.params) for site in (a, b))
+    if left is not None and right is not None:
+        found["covariance_matrix"] = left, right
+    if same_family(a.family, b.family):
+        left, right = (common(site) for site in (a, b))
+        found |= {key: (left[key], right[key]) for key in left if key in right}
+    return found
+
+
+def _probs(family: str, params: Arrays) -> np.ndarray | None:
+    if "probs" in params:
+        return params["probs"]
+    if "logits" not in params:
+        return None
+    return softmax(params["logits"], axis=-1) if family in VECTORS else expit(params["logits"])
+
+
+def _weights(params: Arrays) -> np.ndarray | None:
+    """Of a mixture's components."""
+    if "mixing probs" in params:
+        return params["mixing probs"]
+    return softmax(params["mixing logits"], axis=-1) if "mixing logits" in params else None
+
+
+def _covariance(params: Arrays) -> np.ndarray | None:
+    for key, covariance in COVARIANCES:
+        if key in params:
+            try:
+                return covariance(params[key])
+            except np.linalg.LinAlgError:
+                return None
+    return None
+
+
+def misplaced(a: Site, b: Site) -> str | None:
+    """One side's matrix that is the other's under another name, as a factor that is given for a covariance."""
+    for one, other, whose, whom in ((b, a, "numpyro's", "pyro's"), (a, b, "pyro's", "numpyro's")):
+        key, covariance = _given(one), _covariance(other.params)
+        if key is None or covariance is None:
+            continue
+        value = one.params[key]
+        try:
+            forms = {
+                "covariance_matrix": covariance,
+                "precision_matrix": np.linalg.inv(covariance),
+                "scale_tril": np.linalg.cholesky(covariance),
+            }
+        except np.linalg.LinAlgError:
+            continue
+        for form, matrix in forms.items():
+            if form != key and matrix.shape == value.shape and np.allclose(matrix, value, rtol=1e-6):
+                return f"{whose} {key} is {whom} {form}: another argument was meant"
+    return None
+
+
+def _given(site: Site) -> str | None:
+    """What a normal was made from; NumPyro keeps that beside the factor that it makes of it."""
+    return next(
+        (k for k in ("precision_matrix", "covariance_matrix", "scale_tril") if k in site.params), None
+    )

@@ -1,0 +1,65 @@
+"""Is a difference that of float32 and no more? Parity is judged in float64; what float32 costs is measured beside it.
+
+A site that one side stores in float32 has a log prob of seven digits. Where a pair's densities part by no more
+than that, and only at such sites, the models are the same; how far they drift is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ppl_parity.findings import Finding
+from ppl_parity.ladder.context import Context, is_discrete
+from ppl_parity.pair.pairs import SIDES
+
+NARROW = "float32"
+
+
+def narrow_sites(context: Context) -> dict[str, list[str]]:
+    """site -> the sides that store it in float32, or have a parameter of it so, or may use a value that is."""
+    found: dict[str, list[str]] = {}
+    for side in SIDES:
+        for name, site in context.sites[side].items():
+            # Integers that are data count, too: of those in float32 torch makes a Bernoulli's log prob in float32.
+            stored = site.dtype == NARROW and (site.kind == "observed" or not is_discrete(site))
+            made = any(np.asarray(value).dtype == NARROW for value in site.params.values())
+            if stored or made:
+                found.setdefault(name, []).append(side)
+    # A value that is drawn in float32 is as wide wherever it is used.
+    drawn = {
+        side: None
+        for name, sides in found.items()
+        for side in sides
+        if context.sites[side][name].kind == "latent"
+    }
+    for side in drawn:
+        for name in context.sites[side]:
+            if side not in found.setdefault(name, []):
+                found[name].append(side)
+    return found
+
+
+def drift(context: Context, sizes: dict[str, tuple[float, float]]) -> Iterator[Finding]:
+    """One finding for each site that drifts.
+
+    Args:
+        context: of the climb.
+        sizes: site -> the largest difference over the points, and the size of the log prob there.
+    """
+    narrow = narrow_sites(context)
+    for name, (size, magnitude) in sizes.items():
+        sides = " and ".join(narrow[name])
+        yield Finding(
+            "same",
+            "precision",
+            f"{name!r} is float32 in {sides}, or made of what is: its log prob drifts by up to {size:.2g} at "
+            f"{len(context.points)} points "
+            f"(of {magnitude:.4g} there), which is float32's rounding. The models are judged within that.",
+            site=name,
+            size=size,
+            notable=True,
+            numbers={"points": len(context.points)},
+            hint="make the constant or the data float64, or let the framework's default precision choose",
+        )

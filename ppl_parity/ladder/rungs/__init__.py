@@ -1,0 +1,1 @@
+"""The rungs: one question each, ``NAME`` and ``run(context)``."""

@@ -1,0 +1,284 @@
+"""Rung 2: is the log probability the same, site by site and jointly, up to a constant?
+
+And what the models compute of the same values, at their deterministic sites.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ppl_parity.findings import Finding
+from ppl_parity.ladder.context import Context
+from ppl_parity.ladder.exact.clamps import level_clamps, told_of_clamps
+from ppl_parity.ladder.exact.comparison import Comparison
+from ppl_parity.ladder.exact.deterministic import differing
+from ppl_parity.ladder.exact.extent import extent
+from ppl_parity.ladder.exact.hidden import hidden
+from ppl_parity.ladder.exact.hints import explain_site
+from ppl_parity.ladder.exact.hopeless import leave_out
+from ppl_parity.ladder.exact.log_probs import (
+    SiteLogProbs,
+    compare_joint,
+    compare_site,
+    limit_of,
+    names_of,
+    ordinary_points,
+    resolution_of,
+    sums_of,
+    worst_element,
+)
+from ppl_parity.ladder.exact.moved import moved
+from ppl_parity.ladder.exact.precision import NARROW, drift, narrow_sites
+from ppl_parity.ladder.exact.remarks import constant_apart, no_number, row_by_row, spread_differently
+from ppl_parity.listing import listed
+from ppl_parity.pair.pairs import SIDES
+from ppl_parity.pair.points import Point
+from ppl_parity.tolerances import agree, allowed, known_limit
+
+NAME = "density"
+
+MANY_ROWS, FEW = 200, 1000.0  # of so many rows 99 % say what rounding does; a thousand times that is none
+
+
+def run(context: Context) -> Iterator[Finding]:
+    """Compare at every shared point: first the joint density, then the sites that make it up."""
+    if context.reparameterised:
+        yield Finding(
+            "unresolved",
+            "log joint",
+            "The latent sites differ, so no shared point has a density in both; the sampling rungs decide.",
+            deferred=True,
+        )
+        return
+    if context.enumerated_on_one_side:
+        yield _left_to_enumeration(context)
+        yield from moved(context, {})
+        yield from differing(context)
+        return
+    unsteady = list(_unsteady(context))
+    yield from unsteady
+    if unsteady:
+        return
+    points = list(context.points)
+    values: SiteLogProbs = context.both(
+        lambda side, program: [
+            context.pair.from_side(side, program.site_log_probs(context.values(side, point, discrete=True)))
+            for point in points
+        ]
+    )
+    level_clamps(context, values)
+    yield from leave_out(context, {side: sums_of(values, side, None) for side in SIDES})
+    values = _kept(context, points, values)
+    joint = compare_joint(context, values)
+    sites = names_of(values)
+    comparisons = {name: compare_site(context, values, name) for name in sites}
+    if joint.relation == "different":
+        drifting = _drifting(context, values, comparisons)
+        if not drifting:
+            also = differing(context)
+            yield from _blame(context, values, comparisons, also)
+            yield from also
+            return
+        context.precision = NARROW
+        yield from drift(context, drifting)
+        joint = compare_joint(context, values)
+        comparisons = {name: compare_site(context, values, name) for name in sites}
+    if joint.relation == "unusable":
+        yield no_number(context, values)
+        return
+    kept, concealed = hidden(
+        context, values, {n: limit_of(context, n) for n in sites}, ordinary_points(context)
+    )
+    if concealed:
+        yield from _blame(context, kept, concealed, [])
+        return
+    if joint.relation == "constant":
+        yield constant_apart(context, values, joint, comparisons)
+    yield from told_of_clamps(context)
+    yield from row_by_row(context, values, comparisons)
+    yield from spread_differently(context, comparisons)
+    yield from moved(
+        context,
+        {n: c.offset for n, c in [(None, joint), *comparisons.items()] if c.relation == "constant"},
+    )
+    yield from differing(context)
+    yield Finding(
+        "same",
+        "log joint",
+        f"{len(sites)} sites agree at {len(context.points)} points.",
+        size=joint.size,
+        resolution=resolution_of(values),
+        numbers={
+            "sites": {n: comparisons[n].size for n in sites},
+            "points": len(context.points),
+            "magnitude": joint.magnitude,
+        },
+    )
+
+
+def _kept(context: Context, before: Sequence[Point], values: SiteLogProbs) -> SiteLogProbs:
+    """The rows of those points that are still shared."""
+    still = {id(point) for point in context.points}
+    rows = [id(point) in still for point in before]
+    return {
+        side: [row for row, keep in zip(found, rows, strict=True) if keep] for side, found in values.items()
+    }
+
+
+def _left_to_enumeration(context: Context) -> Finding:
+    """A site that only one side sums over has no value at a shared point, so no log prob can be asked for there."""
+    names = listed(context.enumerated_on_one_side)
+    told = f"Only one side has {names}, and sums over it, so no log prob was compared here"
+    if context.rungs and "enumeration" not in context.rungs:
+        return Finding(
+            "unresolved",
+            "log joint",
+            f"{told}, and the enumeration rung, which compares the sums, was not asked for.",
+            hint="add enumeration to the rungs (--rungs)",
+        )
+    return Finding(
+        "same",
+        "log joint",
+        f"{told}; the enumeration rung compares the sums.",
+        notable=True,
+        numbers={"summary": "left to the enumeration rung"},
+    )
+
+
+def _drifting(
+    context: Context, values: SiteLogProbs, comparisons: dict[str, Comparison]
+) -> dict[str, tuple[float, float]]:
+    """site -> drift and size of the log prob there, if float32 at these sites is all that differs; else nothing."""
+    apart = [name for name, comparison in comparisons.items() if comparison.relation != "equal"]
+    if not set(apart) <= set(narrow_sites(context)):
+        return {}
+    found = {}
+    for name in apart:
+        narrow = compare_site(context, values, name, NARROW)
+        if narrow.relation != "equal" or _stands_out(context, values, name):
+            return {}
+        found[name] = (narrow.size, abs(sums_of(values, "pyro", name)[narrow.worst]))
+    return found
+
+
+def _stands_out(context: Context, values: SiteLogProbs, name: str) -> bool:
+    """Whether a few rows differ by what no rounding does to the others: within that of a sum they would not show."""
+    for ordinary, *rows in zip(ordinary_points(context), *(values[side] for side in SIDES), strict=True):
+        a, b = (np.asarray(row.get(name, 0.0), dtype=float) for row in rows)
+        if not ordinary or a.shape != b.shape or a.size < MANY_ROWS:
+            continue
+        with np.errstate(invalid="ignore"):
+            gap = np.nan_to_num(np.abs(a - b))
+        beyond = gap > np.maximum(allowed("log prob", a, b, NARROW), FEW * np.quantile(gap, 0.99))
+        if np.any(beyond):
+            return True
+    return False
+
+
+def _unsteady(context: Context) -> Iterator[Finding]:
+    """A side that answers the same question differently cannot be compared with anything."""
+    points = context.points[:3]
+    twice = context.both(
+        lambda side, program: [
+            [program.site_log_probs(context.values(side, point, discrete=True)) for _ in range(2)]
+            for point in points
+        ]
+    )
+    for side in SIDES:
+        for point, (first, second) in zip(points, twice[side], strict=True):
+            for name in first:
+                a, b = (np.nan_to_num(v[name], nan=0.0) for v in (first, second))
+                if not agree("self", a, b):
+                    yield Finding(
+                        "unresolved",
+                        "self-consistency",
+                        f"The {side} model is not deterministic: the log prob of {name!r} changed from "
+                        f"{np.sum(a):.6g} to {np.sum(b):.6g} between two calls at {point.name}.",
+                        site=name,
+                        hint="a random number drawn outside a sample statement, or state kept between calls",
+                    )
+                    return
+
+
+def _blame(
+    context: Context, values: SiteLogProbs, comparisons: dict[str, Comparison], also: list[Finding]
+) -> Iterator[Finding]:
+    """One finding for each site whose log prob moves differently; the first one first.
+
+    ``also`` are the findings of deterministic sites.
+    """
+    blamed = [name for name, comparison in comparisons.items() if comparison.relation == "different"]
+    computed = ", ".join(repr(finding.site) for finding in also if finding.verdict == "different")
+    for name in blamed:
+        comparison = comparisons[name]
+        point = context.points[comparison.worst]
+        index, rows = worst_element(values, name, comparison.worst)
+        a, b = (sums_of(values, side, name)[comparison.worst] for side in SIDES)
+        present = [side for side in SIDES if name in values[side][0]]
+        if len(present) == 1:
+            other = SIDES[1 - SIDES.index(present[0])]
+            kind = context.sites[present[0]][name].kind
+            detail = (
+                f"The {kind} site {name!r} is missing from {other}: "
+                f"it contributes {a + b:.6g} at {point.name}."
+            )
+            hint = "a likelihood or factor that the port lost"
+        else:
+            detail = f"The log prob of {name!r} is {a:.10g} in pyro and {b:.10g} in numpyro at {point.name}"
+            detail += _extent(context, values, name, comparison.worst)
+            detail += _member(context, name, index)
+            hint = explain_site(context, name, values, comparison)
+            if computed:
+                too = f"what the model computes at {computed} differs too"
+                hint = f"{hint}; {too}" if hint else too
+        yield Finding(
+            "different",
+            "log prob",
+            detail,
+            site=name,
+            size=comparison.size if math.isfinite(comparison.size) else None,
+            point=point.name,
+            index=index,
+            hint=hint,
+            numbers={"points": len(context.points)}
+            | ({} if rows is None else {"plot": "rows", "difference": rows}),
+        )
+    if not blamed:
+        yield Finding(
+            "different",
+            "log joint",
+            "The log joint densities differ, though each site agrees up to a constant of its own.",
+        )
+
+
+def _member(context: Context, name: str, index: tuple[int, ...] | None) -> str:
+    """The loop's own name of the step that is shown, where a loop is held to one site."""
+    for side, found in context.stacks.items():
+        for stack in found:
+            (presented,) = context.pair.from_side(side, {stack.name: None})
+            member = stack.member(index) if index and presented == name else None
+            if member is not None:
+                return f" The step shown is {member!r} in {side}."
+    return ""
+
+
+def _extent(context: Context, values: SiteLogProbs, name: str, worst: int) -> str:
+    """The end of the sentence: which elements differ at the point that is shown, or at an ordinary one."""
+    limit = max((known_limit(context.sites[side][name]) or (0.0, ""))[0] for side in SIDES)
+    found = None
+    for i, (ordinary, *rows) in enumerate(
+        zip(ordinary_points(context), *(values[side] for side in SIDES), strict=True)
+    ):
+        a, b = (np.asarray(row[name], dtype=float) for row in rows)
+        if a.shape != b.shape:
+            return "."
+        if ordinary or i == worst:
+            with np.errstate(invalid="ignore"):
+                near = (np.abs(a - b) <= allowed("log prob", a, b) + limit) | (a == b)
+            apart = ~near & ~(np.isnan(a) & np.isnan(b))
+            found = apart if found is None else found | apart
+    told = "" if found is None else extent(found)
+    return f"; it differs {told}." if told else "."

@@ -1,0 +1,163 @@
+"""Rung 3: is the density the same with discrete sites summed out, and are their conditional probabilities?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from ppl_parity.errors import InputError
+from ppl_parity.findings import Finding
+from ppl_parity.ladder.context import Context
+from ppl_parity.ladder.exact.comparison import Comparison, compare, name_of_constant
+from ppl_parity.ladder.exact.hopeless import leave_out
+from ppl_parity.listing import listed
+from ppl_parity.pair.pairs import SIDES
+from ppl_parity.tolerances import allowed, library_limit
+
+NAME = "enumeration"
+MOST_OFF = 1e-3  # of a conditional probability, whatever the libraries' limits add up to
+
+
+def run(context: Context) -> Iterator[Finding]:
+    """Compare the enumerated log density and the exact marginals of the enumerated sites."""
+    if context.reparameterised:
+        yield Finding("unresolved", "log density", "The latent sites differ.", deferred=True)
+        return
+    enumerated = {
+        side: {name for name, site in context.sites[side].items() if site.enumerated} for side in SIDES
+    }
+    if not enumerated["pyro"] | enumerated["numpyro"]:
+        yield Finding("same", "log density", "Neither model has a site to sum out.")
+        return
+    one_sided = set(context.enumerated_on_one_side)
+    if enumerated["pyro"] - one_sided != enumerated["numpyro"] - one_sided:
+        yield Finding(
+            "different",
+            "enumeration",
+            f"Pyro sums out {sorted(enumerated['pyro'])}, NumPyro {sorted(enumerated['numpyro'])}.",
+            site=sorted(enumerated["pyro"] ^ enumerated["numpyro"])[0],
+            hint="a site marked for enumeration on one side, or a distribution that cannot be enumerated",
+        )
+        return
+    summed = sorted(enumerated["pyro"] | enumerated["numpyro"])
+    points = list(context.points)
+    values = context.both(
+        lambda side, program: [
+            program.log_density(context.values(side, point, discrete=False)) for point in points
+        ]
+    )
+    yield from leave_out(context, values)
+    still = {id(point) for point in context.points}
+    values = {
+        side: [v for v, p in zip(values[side], points, strict=True) if id(p) in still] for side in SIDES
+    }
+    limit = sum(library_limit(site) for side in SIDES for site in context.sites[side].values())
+    found = compare(
+        "log density", values["pyro"], values["numpyro"], extra=limit, precision=context.precision
+    )
+    if found.relation == "different":
+        yield _different(context, found, values, enumerated)
+        return
+    if found.relation == "unusable":
+        yield Finding("unresolved", "log density", "The enumerated density is finite at no shared point.")
+        return
+    if found.relation == "constant":
+        yield Finding(
+            "same",
+            "log density",
+            f"The enumerated densities differ by the constant {name_of_constant(found.offset, 1)}.",
+            size=abs(found.offset),
+            notable=True,
+        )
+    yield from _marginals(context, enumerated["pyro"] & enumerated["numpyro"], limit)
+    told = f"Summed over {listed(summed)}, it agrees at {len(context.points)} points."
+    if one_sided:
+        told = f"It agrees at {len(context.points)} points: {_who(enumerated)}. No site was compared alone."
+    yield Finding("same", "log density", told, size=found.size, numbers={"magnitude": found.magnitude})
+
+
+def _who(enumerated: Mapping[str, set[str]]) -> str:
+    sums = {side: listed(sorted(names)) or "nothing" for side, names in enumerated.items()}
+    return f"pyro sums over {sums['pyro']}, numpyro over {sums['numpyro']}"
+
+
+def _different(
+    context: Context, found: Comparison, values: Mapping[str, list[float]], enumerated: Mapping[str, set[str]]
+) -> Finding:
+    """What is blamed depends on what the density rung has seen: of sites on one side only it saw nothing."""
+    a, b = (values[side][found.worst] for side in SIDES)
+    point = context.points[found.worst].name
+    told = f"the log density is {a:.10g} in pyro and {b:.10g} in numpyro at {point}"
+    if context.enumerated_on_one_side:
+        site, detail = None, f"T{told[1:]}: {_who(enumerated)}. No site was compared alone."
+        hint = (
+            "any site may differ, or the sum on one side is not the distribution that the other writes for it"
+        )
+    else:
+        summed = sorted(enumerated["pyro"])
+        agrees = context.results.get("verdicts", {}).get("density") == "same"
+        given = (
+            "though it agrees with them given" if agrees else "and it was not found to agree with them given"
+        )
+        site, detail = summed[0], f"With {listed(summed)} summed out, {told}, {given}."
+        hint = "a mask on an enumerated site, a wrong axis in the sum, or a max_plate_nesting too small"
+    return Finding("different", "log density", detail, site=site, size=found.size, point=point, hint=hint)
+
+
+def _marginals(context: Context, names: set[str], limit: float) -> Iterator[Finding]:
+    """The conditional probabilities of the sites that both sides sum over.
+
+    Args:
+        limit: how far the libraries' own limits may move a log density, and so a probability at the most.
+    """
+    if not names:
+        return
+    largest = 0.0
+    points = list(context.points)
+    try:
+        marginals = context.both(
+            lambda side, program: [
+                context.pair.from_side(
+                    side, program.discrete_marginals(context.values(side, point, discrete=False))
+                )
+                for point in points
+            ]
+        )
+    except InputError as error:  # the densities decide; this names what a sum over the wrong axis would hide
+        yield Finding(
+            "same",
+            "marginal",
+            f"The conditional probabilities of {listed(sorted(names))} were not compared: {error}",
+            notable=True,
+        )
+        return
+    for i, point in enumerate(points):
+        both = {side: marginals[side][i] for side in SIDES}
+        for name in sorted(names):
+            a, b = (both[side][name] for side in SIDES)
+            if a.shape != b.shape:
+                yield Finding(
+                    "different",
+                    "marginal",
+                    f"p({name} | rest) has shape {a.shape} in pyro and {b.shape} in numpyro.",
+                    site=name,
+                )
+                return
+            gap = np.where(np.isnan(a) & np.isnan(b), 0.0, np.abs(a - b))
+            # A probability is off by less than its log odds, whose every term a library's limit may have moved.
+            if np.any(~(gap <= allowed("marginal", a, b, context.precision) + min(limit, MOST_OFF))):
+                index = tuple(int(i) for i in np.unravel_index(int(np.nanargmax(gap)), gap.shape))
+                yield Finding(
+                    "different",
+                    "marginal",
+                    f"p({name} | rest) is {a[index]:.6g} in pyro and {b[index]:.6g} in numpyro at {point.name}.",
+                    site=name,
+                    size=float(gap[index]),
+                    point=point.name,
+                    index=index,
+                )
+                return
+            largest = max(largest, float(gap.max(initial=0.0)))
+    told = f"The conditional probabilities of {listed(sorted(names))} agree."
+    yield Finding("same", "marginal", told, size=largest)

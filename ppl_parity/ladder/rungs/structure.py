@@ -1,0 +1,318 @@
+"""Rung 1: do both models have the same sites, shapes, supports, plates, observed values and dtypes?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from ppl_parity.backend.contract import Site
+from ppl_parity.findings import Finding, Verdict
+from ppl_parity.ladder.context import Context, is_discrete
+from ppl_parity.ladder.exact.moved import movable
+from ppl_parity.ladder.exact.observed import observed
+from ppl_parity.ladder.rungs import density
+from ppl_parity.pair.pairs import SIDES
+from ppl_parity.tolerances import agree
+
+NAME = "structure"
+
+
+def run(context: Context) -> Iterator[Finding]:
+    """Compare the sites, by name and in any order."""
+    for side in SIDES:
+        for statement in context.programs[side].foreign_statements():
+            other = SIDES[1 - SIDES.index(side)]
+            yield Finding(
+                "different",
+                "statement",
+                f"The {side} model calls {statement}, which belongs to {other} and does nothing there.",
+                site=statement.partition("'")[2].rstrip("')") or None,
+                hint=f"write {side}.{statement.partition('.')[2].partition('(')[0]} in its place",
+            )
+    yield from _params(context)
+    yield from _stacks(context)
+    pyro, numpyro = (context.sites[side] for side in SIDES)
+    for name in list(pyro) + [name for name in numpyro if name not in pyro]:
+        if name in pyro and name in numpyro:
+            yield from _compare(name, pyro[name], numpyro[name], context)
+        else:
+            yield from _one_sided(name, "pyro" if name in pyro else "numpyro", context)
+    yield Finding("same", "sites", f"{len(context.shared)} latent sites are shared.")
+
+
+def _params(context: Context) -> Iterator[Finding]:
+    found = {
+        side: context.pair.from_side(side, {site.name: site for site in context.programs[side].params()})
+        for side in SIDES
+    }
+    for name in dict.fromkeys([*found["pyro"], *found["numpyro"]]):
+        sides = [side for side in SIDES if name in found[side]]
+        sampled = [side for side in SIDES if side not in sides and name in context.sites[side]]
+        if sampled and context.sites[sampled[0]][name].kind == "latent":
+            yield Finding(
+                "different",
+                "kind",
+                f"{name!r} is a param in {sides[0]}, which has one value, and a latent site in {sampled[0]}, which "
+                "has a prior.",
+                site=name,
+                hint="a prior that one side lost, or a param that the port made a sample statement",
+            )
+            continue
+        if len(sides) == len(SIDES):
+            yield from _compare_params(name, found["pyro"][name], found["numpyro"][name])
+            if name in movable(context) and (not context.rungs or density.NAME in context.rungs):
+                continue  # that rung compares other values of it, and tells
+        yield Finding(
+            "same",
+            "param",
+            f"{name!r} is a param in {' and '.join(sides)}{' alone' if len(sides) == 1 else ''}; the models are "
+            "compared at its initial value, whatever it may learn.",
+            site=name,
+            notable=True,
+        )
+
+
+def _compare_params(name: str, a: Site, b: Site) -> Iterator[Finding]:
+    if a.value is None or b.value is None:  # of a file that has the names alone
+        return
+    pairs = {
+        "shape": (a.value.shape, b.value.shape, "a missing expand or axis"),
+        "constraint": (a.support, b.support, "a constraint that one side lost: it learns over another set"),
+    }
+    for quantity, (left, right, hint) in pairs.items():
+        if left != right:
+            detail = f"The {quantity} of the param {name!r} is {left} in pyro and {right} in numpyro."
+            yield Finding("different", quantity, detail, site=name, hint=hint)
+            return
+    narrow = "float32" in (a.dtype, b.dtype)
+    if agree("observed", a.value, b.value, extra=1e-6 * float(np.max(np.abs(a.value), initial=0.0)) * narrow):
+        return
+    gap = np.abs(np.asarray(a.value, dtype=float) - b.value)
+    index = tuple(int(i) for i in np.unravel_index(int(np.nanargmax(gap)), gap.shape))
+    yield Finding(
+        "different",
+        "initial value",
+        f"The initial value of the param {name!r} is {a.value[index]:.6g} in pyro and {b.value[index]:.6g} in numpyro.",
+        site=name,
+        size=float(gap[index]),
+        index=index or None,
+        hint="where learning starts, and what all else is compared at: give both the same",
+    )
+
+
+def _stacks(context: Context) -> Iterator[Finding]:
+    for side in SIDES:
+        for stack in context.stacks.get(side, ()):
+            (name,) = context.pair.from_side(side, {stack.name: None})
+            other = SIDES[1 - SIDES.index(side)]
+            yield Finding(
+                "same",
+                "stack",
+                f"{stack} of {side} ({len(stack.members)}) are compared as the steps of {stack.name!r} in {other}.",
+                site=name,
+                notable=True,
+            )
+
+
+def _one_sided(name: str, side: str, context: Context) -> Iterator[Finding]:
+    site = context.sites[side][name]
+    other = SIDES[1 - SIDES.index(side)]
+    if site.kind == "deterministic":
+        yield Finding(
+            "same",
+            "site",
+            f"The deterministic site {name!r} is in {side} only, so it is not compared.",
+            site=name,
+            hint="give rename where the port calls it otherwise",
+            notable=True,
+        )
+    elif site.enumerated:
+        yield Finding(
+            "same",
+            "site",
+            f"The site {name!r} is in {side} only, which sums over it; the enumerated densities decide.",
+            site=name,
+            notable=True,
+        )
+    elif site.kind == "latent":
+        yield Finding(
+            "unresolved",
+            "site",
+            f"The latent site {name!r} is in {side} only; the pair is judged on the sites that are shared.",
+            site=name,
+            hint=_renamed(name, side, context)
+            or "a re-parameterisation, a renamed site (give rename), or a site that the port lost",
+            deferred=True,
+        )
+    elif context.reparameterised:
+        found = _not_compared(name, f"The {site.kind} site {name!r} is in {side} and not in {other}")
+        whole = name.removesuffix("_observed")
+        if whole != name and f"{whole}_unobserved" in context.sites[side] and whole in context.sites[other]:
+            found = replace(
+                found, hint=f"obs_mask of {whole!r} in {side} only: the other side observes every row"
+            )
+        yield found
+    else:
+        yield Finding(
+            "same",
+            "site",
+            f"The {site.kind} site {name!r} is in {side} and not in {other}; the density decides.",
+            site=name,
+            notable=True,
+        )
+
+
+def _renamed(name: str, side: str, context: Context) -> str | None:
+    """The option to give where each side has one latent site of its own, and they are of one kind."""
+    alone = {
+        s: [
+            site
+            for other, site in context.sites[s].items()
+            if site.kind == "latent" and other not in context.sites[SIDES[1 - SIDES.index(s)]]
+        ]
+        for s in SIDES
+    }
+    if any(len(found) != 1 for found in alone.values()):
+        return None
+    a, b = (alone[s][0] for s in SIDES)
+    alike = (a.support, a.family, np.shape(np.asarray(a.value))) == (
+        b.support,
+        b.family,
+        np.shape(np.asarray(b.value)),
+    )
+    if not alike or name not in (a.name, b.name) or side not in SIDES:
+        return None
+    return f'are {a.name!r} and {b.name!r} one site? Then give rename = {{"{a.name}": "{b.name}"}}'
+
+
+def _not_compared(name: str, what: str) -> Finding:
+    """A term of the likelihood that no rung would see: the density needs the same latent sites, and draws may not
+    depend on it, or on sites of one side alone."""
+    return Finding(
+        "unresolved",
+        "site",
+        f"{what}, and the latent sites differ, so its log prob is compared nowhere.",
+        site=name,
+        hint="give rename, or write it as the same observed site in both",
+    )
+
+
+def _compare(name: str, a: Site, b: Site, context: Context) -> Iterator[Finding]:
+    both = {"pyro": a, "numpyro": b}
+
+    def finding(
+        verdict: Verdict, quantity: str, left: object, right: object, hint: str | None = None
+    ) -> Finding:
+        are = "are" if quantity.startswith("sizes") else "is"
+        return Finding(
+            verdict,
+            quantity,
+            f"The {quantity} of {name!r} {are} {left} in pyro and {right} in numpyro.",
+            site=name,
+            hint=hint,
+            notable=verdict == "same",
+        )
+
+    if {a.kind, b.kind} == {"latent", "deterministic"}:
+        yield replace(
+            finding(
+                "unresolved", "kind", a.kind, b.kind, "a re-parameterisation: one side computes the site"
+            ),
+            deferred=True,
+        )
+        return
+    if a.kind != b.kind and "latent" not in (a.kind, b.kind) and context.reparameterised:
+        yield _not_compared(name, f"The kind of {name!r} is {a.kind} in pyro and {b.kind} in numpyro")
+        return
+    if a.kind != b.kind:
+        verdict = "different" if "latent" in (a.kind, b.kind) else "same"
+        hint = "an observation was forgotten on one side" if verdict == "different" else None
+        yield finding(verdict, "kind", a.kind, b.kind, hint)
+        return
+    if a.kind == "factor" and context.reparameterised:
+        yield Finding(
+            "same",
+            "factor",
+            f"The latent sites differ, so the factor {name!r} is compared by how its posterior draws scatter, and not "
+            "number by number: what leaves that as it is would not be seen.",
+            site=name,
+            hint="write it as an observed site, whose log probs are compared row by row",
+            notable=True,
+        )
+    if a.kind == "deterministic":
+        return
+    shapes = {side: np.shape(np.asarray(site.value)) for side, site in both.items()}
+    if a.kind != "factor" and shapes["pyro"] != shapes["numpyro"]:
+        yield finding("different", "shape", shapes["pyro"], shapes["numpyro"], _shape_hint(context, a, b))
+        return
+    if a.support != b.support:
+        verdict = "different" if a.kind == "latent" else "same"
+        yield finding(
+            verdict, "support", a.support, b.support, _support_hint(a, b) if a.kind == "latent" else None
+        )
+    if a.kind == "observed":
+        yield from observed(context, name, a, b)
+    if (a.batch_shape, a.event_shape) != (b.batch_shape, b.event_shape) and a.kind != "factor":
+        left, right = (f"batch {s.batch_shape} event {s.event_shape}" for s in (a, b))
+        yield finding("same", "split into batch and event", left, right)
+    stacked = {stack.name for found in context.stacks.values() for stack in found}
+    plates = [sorted((p.size, p.subsample_size) for p in site.plates) for site in (a, b)]
+    if plates[0] != plates[1] and not {a.name, b.name} & stacked:
+        yield finding("same", "sizes of the plates", plates[0], plates[1])
+    if a.enumerated != b.enumerated:
+        left, right = ("summed out" if site.enumerated else "not" for site in (a, b))
+        yield finding("same", "enumeration", left, right)
+    if a.dtype != b.dtype and not is_discrete(a) and "float" in a.dtype + b.dtype:
+        hint = "parity is judged in float64; a constant made in float32 loses nine digits"
+        yield finding("same", "dtype", a.dtype, b.dtype, hint)
+
+
+def _shape_hint(context: Context, a: Site, b: Site) -> str:
+    """What a shape that differs may come from; of a loop held to a scan it is mostly their lengths."""
+    steps = {
+        side: len(stack.members)
+        for side, found in context.stacks.items()
+        for stack in found
+        if stack.name in (a.name, b.name)
+    }
+    if not steps:
+        return _length_hint(*(np.asarray(site.value) for site in (a, b)))
+    ((side, count),) = steps.items()
+    whole = np.asarray((b if side == "pyro" else a).value)
+    other = SIDES[1 - SIDES.index(side)]
+    if whole.ndim < np.ndim(np.asarray((a if side == "pyro" else b).value)):
+        return f"{other} has one value where the loop in {side} has one for each of {count} steps: a missing plate"
+    return (
+        f"the loop in {side} has {count} steps and {other}'s site {len(whole) if whole.ndim else 1}: one is lost or "
+        "too many, at the start or the end, or has a name of its own there (give rename)"
+    )
+
+
+def _length_hint(left: np.ndarray, right: np.ndarray) -> str:
+    """Which rows a side has more, where the values show it."""
+    if left.ndim != right.ndim or not left.ndim:
+        return "a missing expand, plate or axis"
+    for more, fewer, whose in ((left, right, "numpyro"), (right, left, "pyro")):
+        rows = len(more) - len(fewer)
+        if rows > 0 and more.shape[1:] == fewer.shape[1:]:
+            for kept, where in ((more[rows:], "first"), (more[:-rows], "last")):
+                if np.array_equal(kept, fewer):
+                    return f"{whose} lacks the {where}{f' {rows}' if rows > 1 else ''}: a slice, or a start of its own"
+    return "an axis of another length: a slice, a transpose, or a missing expand"
+
+
+def _support_hint(a: Site, b: Site) -> str:
+    if a.family == b.family == "VonMises":
+        return (
+            "the libraries' own: a VonMises lives on the circle in numpyro and on the line in pyro, whose NUTS leaves "
+            "(-pi, pi); write it as a Uniform(-pi, pi) with a factor"
+        )
+    if "real" in (a.support, b.support):
+        other = b.support if a.support == "real" else a.support
+        if other.startswith(("positive", "greater_than", "less_than")):
+            return "a half distribution whose port lives on the whole line, or the reverse"
+        return f"a transform to {other} that one side has lost, or another distribution"
+    same_kind = a.support.partition("(")[0] == b.support.partition("(")[0]
+    return "its bounds are others" if same_kind else "another distribution"

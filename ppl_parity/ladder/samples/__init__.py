@@ -1,0 +1,1 @@
+"""What the sampling rungs share: draws, when they may be judged, and how."""

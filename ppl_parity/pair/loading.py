@@ -1,0 +1,92 @@
+"""Load a pair from a file or a module: inside a side's process, for the parent loads no framework."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ppl_parity.errors import InputError
+from ppl_parity.pair.options import OPTIONS, checked
+from ppl_parity.pair.pairs import SIDES, Pair
+from ppl_parity.process.references import FileReference, ModuleReference
+from ppl_parity.process.sides import Side
+
+
+def load_pair(where: str, sides: Mapping[str, Side]) -> Pair:
+    """The pair of a Python file, or of an importable module, that defines ``pyro_model``, ``numpyro_model``, ``data``.
+
+    Args:
+        where: ``path/to/file.py`` or ``package.module``.
+        sides: open processes; the file is imported there, once in each.
+
+    Raises:
+        InputError: a name is missing, the file cannot be imported, ``data`` is not what a model can be given, or an
+            option seems to be misspelt.
+    """
+    is_file = where.endswith(".py") or "/" in where
+    if is_file and not Path(where).is_file():
+        raise InputError(f"A pair must be a Python file or an importable module; there is no file {where!r}.")
+    path = str(Path(where).resolve())
+
+    def reference(name: str) -> FileReference | ModuleReference:
+        return FileReference(path, name) if is_file else ModuleReference(where, name)
+
+    asker = sides.get("numpyro") or sides["pyro"]
+    data = asker.call("evaluate", reference("data"))
+    found = asker.call("attributes", reference("data"), list(OPTIONS))
+    for name, option in asker.call("misspelt", reference("data"), list(OPTIONS)).items():
+        raise InputError(
+            f"An option must be one of {', '.join(OPTIONS)}; {where} sets {name!r} and never uses it. "
+            f"Did you mean {option!r}?"
+        )
+    return Pair(
+        name=Path(where).stem if is_file else where,
+        models={side: reference(f"{side}_model") for side in SIDES},
+        data=split_data(data, where),
+        **checked(found, where),
+    )
+
+
+def load_parts(models: Mapping[str, str], data: str, sides: Mapping[str, Side]) -> Pair:
+    """A pair whose models and data stand in files of their own, each as ``FILE:NAME``.
+
+    The data are made in the one process if the other's cannot, so that either environment may hold what they
+    need.
+
+    Args:
+        models: side -> where its model is; a frozen side has none.
+        data: where the function is that returns the data.
+        sides: open processes.
+    """
+    references = {name: _part(name, where) for name, where in {**models, "data": data}.items()}
+    askers = [sides[side] for side in reversed(SIDES) if side in sides]
+    try:
+        found = askers[0].call("evaluate", references["data"])
+    except InputError:
+        if len(askers) == 1:
+            raise
+        found = askers[1].call("evaluate", references["data"])
+    return Pair(
+        name=" and ".join(Path(where.rpartition(":")[0]).stem for where in models.values()),
+        models={
+            side: references.get(side, references[next(iter(models))]) for side in SIDES
+        },  # a file's is not run
+        data=split_data(found, data),
+    )
+
+
+def _part(name: str, where: str) -> FileReference:
+    path, separator, function = where.rpartition(":")
+    if not separator or not path or not function:
+        raise InputError(f"--{name} must be a file and a name in it, as FILE:NAME; got {where!r}.")
+    return FileReference(str(Path(path).resolve()), function)
+
+
+def split_data(data: Any, where: str) -> dict[str, dict[str, Any]]:
+    """Check what ``data()`` returned, and give each side its own."""
+    if not isinstance(data, Mapping):
+        raise InputError(f"data() of {where} must return a dictionary of arrays; got {type(data).__name__}.")
+    if set(data) == set(SIDES) and all(isinstance(value, Mapping) for value in data.values()):
+        return {side: dict(data[side]) for side in SIDES}
+    return {side: dict(data) for side in SIDES}

@@ -1,0 +1,122 @@
+"""A model by reference: how a parent that loads no framework tells a side which model it means."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ppl_parity.backend.checks import explain
+from ppl_parity.errors import InputError, nearest
+from ppl_parity.process import carrying
+from ppl_parity.spec import MixtureSpec
+
+
+@dataclass(frozen=True)
+class MixtureReference:
+    """The shipped mixture, in one of its formulations."""
+
+    spec: MixtureSpec
+    formulation: str = "enumerated"
+
+    def resolve(self, backend: Any, precision: str = "float64") -> Callable[..., Any]:
+        """The model function, in this process."""
+        return backend.mixture(self.spec, self.formulation)
+
+
+@dataclass(frozen=True)
+class FileReference:
+    """A function of a Python file."""
+
+    path: str
+    function: str
+
+    def resolve(self, backend: Any, precision: str = "float64") -> Callable[..., Any]:
+        """The model function, in this process."""
+        return _function(self.load(backend, precision), self.function, Path(self.path).name)
+
+    def load(self, backend: Any, precision: str = "float64") -> ModuleType:
+        """The file as a module of this process; the file's folder is importable to it.
+
+        Args:
+            backend: that will run it.
+            precision: that its constants are made in (``defaults``): the file is imported once for each.
+        """
+        path = Path(self.path).resolve()
+        if not path.is_file():
+            raise InputError(f"A model file must exist; there is no file {self.path}.")
+        name = f"_ppl_parity_{path.stem}" + ("" if precision == "float64" else f"_{precision}")
+        module = sys.modules.get(name)
+        if module is None or getattr(module, "__file__", None) != os.fspath(path):
+            spec = importlib.util.spec_from_file_location(name, path)
+            if spec is None or spec.loader is None:
+                raise InputError(f"A model file must be a Python file; got {self.path}.")
+            module = importlib.util.module_from_spec(spec)
+            sys.modules[name] = module
+            if str(path.parent) not in sys.path:
+                sys.path.insert(0, str(path.parent))
+            with explain(backend.NAME, f"{path.name} cannot be imported"):
+                try:
+                    spec.loader.exec_module(module)
+                except BaseException:
+                    del sys.modules[name]
+                    raise
+        return module
+
+
+@dataclass(frozen=True)
+class ModuleReference:
+    """A function of an importable module."""
+
+    module: str
+    function: str
+
+    def resolve(self, backend: Any, precision: str = "float64") -> Callable[..., Any]:
+        """The model function, in this process."""
+        return _function(self.load(backend), self.function, self.module)
+
+    def load(self, backend: Any) -> ModuleType:
+        """The module itself; the working directory is importable."""
+        if "" not in sys.path and os.getcwd() not in sys.path:
+            sys.path.insert(0, os.getcwd())
+        with explain(backend.NAME, f"{self.module} cannot be imported"):
+            return importlib.import_module(self.module)
+
+
+@dataclass(frozen=True)
+class CallableReference:
+    """A function handed over, for models that live in a test or a notebook, with the folders that it needs."""
+
+    pickled: bytes
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, function: Callable[..., Any]) -> CallableReference:
+        """Pickle a function, by value where its module cannot be imported elsewhere."""
+        return cls(carrying.dumps(function), *carrying.import_path())
+
+    def resolve(self, backend: Any, precision: str = "float64") -> Callable[..., Any]:
+        """The model function, in this process. The parent made the pickle; it comes from nowhere else."""
+        import cloudpickle
+
+        carrying.extend_path(self.before, self.after)
+        with explain(backend.NAME, "the model cannot be rebuilt in its own process"):
+            return cloudpickle.loads(self.pickled)
+
+
+Reference = MixtureReference | FileReference | ModuleReference | CallableReference
+
+
+def _function(module: ModuleType, name: str, where: str) -> Callable[..., Any]:
+    found = getattr(module, name, None)
+    if not callable(found):
+        names = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
+        raise InputError(f"{where} must define a function {name!r}.{nearest(name, names)}")
+    return found
