@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro.distributions as dist
 from numpyro import handlers
 
 from numpyro_impl.runtime import NAME, seed_to_rng, to_framework, to_numpy
-from numpyro_impl.sites import family, is_factor
+from numpyro_impl.sites import family, is_factor, unwrap
 from ppl_parity.backend.checks import explain
 from ppl_parity.backend.contract import Arrays
 from ppl_parity.errors import ModelError
@@ -67,6 +68,12 @@ def simulate(
                 raise refused from refused.__cause__
 
 
+def _bound_probs(base: Any) -> None:
+    """Hold a binomial's probabilities to what they can be: of -2000, say, JAX draws for ever."""
+    if isinstance(base, dist.BinomialProbs):
+        base.probs = jnp.clip(jnp.asarray(base.probs), 0.0, 1.0)
+
+
 def _compiled(one: Callable[..., Any], over: Any) -> Any:
     return jax.lax.map(one, over, batch_size=BLOCK)
 
@@ -89,6 +96,7 @@ class _Unobserved(handlers.uncondition):
         if msg["type"] == "sample" and not is_factor(msg) and msg["name"] not in self.kept:
             super().process_message(msg)
             if msg["value"] is None:
+                _bound_probs(unwrap(msg["fn"]))
                 with explain(NAME, f"the sampler of {msg['name']!r} ({family(msg['fn'])}) failed"):
                     msg["value"], msg["intermediates"] = msg["fn"](
                         *msg["args"], sample_intermediates=True, **msg["kwargs"]

@@ -148,6 +148,11 @@ def _site(node: dict[str, Any], arrays: dict[str, Any], sizes: dict[str, int], e
         masked=bool(arrays["masked"]),
         value=value,
         params={name: np.asarray(parameter) for name, parameter in arrays["params"].items()},
+        bounds={
+            end.replace("_", " "): np.asarray(value)
+            for end, value in arrays["bounds"].items()
+            if value is not None
+        },
     )
 
 

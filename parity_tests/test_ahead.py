@@ -174,7 +174,7 @@ def test_a_signal_leaves_no_process_behind(tmp_path: Path, number: int, status: 
 WAIT = """
 import importlib, threading
 from pathlib import Path
-from ppl_parity import leaving, spawning
+from ppl_parity.process import leaving, spawning
 
 leaving.end_on_signals()
 print(spawning.spawn("numpyro").pid, flush=True)

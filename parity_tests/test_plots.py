@@ -86,7 +86,7 @@ def test_bad_input_is_refused_in_a_sentence(tmp_path):
 
 
 def test_no_backend_and_nothing_slow_is_loaded_by_importing():
-    modules = "arviz_compat, posterior, report.plots, report.tables, statistics.labels, statistics.summary"
+    modules = "draws.arviz_compat, draws.posterior, report.plots, report.tables, statistics.labels, statistics.summary"
     code = "import sys\n" + "".join(f"import ppl_parity.{name}\n" for name in modules.split(", "))
     slow = "torch jax arviz arviz_base arviz_stats arviz_plots matplotlib xarray"
     code += f"print([name for name in {slow.split()} if name in sys.modules])"

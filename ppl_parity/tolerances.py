@@ -78,7 +78,7 @@ TOLERANCES: dict[tuple[str, str], Tolerance] = {
 }
 
 # Torch clamps a probability at 2e-16 (log -36), NumPyro at 1e-308 or not at all: below, neither is the model's.
-CLAMP = -30.0
+CLAMP = -36.0
 CLAMPED_FAMILIES = ("Bernoulli", "Binomial", "Categorical", "Geometric", "Multinomial", "OrderedLogistic")
 
 # Limits of the libraries themselves, absolute, for each element: a known error is not an alarm.

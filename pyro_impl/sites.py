@@ -163,6 +163,11 @@ def _site(node: dict[str, Any], arrays: dict[str, Any], enumerated: bool, fixed:
         masked=bool(arrays["masked"]),
         value=value,
         params=arrays["params"],
+        bounds={
+            end.replace("_", " "): np.asarray(value)
+            for end, value in arrays["bounds"].items()
+            if value is not None
+        },
     )
 
 

@@ -64,6 +64,7 @@ class Site:
         value: the value in a traced run of the model, with seed 0 unless another is asked for; the data at an
             observed site.
         params: the distribution's parameters at that run, by name, where they are arrays.
+        bounds: the support's at that run, ``lower bound`` and ``upper bound``, of those that it has.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Site:
     masked: bool = False
     value: np.ndarray | None = None
     params: Arrays = field(default_factory=dict)
+    bounds: Arrays = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

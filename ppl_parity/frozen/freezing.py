@@ -182,7 +182,8 @@ def _lighter(site: Site) -> Site:
     value = site.value if site.kind == "deterministic" else None
     if value is not None and value.size > MOST_COMPUTED_NUMBERS:
         value = None
-    return replace(site, value=value, params=params)
+    bounds = {n: v for n, v in site.bounds.items() if np.size(v) <= MOST_PARAMETER_NUMBERS}
+    return replace(site, value=value, params=params, bounds=bounds)
 
 
 def _steps(walk: Walk, energy: np.ndarray) -> dict[str, Any]:

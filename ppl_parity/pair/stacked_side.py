@@ -33,6 +33,17 @@ class StackedProgram:
         asked = {"seed": seed} if seed else {}
         return merge_sites(self._program.sites(own, **asked), self._stacks)
 
+    def collected(self) -> dict[str, bool]:
+        """Stack -> whether the deterministic site that has its name is its steps put together, where there is one."""
+        described = {site.name: site for site in self._program.sites()}
+        found = {}
+        for site in merge_sites(described.values(), self._stacks):
+            own = described.get(site.name)
+            if own is not None and own.kind == "deterministic" and site.kind != "deterministic":
+                steps, whole = np.asarray(site.value), np.asarray(own.value)
+                found[site.name] = steps.shape == whole.shape and np.allclose(steps, whole, equal_nan=True)
+        return found
+
     def foreign_statements(self) -> tuple[str, ...]:
         """The program's own."""
         return self._program.foreign_statements()

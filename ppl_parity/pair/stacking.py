@@ -20,6 +20,8 @@ from ppl_parity.backend.contract import Arrays, Site
 from ppl_parity.errors import InputError, nearest
 from ppl_parity.pair.pairs import SIDES, Pair
 
+BOUNDED = re.compile(r"(\w+)\(([^,]+), ([^,]+)\)")
+FEW = 3  # supports that are told one by one
 SEPARATORS = "_-.,[]/ "
 INNER = re.compile(rf"(.+?)[{re.escape(SEPARATORS)}]*(\d+)\]?([{re.escape(SEPARATORS)}]+[^\d]+)")
 NUMBERS = re.compile(rf"\d+(?:[{re.escape(SEPARATORS)}]+\d+)*$")  # at the end of a name
@@ -250,22 +252,42 @@ def _site(stack: Stack, steps: list[Site]) -> Site:
         family=told(step.family for step in steps),
         batch_shape=stack.shape
         + (first.batch_shape if len({step.batch_shape for step in steps}) == 1 else ()),
-        support=told(step.support for step in steps),
+        support=_support([step.support for step in steps]),
         scale=max(step.scale for step in steps),
         masked=any(step.masked for step in steps),
         enumerated=any(step.enumerated for step in steps),
         value=_stacked(known, stack.shape, 0) if alike else None,
-        params=_params(stack, steps),
+        params=_rows(stack, [step.params for step in steps]),
+        bounds=_rows(stack, [_full(step) for step in steps]) if alike else {},
     )
 
 
-def _params(stack: Stack, steps: list[Site]) -> Arrays:
-    """The parameters that every step has, one row a step."""
+def _support(names: list[str]) -> str:
+    """Of one kind with bounds of their own ``interval(0, array)``, as one site with an array of bounds has it."""
+    every = list(dict.fromkeys(names))
+    parts = [BOUNDED.fullmatch(name) for name in every]
+    kinds = {part.group(1) for part in parts if part}
+    if len(every) == 1 or len(kinds) != 1 or not all(parts):
+        return " and ".join(every) if len(every) <= FEW else f"{every[0]} and {len(every) - 1} others"
+    low, high = ({part.group(end) for part in parts if part} for end in (2, 3))
+    return f"{kinds.pop()}({', '.join(end.pop() if len(end) == 1 else 'array' for end in (low, high))})"
+
+
+def _full(step: Site) -> Arrays:
+    """The bounds of each of a step's numbers."""
+    shape = np.shape(np.asarray(step.value))
+    return {
+        end: np.broadcast_to(value, shape) for end, value in step.bounds.items() if value.ndim <= len(shape)
+    }
+
+
+def _rows(stack: Stack, steps: list[Arrays]) -> Arrays:
+    """What every step has, one row a step."""
     found = {}
-    for key in steps[0].params:
-        if all(key in step.params for step in steps):
+    for key in steps[0]:
+        if all(key in step for step in steps):
             try:
-                rows = np.broadcast_arrays(*(step.params[key] for step in steps))
+                rows = np.broadcast_arrays(*(step[key] for step in steps))
             except ValueError:
                 continue
             found[key] = _stacked(rows, stack.shape, 0)

@@ -258,6 +258,9 @@ class Side:
         )
 
 
+LONGEST = 600.0  # seconds that a program may take over one answer: a sampler of a library may never end
+
+
 class RemoteProgram:
     """A ``contract.Program`` that lives in a side's process."""
 
@@ -280,6 +283,6 @@ class RemoteProgram:
                 self._side.reopen()
                 if self._generation != self._side.generation:
                     self._make()
-                return self._side.call(name, *args, target=self._target, **kwargs)
+                return self._side.call(name, *args, target=self._target, timeout=LONGEST, **kwargs)
 
         return call

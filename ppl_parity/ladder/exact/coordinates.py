@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -63,11 +64,12 @@ def dynamic_sites(context: Context) -> list[str]:
     cached = context.results.get("dynamic sites")
     if cached is not None:
         return cached
-    seen: dict[str, set[str]] = {}
+    seen: dict[str, set[tuple[Any, ...]]] = {}
     for point in context.points[:: max(1, len(context.points) // 4)]:
         for site in context.programs["numpyro"].sites(context.values("numpyro", point, discrete=True)):
             if site.kind == "latent":
-                seen.setdefault(site.name, set()).add(site.support)
+                bounds = ((end, value.tobytes()) for end, value in sorted(site.bounds.items()))
+                seen.setdefault(site.name, set()).add((site.support, *bounds))
     names = context.pair.from_side("numpyro", {name: s for name, s in seen.items() if len(s) > 1})
     context.results["dynamic sites"] = sorted(names)
     return context.results["dynamic sites"]

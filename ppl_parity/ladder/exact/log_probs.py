@@ -25,9 +25,10 @@ def names_of(values: SiteLogProbs) -> list[str]:
 def sums_of(values: SiteLogProbs, side: str, name: str | None) -> list[float]:
     """A site's log prob at each point, or that of all sites together."""
     rows = values[side]
-    if name is None:
-        return [float(sum(np.sum(v) for v in row.values())) for row in rows]
-    return [float(np.sum(row[name])) if name in row else 0.0 for row in rows]
+    with np.errstate(invalid="ignore"):  # of two infinities
+        if name is None:
+            return [float(sum(np.sum(v) for v in row.values())) for row in rows]
+        return [float(np.sum(row[name])) if name in row else 0.0 for row in rows]
 
 
 def limit_of(context: Context, name: str) -> float:

@@ -21,6 +21,7 @@ SHRUNK = (0.1, 1e-2, 1e-4, 0.0)  # of a prior draw's coordinates, where the sear
 NEAR = 0.1  # unconstrained: how far from the mode points near it are, at most; else a standard deviation
 CURVATURES, PROBES = 30, 8  # so many coordinates are asked one by one; more together, so many times
 HOPELESS = 1e299  # a potential above this is no number
+VANISHING = 1e-140  # a value whose square is no number: most draws of a Gamma(0.001, 0.001)
 EDGE = 8.0  # unconstrained coordinates of this size: exp(8), a probability of 0.0003
 
 
@@ -207,13 +208,33 @@ def descend(program: Program, start: Arrays, num_steps: int) -> tuple[float, Arr
 
 def _inside(point: Point, sites: Mapping[str, Site]) -> bool:
     for name, value in point.values.items():
+        if value.dtype.kind == "f" and np.any(
+            (np.abs(value) < VANISHING) & ((value != 0) | _from_zero(sites[name]))
+        ):
+            return False
         if sites[name].support in ("simplex", "interval(0, 1)") and value.size:
             if min(np.min(value), np.min(1 - value) if sites[name].support != "simplex" else 1.0) < 1e-12:
                 return False
     return True
 
 
+def _from_zero(site: Site) -> bool:
+    return site.support.startswith("positive") or site.support.startswith("interval(0,")
+
+
 def clamps_are_summed(sites: Mapping[str, Site]) -> bool:
     """Whether an impossible event's clamped probability enters a sum over states, beside what is all but so."""
-    some = [site.family in CLAMPED_FAMILIES for site in sites.values() if not site.enumerated]
+    some = [
+        site.family in CLAMPED_FAMILIES and (not site.enumerated or impossible(site))
+        for site in sites.values()
+    ]
     return any(some) and any(site.enumerated for site in sites.values())
+
+
+def impossible(site: Site | None) -> bool:
+    """Whether a site's probabilities have one below torch's clamp, as a transition that cannot be."""
+    return (
+        site is not None
+        and "probs" in site.params
+        and bool(np.any(site.params["probs"] < np.finfo(np.float64).eps))
+    )

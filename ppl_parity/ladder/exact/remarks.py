@@ -8,13 +8,16 @@ import numpy as np
 
 from ppl_parity.findings import Finding
 from ppl_parity.ladder.context import Context
-from ppl_parity.ladder.exact.comparison import Comparison, name_of_constant
+from ppl_parity.ladder.exact.comparison import Comparison, compare, name_of_constant
+from ppl_parity.ladder.exact.extent import extent
 from ppl_parity.ladder.exact.hints import explain_site
-from ppl_parity.ladder.exact.log_probs import SiteLogProbs, names_of, ordinary_points
+from ppl_parity.ladder.exact.log_probs import SiteLogProbs, names_of, ordinary_points, sums_of
 from ppl_parity.ladder.exact.precision import NARROW
 from ppl_parity.pair.pairs import SIDES
+from ppl_parity.pair.points import Point
 from ppl_parity.tolerances import allowed, known_limit
 
+OFTEN = 10.0  # times a library's limit for each row: these are what was measured, and no bounds
 ROUNDING = (
     1e-12  # of a sum of log probs: what is no more than this is not the library's limit that is told of
 )
@@ -88,9 +91,14 @@ def row_by_row(
             a, b = (np.asarray(row[name], dtype=float) for row in rows)
             if not ordinary or a.shape != b.shape or a.size < 2:
                 continue
-            with np.errstate(invalid="ignore"):
-                gap = np.nan_to_num(np.abs(a - b))
-            if np.any(gap > allowed("log prob", a, b) + limit):
+            if not (np.isfinite(np.sum(a)) and np.isfinite(np.sum(b))):  # an overflow, or a density of zero
+                continue
+            gap = np.abs(a - b)
+            apart = gap > allowed("log prob", a, b) + limit
+            if np.any(apart):
+                if _beyond_limits(context, values, name, apart, limit):
+                    yield _in_rows(context, name, apart, a, b, point)
+                    break
                 index = tuple(int(i) for i in np.unravel_index(int(np.argmax(gap)), gap.shape))
                 where = f"{name}[{', '.join(map(str, index))}]"
                 yield Finding(
@@ -105,6 +113,56 @@ def row_by_row(
                     hint="an index that takes another row, or rows in another order",
                 )
                 break
+
+
+def _beyond_limits(context: Context, values: SiteLogProbs, name: str, rows: np.ndarray, limit: float) -> bool:
+    """Whether the sum of these rows alone moves otherwise: over half a million a library's own limit is a nat."""
+    sums = [[float(np.sum(np.asarray(row[name])[rows])) for row in values[side]] for side in SIDES]
+    whole = [np.isfinite(sums_of(values, side, name)) for side in SIDES]
+    kept = np.flatnonzero(ordinary_points(context) & whole[0] & whole[1])
+    a, b = ([each[i] for i in kept] for each in sums)
+    extra = OFTEN * limit * np.count_nonzero(rows)
+    return compare("log density", a, b, extra=extra).relation == "different"
+
+
+def _in_rows(
+    context: Context, name: str, rows: np.ndarray, a: np.ndarray, b: np.ndarray, point: Point
+) -> Finding:
+    index = tuple(
+        int(i) for i in np.unravel_index(int(np.argmax(np.where(rows, np.abs(a - b), 0.0))), a.shape)
+    )
+    where = f"{name}[{', '.join(map(str, index))}]"
+    return Finding(
+        "different",
+        "log prob by row",
+        f"The log prob of {where} is {a[index]:.10g} in pyro and {b[index]:.10g} in numpyro at {point.name}; that of "
+        f"all {a.size:,} rows agrees within what the libraries' own limits may add up to over so many. It differs "
+        f"{extent(rows)}.",
+        site=name,
+        size=float(np.abs(a[index] - b[index])),
+        point=point.name,
+        index=index,
+    )
+
+
+def constant_sites(
+    context: Context, values: SiteLogProbs, comparisons: dict[str, Comparison]
+) -> Iterator[Finding]:
+    """Sites that differ by a constant, beside one that differs by more: no posterior shows it."""
+    for name, comparison in comparisons.items():
+        if comparison.relation == "constant":
+            cause = explain_site(context, name, values, comparison)
+            yield Finding(
+                "same",
+                "log prob",
+                f"The log probs of {name!r} differ by the constant "
+                f"{name_of_constant(comparison.offset, len(context.points))}, which changes no posterior; draws of it "
+                "may differ.",
+                site=name,
+                size=abs(comparison.offset),
+                notable=True,
+                hint=cause,
+            )
 
 
 def spread_differently(context: Context, comparisons: dict[str, Comparison]) -> Iterator[Finding]:
@@ -122,7 +180,7 @@ def spread_differently(context: Context, comparisons: dict[str, Comparison]) -> 
         of_sides = [context.sites[side][name] for side in SIDES if name in context.sites[side]]
         told = max((limit for site in of_sides if (limit := known_limit(site))), default=None)
         beyond = 1e-9 + ROUNDING * comparisons[name].magnitude
-        if told is not None and comparisons[name].size > beyond:
+        if told is not None and len(of_sides) == len(SIDES) and comparisons[name].size > beyond:
             yield Finding(
                 "same",
                 "log prob",

@@ -32,7 +32,13 @@ from ppl_parity.ladder.exact.log_probs import (
 )
 from ppl_parity.ladder.exact.moved import moved
 from ppl_parity.ladder.exact.precision import NARROW, drift, narrow_sites
-from ppl_parity.ladder.exact.remarks import constant_apart, no_number, row_by_row, spread_differently
+from ppl_parity.ladder.exact.remarks import (
+    constant_apart,
+    constant_sites,
+    no_number,
+    row_by_row,
+    spread_differently,
+)
 from ppl_parity.listing import listed
 from ppl_parity.pair.pairs import SIDES
 from ppl_parity.pair.points import Point
@@ -81,6 +87,9 @@ def run(context: Context) -> Iterator[Finding]:
             also = differing(context)
             yield from _blame(context, values, comparisons, also)
             yield from also
+            # A difference that is known, or found first, is no reason to be silent on others.
+            yield from row_by_row(context, values, comparisons)
+            yield from constant_sites(context, values, comparisons)
             return
         context.precision = NARROW
         yield from drift(context, drifting)

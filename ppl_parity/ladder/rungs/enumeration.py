@@ -11,11 +11,14 @@ from ppl_parity.findings import Finding
 from ppl_parity.ladder.context import Context
 from ppl_parity.ladder.exact.comparison import Comparison, compare, name_of_constant
 from ppl_parity.ladder.exact.hopeless import leave_out
+from ppl_parity.ladder.exact.points import impossible
 from ppl_parity.listing import listed
 from ppl_parity.pair.pairs import SIDES
-from ppl_parity.tolerances import allowed, library_limit
+from ppl_parity.pair.points import Point
+from ppl_parity.tolerances import CLAMP, allowed, library_limit
 
 NAME = "enumeration"
+NUM_PATHS = 8
 MOST_OFF = 1e-3  # of a conditional probability, whatever the libraries' limits add up to
 
 
@@ -48,6 +51,7 @@ def run(context: Context) -> Iterator[Finding]:
         ]
     )
     yield from leave_out(context, values)
+    yield from _leave_out_impossible(context, points, values, summed)
     still = {id(point) for point in context.points}
     values = {
         side: [v for v, p in zip(values[side], points, strict=True) if id(p) in still] for side in SIDES
@@ -77,6 +81,42 @@ def run(context: Context) -> Iterator[Finding]:
     yield Finding("same", "log density", told, size=found.size, numbers={"magnitude": found.magnitude})
 
 
+def _leave_out_impossible(
+    context: Context, points: list[Point], values: Mapping[str, list[float]], summed: list[str]
+) -> Iterator[Finding]:
+    """Take points away at which torch's clamp decides: a path that cannot be has exp(-36) there, and zero in NumPyro.
+
+    Only where all other paths are less likely than that does it show, so not within 36 nats of the best point.
+    """
+    side, program = context.asked, context.programs[context.asked]
+    seen: set[str] = set()
+    for seed in range(NUM_PATHS):  # a state that a path does not visit shows no transition from it
+        described = context.pair.from_side(side, {site.name: site for site in program.sites(seed=seed)})
+        seen |= {name for name in summed if impossible(described.get(name))}
+    names = [name for name in summed if name in seen]
+    if not names:
+        return
+    context.results["impossible"] = names
+    best = max((v for side in SIDES for v in values[side] if np.isfinite(v)), default=0.0)
+    low = [
+        point
+        for point, *both in zip(points, *(values[side] for side in SIDES), strict=True)
+        if max(both) < best + CLAMP and any(point is kept for kept in context.points)
+    ]
+    if low and len(low) < len(context.points):
+        context.points = [point for point in context.points if all(point is not other for other in low)]
+        yield Finding(
+            "same",
+            "log density",
+            f"Not compared at {listed(point.name for point in low)}: {listed(names)} can take a value of probability "
+            "zero, which torch takes for 2e-16, and all else is less likely than that there.",
+            site=names[0],
+            point=low[0].name,
+            notable=True,
+            numbers={"points": len(context.points)},
+        )
+
+
 def _who(enumerated: Mapping[str, set[str]]) -> str:
     sums = {side: listed(sorted(names)) or "nothing" for side, names in enumerated.items()}
     return f"pyro sums over {sums['pyro']}, numpyro over {sums['numpyro']}"
@@ -102,7 +142,28 @@ def _different(
         )
         site, detail = summed[0], f"With {listed(summed)} summed out, {told}, {given}."
         hint = "a mask on an enumerated site, a wrong axis in the sum, or a max_plate_nesting too small"
+        if names := context.results.get("impossible"):
+            hint = (
+                f"{listed(names)} can take a value of probability zero, which torch takes for 2e-16: what cannot be "
+                "has a density in pyro. Or " + hint
+            )
     return Finding("different", "log density", detail, site=site, size=found.size, point=point, hint=hint)
+
+
+def _without_number(name: str, point: str, alone: np.ndarray, side: str) -> Finding:
+    """The probabilities are derivatives of the log density: one side's has none there."""
+    index = tuple(int(i) for i in np.argwhere(alone)[0])
+    return Finding(
+        "different",
+        "marginal",
+        f"p({name} | rest) is no number in {side} at {point}, though the log density is one in both, and so is its "
+        f"derivative in the other.",
+        site=name,
+        point=point,
+        index=index,
+        hint="a probability of exactly zero, whose logarithm has no derivative: write a small one in its place, or "
+        "leave out what cannot be",
+    )
 
 
 def _marginals(context: Context, names: set[str], limit: float) -> Iterator[Finding]:
@@ -145,6 +206,9 @@ def _marginals(context: Context, names: set[str], limit: float) -> Iterator[Find
                 )
                 return
             gap = np.where(np.isnan(a) & np.isnan(b), 0.0, np.abs(a - b))
+            if np.any(alone := np.isnan(a) ^ np.isnan(b)):
+                yield _without_number(name, point.name, alone, "pyro" if np.isnan(a[alone][0]) else "numpyro")
+                return
             # A probability is off by less than its log odds, whose every term a library's limit may have moved.
             if np.any(~(gap <= allowed("marginal", a, b, context.precision) + min(limit, MOST_OFF))):
                 index = tuple(int(i) for i in np.unravel_index(int(np.nanargmax(gap)), gap.shape))

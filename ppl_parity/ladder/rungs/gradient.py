@@ -72,13 +72,15 @@ def _against_each_other(context: Context, found: list[Position]) -> Iterator[Fin
     rounding = ROUNDING[context.precision]
     # Both at one side's coordinates: what rounding did on the way there is not the gradient's.
     at = [position.coordinates[context.anchor] for position in found]
-    all_gradients = context.both(
-        lambda side, program: [
-            context.pair.from_side(side, program.potential_and_gradient(context.pair.to_side(side, u))[1])
-            for u in at
-        ]
+    asked = context.both(
+        lambda side, program: [program.potential_and_gradient(context.pair.to_side(side, u)) for u in at]
     )
+    all_gradients = {
+        side: [context.pair.from_side(side, slope) for _, slope in asked[side]] for side in SIDES
+    }
     for i, position in enumerate(found):
+        if not any(np.isfinite(asked[side][i][0]) for side in SIDES):
+            continue  # a density of zero has no slope
         gradients = {side: all_gradients[side][i] for side in SIDES}
         # Of another site's gradient that is no number nothing follows for this one's.
         finite = (np.abs(g[np.isfinite(g)]) for g in map(np.asarray, gradients["pyro"].values()))
@@ -222,9 +224,9 @@ def _noise(program: Program, at: Arrays, direction: Arrays) -> float:
     """
     steps = TINY * np.arange(PROBES)
     moved = np.array([program.potential(_along(at, direction, step)) for step in steps])
-    moved = moved - moved[0]
     if not np.all(np.isfinite(moved)):
         return 0.0
+    moved = moved - moved[0]
     return float(np.max(np.abs(moved - np.polyval(np.polyfit(steps, moved, 1), steps))))
 
 

@@ -12,8 +12,10 @@ from ppl_parity.findings import Finding, Verdict
 from ppl_parity.ladder.context import Context, is_discrete
 from ppl_parity.ladder.exact.moved import movable
 from ppl_parity.ladder.exact.observed import observed
+from ppl_parity.ladder.exact.supports import supports_differ
 from ppl_parity.ladder.rungs import density
 from ppl_parity.pair.pairs import SIDES
+from ppl_parity.pair.stacked_side import StackedProgram
 from ppl_parity.tolerances import agree
 
 NAME = "structure"
@@ -104,8 +106,19 @@ def _compare_params(name: str, a: Site, b: Site) -> Iterator[Finding]:
 
 def _stacks(context: Context) -> Iterator[Finding]:
     for side in SIDES:
+        program = context.programs[side]
+        collected = program.collected() if isinstance(program, StackedProgram) else {}
         for stack in context.stacks.get(side, ()):
             (name,) = context.pair.from_side(side, {stack.name: None})
+            if not collected.get(stack.name, True):
+                yield Finding(
+                    "different",
+                    "deterministic",
+                    f"{stack.name!r} is a deterministic site of {side} beside its steps ({stack}), and not these put "
+                    f"together; the {stack.name!r} of the other side is.",
+                    site=name,
+                    hint="steps in another order or unit, or another name for what is computed of them",
+                )
             other = SIDES[1 - SIDES.index(side)]
             yield Finding(
                 "same",
@@ -199,6 +212,19 @@ def _not_compared(name: str, what: str) -> Finding:
     )
 
 
+def _factor_unseen(context: Context) -> str:
+    """Why a factor of other latent sites is not even compared by how it scatters; empty where it is."""
+    if context.frozen:
+        return f", of which {context.frozen}'s file knows nothing at its own draws"
+    for side in SIDES:
+        for site, described in context.sites[side].items():
+            if described.kind == "latent" and is_discrete(described):
+                return f" beside {site!r}, which is discrete in {side}"
+    if context.rungs and "posterior" not in context.rungs:
+        return ", which posterior draws would show and nobody asked for"
+    return ""
+
+
 def _compare(name: str, a: Site, b: Site, context: Context) -> Iterator[Finding]:
     both = {"pyro": a, "numpyro": b}
 
@@ -231,7 +257,12 @@ def _compare(name: str, a: Site, b: Site, context: Context) -> Iterator[Finding]
         hint = "an observation was forgotten on one side" if verdict == "different" else None
         yield finding(verdict, "kind", a.kind, b.kind, hint)
         return
-    if a.kind == "factor" and context.reparameterised:
+    if a.kind == "factor" and context.reparameterised and (reason := _factor_unseen(context)):
+        yield replace(
+            _not_compared(name, f"{name!r} is a factor{reason}"),
+            hint="write it as an observed site, whose replicates are compared",
+        )
+    elif a.kind == "factor" and context.reparameterised:
         yield Finding(
             "same",
             "factor",
@@ -247,11 +278,14 @@ def _compare(name: str, a: Site, b: Site, context: Context) -> Iterator[Finding]
     if a.kind != "factor" and shapes["pyro"] != shapes["numpyro"]:
         yield finding("different", "shape", shapes["pyro"], shapes["numpyro"], _shape_hint(context, a, b))
         return
-    if a.support != b.support:
-        verdict = "different" if a.kind == "latent" else "same"
-        yield finding(
-            verdict, "support", a.support, b.support, _support_hint(a, b) if a.kind == "latent" else None
-        )
+    apart = supports_differ(context, name, a, b) if a.kind == "latent" else None
+    if apart is not None and apart[2]:
+        told = finding("unresolved", "support", *apart[:2], "its bounds move with other sites")
+        yield replace(told, deferred=True)
+    elif apart is not None:
+        yield finding("different", "support", *apart[:2], _support_hint(a, b))
+    elif a.support != b.support and a.kind == "observed":
+        yield finding("same", "support", a.support, b.support)
     if a.kind == "observed":
         yield from observed(context, name, a, b)
     if (a.batch_shape, a.event_shape) != (b.batch_shape, b.event_shape) and a.kind != "factor":
