@@ -17,12 +17,10 @@ import jsonschema
 from typer.testing import CliRunner
 
 import ppl_parity
-from ppl_parity import assert_same_model, check
+from ppl_parity import CheckSettings, InputError, Unresolved, assert_same_model, check
 from ppl_parity.checking import check_file
 from ppl_parity.cli.app import app
-from ppl_parity.errors import InputError
 from ppl_parity.findings import Report
-from ppl_parity.ladder.context import CheckSettings
 from ppl_parity.process.sides import Side
 
 pytestmark = pytest.mark.pyro
@@ -63,6 +61,7 @@ def test_the_same_model(sides: dict[str, Side]) -> None:
 def test_another_model_raises_with_three_lines(sides: dict[str, Side]) -> None:
     with pytest.raises(AssertionError) as caught:
         assert_same_model(normal("pyro"), normal("numpyro", scale=2.0), DATA, level="quick", sides=sides)
+    assert not isinstance(caught.value, Unresolved)
     lines = str(caught.value).splitlines()
     assert len(lines) == 3
     assert "mu" in lines[0]
@@ -317,3 +316,29 @@ def test_options_count_where_data_comes_from_another_file(sides: dict[str, Side]
     path.write_text(f"{HEAD}\nfrom lent_data import data\nrename = {{'nowhere': 'mu'}}\n")
     with pytest.raises(InputError, match=r"rename must lead from a site .*got 'nowhere'"):
         check_file(str(path), level="quick", sides=sides)
+
+
+def test_what_is_not_resolved_is_an_error_of_its_own(sides: dict[str, Side]) -> None:
+    with pytest.raises(Unresolved, match="budget"):
+        assert_same_model(
+            normal("pyro"), normal("numpyro"), DATA, rungs=["posterior"], budget=1e-3, sides=sides
+        )
+
+
+def test_settings_may_be_given_one_by_one(sides: dict[str, Side]) -> None:
+    given = {"rungs": ["structure"], "sides": sides}
+    report = check(normal("pyro"), normal("numpyro"), DATA, seed=7, margin=0.2, budget=9.0, **given)
+    assert {name: report.settings[name] for name in ("seed", "margin", "budget")} == {
+        "seed": 7,
+        "margin": 0.2,
+        "budget": 9.0,
+    }
+    with pytest.raises(InputError, match="A setting must be given once: seed, or settings"):
+        check(normal("pyro"), normal("numpyro"), DATA, seed=7, settings=CheckSettings(), **given)
+
+
+def test_bad_input_in_a_test_is_a_sentence_and_no_process_s_traceback(sides: dict[str, Side]) -> None:
+    with pytest.raises(InputError) as caught:
+        assert_same_model(normal("pyro"), normal("numpyro"), {"z": 1.0}, level="quick", sides=sides)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__

@@ -13,11 +13,12 @@ pytest.importorskip("numpyro")
 
 from typer.testing import CliRunner
 
-from parity_tests.written import Y, libraries, two_outcomes
+from parity_tests.written import Y, libraries, told, two_outcomes
 from ppl_parity import check
+from ppl_parity.checking import check_pair
 from ppl_parity.cli.app import app
 from ppl_parity.errors import InputError
-from ppl_parity.pair.loading import load_pair
+from ppl_parity.pair.loading import load_pair, load_parts
 from ppl_parity.pair.options import OPTIONS
 from ppl_parity.process.misspelt import misspelt
 from ppl_parity.process.references import FileReference
@@ -56,6 +57,14 @@ pytestmark = pytest.mark.pyro
         ({"known_differences": {"densty/y": "old"}}, "must begin with a rung.*Did you mean 'density'"),
         ({"exchangeable": "a"}, r"exchangeable of model must be a tuple of sites, as \('theta',\); got 'a'"),
         ({"exchangeable": ("c",)}, "exchangeable must name sites of pyro's model, of a, y, b, w; got 'c'"),
+        (
+            {"known_differences": {"density/yy": "old"}},
+            "known_differences must name a site, of a, b, w, y; got 'density/yy'. Did you mean 'y'",
+        ),
+        (
+            {"exchangeable": ("y",)},
+            "exchangeable must name latent sites of both models; 'y' is observed in pyro",
+        ),
         ({"max_plate_nesting": -1}, "max_plate_nesting of model must be an integer of at least 0; got -1"),
         ({"levl": "quick"}, "An option must be one of .*; got 'levl'. Did you mean 'level'"),
     ],
@@ -202,3 +211,56 @@ def test_a_point_counts_whatever_it_is_called(sides: dict[str, Side], name: str)
     assert found is not None
     assert (found["site"], found["quantity"]) == ("d", "deterministic")
     assert found["point"] == ("tail 0 (given)" if name == "tail 0" else name)
+
+
+def test_a_computed_site_makes_way_for_the_one_that_is_renamed(sides: dict[str, Side]) -> None:
+    def model(y):
+        pyro, dist = libraries("pyro")
+        pyro.sample("y", dist.Normal(pyro.sample("mu", dist.Normal(0.0, 1.0)), 1.0), obs=y)
+
+    def port(y):
+        numpyro, dist = libraries("numpyro")
+        m = numpyro.sample("m", dist.Normal(0.0, 1.0))
+        numpyro.sample("y", dist.Normal(numpyro.deterministic("mu", m), 1.0), obs=y)
+
+    report = check(model, port, {"y": Y["y"]}, level="quick", sides=sides, rename={"mu": "m"})
+    assert report.verdict == "same", report.first_difference
+
+
+def test_options_of_separate_files_are_heeded(sides: dict[str, Side], tmp_path: Path) -> None:
+    prior = "{0}.sample('{1}', {0}.distributions.Normal(0.0, 1.0))"
+    line = f"    {{0}}.sample('y', {{0}}.distributions.Normal({prior}, 1.0), obs=y)\n"
+    for ppl, name in (("pyro", "mu"), ("numpyro", "m")):
+        code = f"import {ppl}\nimport {ppl}.distributions\ndef model(y):\n" + line.format(ppl, name)
+        (tmp_path / f"{ppl}_model.py").write_text(code)
+    models = {ppl: f"{tmp_path}/{ppl}_model.py:model" for ppl in ("pyro", "numpyro")}
+    where = f"{tmp_path}/numbers.py:data"
+    code = "import numpy as np\ndef data():\n    return {'y': np.array(0.3)}\n"
+    (tmp_path / "numbers.py").write_text(code + "rename = {'mu': 'm'}\n")
+    pair = load_parts(models, where, sides)
+    assert pair.rename == {"mu": "m"}
+    assert check_pair(pair, level="quick", sides=sides).verdict == "same"
+    (tmp_path / "pyro_model.py").write_text(
+        (tmp_path / "pyro_model.py").read_text() + "rename = {'mu': 'n'}\n"
+    )
+    with Side("pyro") as pyro, Side("numpyro") as numpyro:
+        with pytest.raises(InputError, match="rename must be set in one file; pyro_model"):
+            load_parts(models, where, {"pyro": pyro, "numpyro": numpyro})
+
+
+def test_data_that_are_none_are_told_as_that(sides: dict[str, Side]) -> None:
+    for data in (3.0, [1.0, 2.0]):
+        with pytest.raises(InputError, match=r"data must be a dictionary of the models' arguments.* got"):
+            check(two_outcomes("pyro"), two_outcomes("numpyro"), data, sides=sides)  # type: ignore[arg-type]
+
+
+def test_models_that_observe_nothing_say_so(sides: dict[str, Side]) -> None:
+    report = check(
+        two_outcomes("pyro"),
+        two_outcomes("numpyro"),
+        {"y": None, "w": None},
+        rungs=["structure"],
+        sides=sides,
+    )
+    assert report.verdict == "same"
+    assert any("Nothing is observed" in finding.detail for finding in told(report, "structure"))

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import ppl_parity
 from parity_tests.conftest import hear_sigint, is_running
 from ppl_parity.cli.app import app
 from ppl_parity.cli.numbers import matrix, vector
@@ -161,6 +162,17 @@ def test_fit_refuses_bad_input(folder: Path, options: str) -> None:
 )
 def test_other_commands_refuse_bad_input(folder: Path, command: str, part: str) -> None:
     assert part in refused(folder, command)
+
+
+@pytest.mark.pyro
+def test_a_folder_is_no_pair(folder: Path) -> None:
+    for where in (".", "a.nc"):
+        assert f"{where!r} is a folder" in refused(folder, f"check {where}")
+
+
+def test_the_version() -> None:
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.output) == (0, f"ppl-parity {ppl_parity.__version__}\n")
 
 
 @pytest.mark.pyro

@@ -29,6 +29,17 @@ def test_the_shared_package_loads_no_framework() -> None:
     assert loaded_by(EVERY_SHARED_MODULE) == set()
 
 
+def test_the_package_says_what_it_offers() -> None:
+    import ppl_parity
+
+    assert set(ppl_parity.__all__) <= set(dir(ppl_parity))
+    for name in ppl_parity.__all__:
+        assert getattr(ppl_parity, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'chek'"):
+        ppl_parity.chek  # noqa: B018
+    assert loaded_by("import ppl_parity", (*FRAMEWORKS, *SLOW, "numpy")) == set()
+
+
 def test_the_check_can_fail() -> None:
     assert "numpyro" in loaded_by("import numpyro")
 

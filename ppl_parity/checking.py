@@ -24,7 +24,7 @@ from ppl_parity.ladder import choose, climb, pair_verdict, split_false_alarm
 from ppl_parity.ladder.context import CheckSettings, Context, Points
 from ppl_parity.ladder.exact.points import shared_points
 from ppl_parity.pair.loading import load_pair, split_data
-from ppl_parity.pair.options import check_names, check_rename, checked
+from ppl_parity.pair.options import check_names, check_rename, checked, make_way
 from ppl_parity.pair.pairs import SIDES, Pair
 from ppl_parity.pair.points import Point
 from ppl_parity.pair.stacked_side import StackedProgram, StackedSide
@@ -46,6 +46,10 @@ def check(
     level: str = "standard",
     rungs: Sequence[str] | None = None,
     settings: CheckSettings | None = None,
+    seed: int | None = None,
+    margin: float | None = None,
+    budget: float | None = None,
+    keep_going: bool | None = None,
     progress: Progress | None = None,
     sides: Mapping[str, Side] | None = None,
     **options: Any,
@@ -59,7 +63,8 @@ def check(
             or ``{"pyro": {...}, "numpyro": {...}}`` where the two take different arguments.
         level: ``quick`` (deterministic rungs), ``standard`` (adds sampling) or ``full`` (adds calibration).
         rungs: these rungs in place of a level.
-        settings: seed, false-alarm probability, margin, budget.
+        settings: seed, false-alarm probability, margin, budget, and more.
+        seed, margin, budget, keep_going: these of the settings alone.
         progress: told in words what is being done.
         sides: open processes to use, for many checks in a row; None opens two and closes them.
         options: ``name``, ``rename``, ``max_plate_nesting``, ``points``, ``known_differences``,
@@ -71,21 +76,34 @@ def check(
     Raises:
         InputError: a model that cannot be run, or data that it does not take.
     """
+    given_alone = {"seed": seed, "margin": margin, "budget": budget, "keep_going": keep_going}
+    settings = _settings(settings, {name: value for name, value in given_alone.items() if value is not None})
     models = {"pyro": pyro_model, "numpyro": numpyro_model}
     frozen = _frozen(models)
     functions = {side: model for side, model in models.items() if not isinstance(model, str | Path)}
     live = functions.get("numpyro") or functions["pyro"]
     name = options.pop("name", getattr(live, "__name__", "pair"))
     given = data() if callable(data) else data
+    if not callable(data) and not isinstance(data, Mapping):
+        raise InputError(
+            f"data must be a dictionary of the models' arguments, or a function that returns one; got "
+            f"{type(data).__name__}."
+        )
     pair = Pair(
         name=name,
         # A frozen side's is not run.
         models={side: CallableReference.of(functions.get(side, live)) for side in SIDES},
         data=split_data(given, name),
-        **checked(options, name, ("name", "level", "rungs", "settings", "progress", "sides")),
+        **checked(options, name, ("name", "level", "rungs", "settings", *given_alone, "progress", "sides")),
     )
     with _opened(sides, frozen) as opened:
         return check_pair(pair, level=level, rungs=rungs, settings=settings, progress=progress, sides=opened)
+
+
+def _settings(settings: CheckSettings | None, alone: Mapping[str, Any]) -> CheckSettings | None:
+    if settings is not None and alone:
+        raise InputError(f"A setting must be given once: {', '.join(alone)}, or settings.")
+    return CheckSettings(**alone) if alone else settings
 
 
 def _frozen(models: Mapping[str, Any]) -> FrozenSide | None:
@@ -102,17 +120,32 @@ def _frozen(models: Mapping[str, Any]) -> FrozenSide | None:
     return frozen
 
 
-def assert_same_model(*models_and_data: Any, **options: Any) -> Report:
-    """``check``, for a test: raise unless the verdict is ``same``.
+class Unresolved(AssertionError):
+    """A check that could not show either, as on a machine that is too slow: a test may want to tell that apart."""
+
+
+def assert_same_model(
+    pyro_model: Callable[..., Any] | str | Path,
+    numpyro_model: Callable[..., Any] | str | Path,
+    data: Mapping[str, Any] | Callable[[], Mapping[str, Any]],
+    **options: Any,
+) -> Report:
+    """``check``, for a test, with the same arguments: raise unless the verdict is ``same``.
 
     Raises:
-        AssertionError: where, how much and probably why the models differ, or why that is not resolved.
+        AssertionError: where, how much and probably why the models differ.
+        Unresolved: why that is not resolved; an AssertionError, too.
+        InputError: as ``check`` does.
     """
-    report = check(*models_and_data, **options)
+    __tracebackhide__ = True  # pytest shows the test's own line, and no more of ours
+    try:
+        report = check(pyro_model, numpyro_model, data, **options)
+    except InputError as error:
+        raise InputError(str(error)) from None  # without what a side's process was doing
     if report.verdict != "same":
         from ppl_parity.report.terminal import three_lines
 
-        raise AssertionError(three_lines(report))
+        raise (Unresolved if report.verdict == "unresolved" else AssertionError)(three_lines(report))
     return report
 
 
@@ -205,8 +238,9 @@ def prepare(
             programs[side] = cast(Program, StackedProgram(programs[side], found))
             own[side] = {site.name: site for site in merge_sites(own[side].values(), found)}
     check_rename(pair, own)
+    asked, pair = pair, make_way(pair, own)
     sites = {side: pair.from_side(side, own[side]) for side in SIDES}
-    check_names(pair, sites)
+    check_names(asked, sites)
     for side in SIDES:
         refuse_subsampling(side, sites[side].values())
     shared = tuple(

@@ -5,6 +5,9 @@ Whatever is slow to import (ArviZ, SciPy, Matplotlib) is imported inside the fun
 
 from __future__ import annotations
 
+from importlib import metadata
+from typing import Annotated
+
 import typer
 
 from ppl_parity.cli.bench import app as bench
@@ -26,6 +29,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"ppl-parity {metadata.version('ppl-parity')}")
+        raise typer.Exit
+
+
+@app.callback(help=app.info.help)
+def before(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """What every command begins with."""
+
+
 for command in (check, freeze, sample, fit, render, doctor):
     paragraphs = (command.__doc__ or "").split("\n\n")  # typer would keep the line breaks within them
     app.command(help="\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs))(command)

@@ -65,6 +65,9 @@ def described(asked: Mapping[str, Any], sides: Mapping[str, Side]) -> Pair:
             f"A pair must be one file, or separate files; got {asked['pair']!r} and these as well."
         )
     parts = {f"--{side}": given[side] for side in sides} | {"--data": asked["data"]}
+    for side in BACKENDS:
+        if given[side] and side not in sides:
+            raise InputError(f"--{side} must be left out: the frozen file is the {side} side.")
     missing = [option for option, value in parts.items() if not value]
     if missing:
         raise InputError(f"A pair in separate files needs {', '.join(missing)} as well, as FILE:NAME.")

@@ -25,6 +25,8 @@ def load_pair(where: str, sides: Mapping[str, Side]) -> Pair:
             option seems to be misspelt.
     """
     is_file = where.endswith(".py") or "/" in where
+    if Path(where).is_dir():
+        raise InputError(f"A pair must be a Python file or an importable module; {where!r} is a folder.")
     if is_file and not Path(where).is_file():
         raise InputError(f"A pair must be a Python file or an importable module; there is no file {where!r}.")
     path = str(Path(where).resolve())
@@ -67,13 +69,41 @@ def load_parts(models: Mapping[str, str], data: str, sides: Mapping[str, Side]) 
         if len(askers) == 1:
             raise
         found = askers[1].call("evaluate", references["data"])
+    options = _options_of_parts(references, askers)
     return Pair(
+        **options,
         name=" and ".join(Path(where.rpartition(":")[0]).stem for where in models.values()),
         models={
             side: references.get(side, references[next(iter(models))]) for side in SIDES
         },  # a file's is not run
         data=split_data(found, data),
     )
+
+
+def _options_of_parts(references: Mapping[str, FileReference], askers: list[Side]) -> dict[str, Any]:
+    """What the files that the models and the data stand in say of the pair: one of them, or all the same."""
+    found: dict[str, Any] = {}
+    home: dict[str, str] = {}
+    for reference in references.values():
+        for name, value in _attributes(reference, askers).items():
+            if name in found and found[name] != value:
+                raise InputError(
+                    f"{name} must be set in one file; {Path(home[name]).name} and "
+                    f"{Path(reference.path).name} set others."
+                )
+            found[name], home[name] = value, reference.path
+    return checked(found, " and ".join(sorted({Path(path).name for path in home.values()})))
+
+
+def _attributes(reference: FileReference, askers: list[Side]) -> dict[str, Any]:
+    """The options of one file, from a process that can import it; of a file that none can, the models will say so."""
+    for asker in askers:
+        try:
+            found = asker.call("attributes", reference, list(OPTIONS))
+        except InputError:
+            continue
+        return {name: value for name, value in found.items() if value is not None}
+    return {}
 
 
 def _part(name: str, where: str) -> FileReference:

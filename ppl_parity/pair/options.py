@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -72,11 +73,29 @@ def check_rename(pair: Pair, own: Mapping[str, Mapping[str, Site]]) -> None:
             )
         led[other] = name
     for name, other in pair.rename.items():
-        if name != other and name in own["numpyro"] and other in own["numpyro"] and name not in led:
+        if name in _in_the_way(pair, own) and own["numpyro"][name].kind != "deterministic":
             raise InputError(
                 f"rename gives numpyro's {other!r} the name {name!r}, which another site of numpyro's model has; "
                 "rename that one as well."
             )
+
+
+def make_way(pair: Pair, own: Mapping[str, Mapping[str, Site]]) -> Pair:
+    """The pair, with another name for a deterministic site that has the name to which a site is renamed.
+
+    As where one side centres ``mu``, and the other has a latent ``mu_raw`` and computes ``mu`` of it.
+    """
+    return replace(pair, rename={**pair.rename, **{f"{n} (numpyro's)": n for n in _in_the_way(pair, own)}})
+
+
+def _in_the_way(pair: Pair, own: Mapping[str, Mapping[str, Site]]) -> list[str]:
+    """Names of Pyro's that two sites of NumPyro's would have: the renamed one, and one that has it by itself."""
+    taken = set(pair.rename.values())
+    return [
+        name
+        for name, other in pair.rename.items()
+        if name != other and {name, other} <= set(own["numpyro"]) and name not in taken
+    ]
 
 
 def check_names(pair: Pair, sites: Mapping[str, Mapping[str, Site]]) -> None:
@@ -104,7 +123,21 @@ def check_names(pair: Pair, sites: Mapping[str, Mapping[str, Site]]) -> None:
             raise InputError(
                 f"rename must lead to a site of numpyro's model, of {_list(own)}; got {other!r}.{nearest(other, own)}"
             )
+    every = {name for found in sites.values() for name in found}
+    for key in pair.known_differences:
+        site = key.partition("/")[2]
+        if site and site not in every:
+            raise InputError(
+                f"known_differences must name a site, of {_list(sorted(every))}; got {key!r}."
+                f"{nearest(site, sorted(every))}"
+            )
     for name in pair.exchangeable:
+        kinds = {side: found[name].kind for side, found in sites.items() if name in found}
+        other = next((side for side, kind in kinds.items() if kind != "latent"), None)
+        if other is not None and name in known["pyro"]:
+            raise InputError(
+                f"exchangeable must name latent sites of both models; {name!r} is {kinds[other]} in {other}."
+            )
         if name not in known["pyro"]:
             raise InputError(
                 f"exchangeable must name sites of pyro's model, of {_list(known['pyro'])}; got {name!r}."

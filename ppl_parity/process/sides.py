@@ -166,7 +166,7 @@ class Side:
                 self._await(name, timeout)
             reply = wire.receive(stdout)  # type: ignore[arg-type]
         except (EOFError, BrokenPipeError):
-            raise SideError(f"{self.name}: {self._ending()} while it answered {name}.") from None
+            raise SideError(f"{self.name}: {self._ending()} during {in_words(name)}.") from None
         except (InputError, SideError):  # nothing was written, or nothing is waited for any more
             raise
         except BaseException:  # Ctrl-C: the answer would be taken for the next call's
@@ -176,7 +176,7 @@ class Side:
         if "input_error" in reply:
             raise InputError(reply["input_error"]) from SideError(reply["traceback"])
         if "error" in reply:
-            raise SideError(f"{self.name}: {name} failed: {reply['error']}") from SideError(
+            raise SideError(f"{self.name}: {in_words(name)} failed: {reply['error']}") from SideError(
                 reply["traceback"]
             )
         return reply["result"]
@@ -249,13 +249,23 @@ class Side:
             selector.register(self._process.stdout, selectors.EVENT_READ)  # type: ignore[arg-type]
             if not selector.select(timeout):
                 self.kill()
-                raise SideError(f"{self.name}: no answer to {name} in {timeout:g} s; the process was ended.")
+                raise SideError(
+                    f"{self.name}: {in_words(name)} took more than {timeout:g} s; the process was ended."
+                )
 
     def _ending(self) -> str:
         code = self._process.wait()
         return (
             f"its process was ended by {signal.Signals(-code).name}" if code < 0 else f"it exited with {code}"
         )
+
+
+WORDS = {"evaluate": "data()", "Program": "the model's first run", "sites": "a run of the model"}
+
+
+def in_words(name: str) -> str:
+    """What a call asks for, as a user would say it."""
+    return WORDS.get(name, name.replace("_", " "))
 
 
 LONGEST = 600.0  # seconds that a program may take over one answer: a sampler of a library may never end

@@ -41,6 +41,14 @@ def run(context: Context) -> Iterator[Finding]:
             yield from _compare(name, pyro[name], numpyro[name], context)
         else:
             yield from _one_sided(name, "pyro" if name in pyro else "numpyro", context)
+    if not any(site.kind in ("observed", "factor") for found in (pyro, numpyro) for site in found.values()):
+        yield Finding(
+            "same",
+            "observed values",
+            "Nothing is observed in either model: only their priors are compared.",
+            notable=True,
+            hint="an argument of the data that is missing, so that obs is None",
+        )
     yield Finding("same", "sites", f"{len(context.shared)} latent sites are shared.")
 
 
