@@ -189,7 +189,7 @@ class Context:
         chosen = {
             name: value
             for name, value in point.values.items()
-            if name in sites and (discrete or not is_discrete(sites[name]))
+            if name in sites and sites[name].kind == "latent" and (discrete or not is_discrete(sites[name]))
         }
         return self.pair.to_side(side, chosen)
 

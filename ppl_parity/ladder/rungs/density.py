@@ -39,6 +39,7 @@ from ppl_parity.ladder.exact.remarks import (
     row_by_row,
     spread_differently,
 )
+from ppl_parity.ladder.exact.shared_sites import shared_sites
 from ppl_parity.listing import listed
 from ppl_parity.pair.pairs import SIDES
 from ppl_parity.pair.points import Point
@@ -52,6 +53,7 @@ MANY_ROWS, FEW = 200, 1000.0  # of so many rows 99 % say what rounding does; a t
 def run(context: Context) -> Iterator[Finding]:
     """Compare at every shared point: first the joint density, then the sites that make it up."""
     if context.reparameterised:
+        yield from _shared(context)
         yield Finding(
             "unresolved",
             "log joint",
@@ -126,6 +128,33 @@ def run(context: Context) -> Iterator[Finding]:
             "magnitude": joint.magnitude,
         },
     )
+
+
+def _shared(context: Context) -> Iterator[Finding]:
+    """Where the latent sites differ, the sites of both that hang on none of one side's own."""
+    found = shared_sites(context)
+    if found is None:
+        return
+    for apart in found.apart:
+        yield Finding(
+            "different",
+            "log prob",
+            f"The log prob of {apart.name!r}, which hangs on no latent site of one side's own, is {apart.pyro:.10g} in "
+            f"pyro and {apart.numpyro:.10g} in numpyro at {apart.point}.",
+            site=apart.name,
+            size=apart.size if math.isfinite(apart.size) else None,
+            point=apart.point,
+            hint=apart.hint,
+        )
+    if not found.apart:
+        yield Finding(
+            "same",
+            "log prob",
+            f"What hangs on no latent site of one side's own agrees at {found.num_points} points, exactly: "
+            f"{listed(found.names)}.",
+            site=next(iter(found.names)),
+            notable=True,
+        )
 
 
 def _kept(context: Context, before: Sequence[Point], values: SiteLogProbs) -> SiteLogProbs:

@@ -11,7 +11,9 @@ from ppl_parity.findings import Finding
 from ppl_parity.ladder.context import Context
 from ppl_parity.ladder.exact.comparison import Comparison, compare, name_of_constant
 from ppl_parity.ladder.exact.hopeless import leave_out
+from ppl_parity.ladder.exact.log_probs import ordinary_points
 from ppl_parity.ladder.exact.points import impossible
+from ppl_parity.ladder.exact.shared_sites import shared_sites
 from ppl_parity.listing import listed
 from ppl_parity.pair.pairs import SIDES
 from ppl_parity.pair.points import Point
@@ -58,7 +60,12 @@ def run(context: Context) -> Iterator[Finding]:
     }
     limit = sum(library_limit(site) for side in SIDES for site in context.sites[side].values())
     found = compare(
-        "log density", values["pyro"], values["numpyro"], extra=limit, precision=context.precision
+        "log density",
+        values["pyro"],
+        values["numpyro"],
+        extra=limit,
+        preferred=ordinary_points(context),
+        precision=context.precision,
     )
     if found.relation == "different":
         yield _different(context, found, values, enumerated)
@@ -134,6 +141,19 @@ def _different(
         hint = (
             "any site may differ, or the sum on one side is not the distribution that the other writes for it"
         )
+        shared = shared_sites(context, to_blame=True)
+        if shared is not None and shared.apart:
+            apart = shared.apart[0]
+            site, hint = apart.name, apart.hint
+            detail = detail.replace(
+                " No site was compared alone.",
+                f" Of the sites that hang on none of these, {apart.name!r} differs: its log prob is {apart.pyro:.10g} "
+                f"in pyro and {apart.numpyro:.10g} in numpyro at {apart.point}.",
+            )
+        elif shared is not None:
+            detail = detail.replace(
+                " No site was compared alone.", f" The log probs of {listed(shared.names)} agree."
+            )
     else:
         summed = sorted(enumerated["pyro"])
         agrees = context.results.get("verdicts", {}).get("density") == "same"
