@@ -40,11 +40,11 @@ def compare(
     pyro: Sequence[float],
     numpyro: Sequence[float],
     *,
-    extra: float = 0.0,
+    extra: float | np.ndarray = 0.0,
     preferred: Sequence[bool] | None = None,
     precision: str = "float64",
 ) -> Comparison:
-    """Compare sums of a quantity at each point; ``extra`` is a library's own limit, absolute.
+    """Compare sums of a quantity at each point; ``extra`` is a library's own limit, absolute, or one a point.
 
     One constant over all points, and not zero, is an offset: it changes no posterior. At least three points
     must carry it, or it may as well be chance. A difference is shown at one of the ``preferred`` points, if it

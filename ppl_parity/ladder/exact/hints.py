@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from ppl_parity.statistics.relations import Pairs, relation
 FLOAT32 = 1e-6  # relative, of a sum of terms that are each rounded to seven digits
 MOST_NUMBERS = 2_000_000  # of a site's parameters over all points
 MOST_SHOWN = 3
+PROBABLE = 1e-9  # beyond zero and one, by rounding
 FORMS = {key for key, _ in COVARIANCES}
 
 
@@ -129,9 +130,11 @@ def _explain_params(context: Context, name: str, worst: _Point, comparison: Comp
             apart[key] = pairs
     if not apart:
         return None
+    if impossible := _no_probabilities(apart):
+        return impossible
     if swapped := _swapped(apart):
         return f"{' and '.join(swapped)} have changed places"
-    found = {key: relation(pairs) for key, pairs in apart.items()}
+    found = {key: relation(replace(pairs, key=key)) for key, pairs in apart.items()}
     forms = [key for key in apart if key in FORMS]
     if forms and not any(found[key] for key in forms):
         ways = {misplaced(point.pyro, point.numpyro) for point in points}
@@ -145,6 +148,20 @@ def _explain_params(context: Context, name: str, worst: _Point, comparison: Comp
     told = f"; {found[key]}" if found[key] else ""
     rest = f"; its {' and '.join(also)} {'differs' if len(also) == 1 else 'differ'} too" if also else ""
     return f"its {key}{_show(apart[key])}{told}{rest}"
+
+
+def _no_probabilities(apart: dict[str, Pairs]) -> str | None:
+    """Probabilities of one side that are none: below zero, or above one."""
+    for key, pairs in apart.items():
+        if key.split()[-1] != "probs":
+            continue
+        none = [
+            bool(np.any((side < -PROBABLE) | (side > 1 + PROBABLE))) for side in (pairs.left, pairs.right)
+        ]
+        if none[0] != none[1]:
+            whose = "pyro's" if none[0] else "numpyro's"
+            return f"its {key}{_show(pairs)}; {whose} are no probabilities: logits that are taken for these?"
+    return None
 
 
 def _other_points(context: Context, name: str, worst: _Point, but: int) -> list[_Point]:

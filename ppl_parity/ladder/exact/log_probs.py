@@ -15,6 +15,9 @@ from ppl_parity.tolerances import library_limit
 SiteLogProbs = dict[str, list[Arrays]]
 """side -> at each point, site (under Pyro's names) -> log probs."""
 
+Noise = dict[str | None, np.ndarray]
+"""site, or None for all together -> at each point, nats by which rounding alone may part the sides."""
+
 
 def names_of(values: SiteLogProbs) -> list[str]:
     """Every site that has a log prob on a side, in Pyro's order."""
@@ -41,22 +44,26 @@ def ordinary_points(context: Context) -> list[bool]:
     return [not point.far for point in context.points]
 
 
-def compare_joint(context: Context, values: SiteLogProbs) -> Comparison:
-    """The log joint densities over the points."""
-    extra = sum(limit_of(context, name) for name in names_of(values))
+def compare_joint(context: Context, values: SiteLogProbs, noise: Noise | None = None) -> Comparison:
+    """The log joint densities over the points; ``noise`` is what they may be apart by at each, beside the limits."""
+    extra = sum(limit_of(context, name) for name in names_of(values)) + (noise or {}).get(None, 0.0)
     sums = [sums_of(values, side, None) for side in SIDES]
     return compare("log density", *sums, extra=extra, precision=context.precision)
 
 
 def compare_site(
-    context: Context, values: SiteLogProbs, name: str, precision: str | None = None
+    context: Context,
+    values: SiteLogProbs,
+    name: str,
+    precision: str | None = None,
+    noise: Noise | None = None,
 ) -> Comparison:
     """One site's log probs over the points; ``precision`` is the context's if none is given."""
     sums = [sums_of(values, side, name) for side in SIDES]
     return compare(
         "log density",
         *sums,
-        extra=limit_of(context, name),
+        extra=limit_of(context, name) + (noise or {}).get(name, 0.0),
         preferred=ordinary_points(context),
         precision=precision or context.precision,
     )

@@ -30,6 +30,9 @@ def paired(a: Site, b: Site) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     left, right = (_probs(site.family, site.params) for site in (a, b))
     if left is not None and right is not None and not {"probs", "logits"} & set(found):
         found["probs"] = left, right
+    left, right = (_gate(site.params) for site in (a, b))
+    if left is not None and right is not None and not {"gate", "gate_logits"} & set(found):
+        found["gate"] = left, right
     left, right = (_weights(site.params) for site in (a, b))
     if left is not None and right is not None and not {"mixing probs", "mixing logits"} & set(found):
         found["mixing probs"] = left, right
@@ -48,6 +51,13 @@ def _probs(family: str, params: Arrays) -> np.ndarray | None:
     if "logits" not in params:
         return None
     return softmax(params["logits"], axis=-1) if family in VECTORS else expit(params["logits"])
+
+
+def _gate(params: Arrays) -> np.ndarray | None:
+    """Of a zero-inflated family."""
+    if "gate" in params:
+        return params["gate"]
+    return expit(params["gate_logits"]) if "gate_logits" in params else None
 
 
 def _weights(params: Arrays) -> np.ndarray | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import expit, softmax
 
 from ppl_parity.backend.contract import Arrays, Site
 from ppl_parity.families import parts
@@ -33,6 +33,17 @@ def _beta_proportion(params: Arrays) -> dict[str, np.ndarray]:
     return {"mean": params["mean"], "concentration": params["concentration"]}
 
 
+def _ordered_logistic(params: Arrays) -> dict[str, np.ndarray]:
+    """p(k) = logistic(c_k - x) - logistic(c_{k-1} - x), between cutpoints c."""
+    below = expit(params["cutpoints"] - np.asarray(params["predictor"])[..., None])
+    ends = np.zeros((*below.shape[:-1], 1))
+    return {"probs": np.diff(np.concatenate([ends, below, ends + 1], axis=-1), axis=-1)}
+
+
+def _categorical(params: Arrays) -> dict[str, np.ndarray]:
+    return {"probs": params["probs"] if "probs" in params else softmax(params["logits"], axis=-1)}
+
+
 ONE_DISTRIBUTION: tuple[dict[str, Parameters], ...] = (
     {
         "NegativeBinomial": _negative_binomial,
@@ -40,6 +51,7 @@ ONE_DISTRIBUTION: tuple[dict[str, Parameters], ...] = (
         "GammaPoisson": _gamma_poisson,
     },
     {"Beta": _beta, "BetaProportion": _beta_proportion},
+    {"OrderedLogistic": _ordered_logistic, "Categorical": _categorical},
 )
 
 

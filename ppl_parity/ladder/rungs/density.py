@@ -13,13 +13,15 @@ import numpy as np
 from ppl_parity.findings import Finding
 from ppl_parity.ladder.context import Context
 from ppl_parity.ladder.exact.clamps import level_clamps, told_of_clamps
-from ppl_parity.ladder.exact.comparison import Comparison
+from ppl_parity.ladder.exact.comparison import Comparison, compare
+from ppl_parity.ladder.exact.conditioning import lost_digits, told_of_digits
 from ppl_parity.ladder.exact.deterministic import differing
 from ppl_parity.ladder.exact.extent import extent
 from ppl_parity.ladder.exact.hidden import hidden
 from ppl_parity.ladder.exact.hints import explain_site
 from ppl_parity.ladder.exact.hopeless import leave_out
 from ppl_parity.ladder.exact.log_probs import (
+    Noise,
     SiteLogProbs,
     compare_joint,
     compare_site,
@@ -83,6 +85,11 @@ def run(context: Context) -> Iterator[Finding]:
     joint = compare_joint(context, values)
     sites = names_of(values)
     comparisons = {name: compare_site(context, values, name) for name in sites}
+    noise: Noise = {}
+    if joint.relation == "different":
+        noise = lost_digits(context, values, joint, sum(limit_of(context, name) for name in sites))
+        joint = compare_joint(context, values, noise)
+        comparisons = {name: compare_site(context, values, name, noise=noise) for name in sites}
     if joint.relation == "different":
         drifting = _drifting(context, values, comparisons)
         if not drifting:
@@ -109,7 +116,9 @@ def run(context: Context) -> Iterator[Finding]:
     if joint.relation == "constant":
         yield constant_apart(context, values, joint, comparisons)
     yield from told_of_clamps(context)
-    yield from row_by_row(context, values, comparisons)
+    yield from told_of_digits(context, noise)
+    if not noise:
+        yield from row_by_row(context, values, comparisons)
     yield from spread_differently(context, comparisons)
     yield from moved(
         context,
@@ -249,6 +258,13 @@ def _blame(
     ``also`` are the findings of deterministic sites.
     """
     blamed = [name for name, comparison in comparisons.items() if comparison.relation == "different"]
+    alone = {side: [n for n in blamed if n not in values[SIDES[1 - i]][0]] for i, side in enumerate(SIDES)}
+    if all(alone.values()):
+        together = list(_in_place_of(context, values, alone))
+        yield from together
+        blamed = [name for name in blamed if name not in [*alone["pyro"], *alone["numpyro"]]]
+        if together and not blamed:
+            return
     computed = ", ".join(repr(finding.site) for finding in also if finding.verdict == "different")
     for name in blamed:
         comparison = comparisons[name]
@@ -290,6 +306,30 @@ def _blame(
             "log joint",
             "The log joint densities differ, though each site agrees up to a constant of its own.",
         )
+
+
+def _in_place_of(context: Context, values: SiteLogProbs, alone: dict[str, list[str]]) -> Iterator[Finding]:
+    """Sites of one side that stand where others of the other side do: their sums are what can be compared."""
+    sums = [[float(sum(np.sum(row[name]) for name in alone[side])) for row in values[side]] for side in SIDES]
+    extra = sum(limit_of(context, name) for names in alone.values() for name in names)
+    found = compare(
+        "log density", *sums, extra=extra, preferred=ordinary_points(context), precision=context.precision
+    )
+    if found.relation != "different":
+        return
+    a, b = (each[found.worst] for each in sums)
+    many = "together " if max(map(len, alone.values())) > 1 else ""
+    yield Finding(
+        "different",
+        "log prob",
+        f"{listed(alone['pyro'])}, in pyro alone, and {listed(alone['numpyro'])}, in numpyro alone, may stand for each "
+        f"other: {many}{a:.10g} in pyro and {b:.10g} in numpyro at {context.points[found.worst].name}.",
+        site=alone["pyro"][0],
+        size=found.size if math.isfinite(found.size) else None,
+        point=context.points[found.worst].name,
+        hint="what one side observes the other may have as a factor, or under another name: look at both",
+        numbers={"points": len(context.points)},
+    )
 
 
 def _member(context: Context, name: str, index: tuple[int, ...] | None) -> str:

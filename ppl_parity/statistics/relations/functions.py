@@ -59,7 +59,15 @@ def _everywhere(of: Function, x: np.ndarray) -> np.ndarray:
 def of_elements(pairs: Pairs) -> str | None:
     """A function of each element that differs; of one constant a plain multiple is named beside it."""
     left, right = pairs.differing
+    fixed = not np.ptp(left) and not np.ptp(right)  # two hyperparameters, which many functions lead to
     for function, words in OF_ELEMENTS:
+        if (
+            fixed
+            and words.startswith("one minus")
+            and pairs.key
+            and pairs.key.split()[-1] not in ("probs", "gate")
+        ):
+            continue
         if near(function(left), right):
             told = "numpyro's is " + words.format("pyro's")
             times = right.flat[0] / left.flat[0]

@@ -19,11 +19,13 @@ class Pairs:
     Attributes:
         left, right: (P, ...), of one shape; Pyro's and NumPyro's.
         sites: name -> (P, ...), the values at these points of what the arrays may be made from.
+        key: the parameter's name, where it is known.
     """
 
     left: np.ndarray
     right: np.ndarray
     sites: Mapping[str, np.ndarray]
+    key: str = ""
 
     @cached_property
     def apart(self) -> np.ndarray:

@@ -1,0 +1,104 @@
+"""How many digits a log prob has where its own arithmetic loses them: an ill-conditioned covariance, a filter.
+
+The latent values are moved by a few roundings; what that does to a log prob, no two libraries need to agree on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ppl_parity.backend.contract import Arrays, Program
+from ppl_parity.errors import InputError
+from ppl_parity.findings import Finding
+from ppl_parity.ladder.context import Context
+from ppl_parity.ladder.exact.comparison import Comparison
+from ppl_parity.ladder.exact.log_probs import Noise, SiteLogProbs, names_of, sums_of
+from ppl_parity.pair.pairs import SIDES
+from ppl_parity.pair.points import Point
+from ppl_parity.tolerances import allowed
+
+NUDGE, NUM_NUDGES = 1e-15, 4  # relative: a few roundings of a value
+TIMES = 10.0  # each side's own arithmetic rounds as often, in an order of its own
+SMALL = 1e-4  # of a log density: what parts by more is no loss of digits
+QUANTITY = "digits"
+
+
+def lost_digits(context: Context, values: SiteLogProbs, joint: Comparison, extra: float) -> Noise:
+    """site, or None for all together -> at each point, what rounding of the latent values leaves open, in nats.
+
+    Args:
+        values: both sides' log probs.
+        joint: their comparison, which differs.
+        extra: the libraries' own limits, in nats.
+
+    Returns:
+        nothing where some point parts by more than digits that are lost.
+    """
+    a, b = (np.asarray(sums_of(values, side, None)) for side in SIDES)
+    finite = np.isfinite(a) & np.isfinite(b)
+    with np.errstate(invalid="ignore"):
+        gap = np.where(finite, np.abs(a - b), 0.0)
+    size = np.where(finite, np.maximum(np.abs(a), np.abs(b)), 0.0)
+    apart = gap > allowed("log density", a, b, context.precision) + extra
+    if joint.one_sided or not np.any(apart) or np.any(gap > SMALL * np.maximum(size, 1.0)):
+        return {}
+    names: list[str | None] = [*names_of(values), None]
+    noise: Noise = {name: np.zeros(len(gap)) for name in names}
+    rng = np.random.default_rng(context.settings.seed)
+    for i in map(int, np.flatnonzero(apart)):
+        point = context.points[i]
+        nudged = [_nudged(point, rng) for _ in range(NUM_NUDGES)]
+        for side in context.live:
+            for row in _asked(context, side, nudged):
+                with np.errstate(invalid="ignore"):
+                    moved = {name: np.abs(np.sum(row[name] - values[side][i][name])) for name in row}
+                    total = abs(sum(np.sum(row[name]) for name in row) - (a if side == "pyro" else b)[i])
+                for name, change in [*moved.items(), (None, total)]:
+                    if np.isfinite(change):
+                        noise[name][i] = max(noise[name][i], TIMES * float(change))
+    return noise
+
+
+def _nudged(point: Point, rng: np.random.Generator) -> Point:
+    values: Arrays = {
+        name: value * (1 + NUDGE * rng.choice([-1.0, 1.0], size=value.shape))
+        if value.dtype.kind == "f"
+        else value
+        for name, value in point.values.items()
+    }
+    return Point(point.name, values, point.kind)
+
+
+def _asked(context: Context, side: str, points: list[Point]) -> list[Arrays]:
+    program: Program = context.programs[side]
+    found = []
+    for point in points:
+        try:
+            log_probs = program.site_log_probs(context.values(side, point, discrete=True))
+        except InputError:  # such as a whole number that is kept as a float, and is none any more
+            continue
+        found.append(context.pair.from_side(side, log_probs))
+    return found
+
+
+def told_of_digits(context: Context, noise: Noise) -> Iterator[Finding]:
+    """Where log probs were held to fewer digits than usual, and to how many."""
+    whole = noise.get(None)
+    if whole is None or not np.any(whole):
+        return
+    where = int(np.argmax(whole))
+    name = max((n for n in noise if n is not None), key=lambda n: noise[n][where], default=None)
+    yield Finding(
+        "same",
+        QUANTITY,
+        f"At {np.count_nonzero(whole)} of {len(whole)} points a rounding of the latent values moves the log density by "
+        f"up to {whole[where] / TIMES:.1g} on either side{f', most of it at {name!r}' if name else ''}; it was held to "
+        "no more digits there.",
+        site=name,
+        size=float(whole[where] / TIMES),
+        point=context.points[where].name,
+        notable=True,
+        hint="an ill-conditioned matrix, or a recursion that loses digits: a larger jitter",
+    )
