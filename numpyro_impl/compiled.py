@@ -207,6 +207,7 @@ def _restored(path: Path, num_devices: int, build: Callable[[], tuple[Any, Any]]
     What can be read and cannot be run is built at its first call.
     """
     untried = path.with_suffix(f".{os.getpid()}")
+    _forget_ended(path)
     try:
         # Out of the way until it has run once: what would end a process ends one process only.
         path.rename(untried)
@@ -224,6 +225,10 @@ def _restored(path: Path, num_devices: int, build: Callable[[], tuple[Any, Any]]
             return compiled(*arguments)
         try:
             result = jax.block_until_ready(compiled(*arguments))
+        except KeyboardInterrupt:  # of a run that was too long for somebody: the program is none the worse
+            with suppress(OSError):
+                untried.rename(path)
+            raise
         except jax.errors.JaxRuntimeError:
             untried.unlink(missing_ok=True)
             compiled, _ = _built_for(path, build)
@@ -233,6 +238,24 @@ def _restored(path: Path, num_devices: int, build: Callable[[], tuple[Any, Any]]
         return result
 
     return run, about
+
+
+def _forget_ended(path: Path) -> None:
+    """Remove what processes that have ended had out of the way: it was never run to its end."""
+    for untried in path.parent.glob(f"{path.stem}.*"):
+        number = untried.suffix[1:]
+        if number.isdecimal() and not _is_alive(int(number)):
+            untried.unlink(missing_ok=True)
+
+
+def _is_alive(number: int) -> bool:
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
 
 
 @cache

@@ -289,8 +289,10 @@ def test_known_differences_are_two_models() -> None:
     assert "--level standard" in bench_pair._refusal("unresolved", "quick", known=False)
 
 
-def test_other_coordinates_have_no_ratio_of_gradients(context: Context) -> None:
-    context.results["moved sites"] = ["w"]
+def test_other_coordinates_have_no_ratio_of_gradients(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measuring, "moved_sites", lambda context, found: ["w"])
     why = measuring.measure(context, replace(PLAN, samplers=False))["ratios"]["gradient"]["why"]
     assert why == "the sides unconstrain 'w' differently"
 

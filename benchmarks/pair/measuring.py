@@ -252,7 +252,10 @@ def _rates(
     columns: Sequence[np.ndarray],
     quantities: Quantities,
 ) -> dict[str, Any]:
-    """What explains the speed of a side's NUTS: ESS/s = (ESS a leapfrog) / (seconds a leapfrog), seed by seed."""
+    """What explains the speed of a side's NUTS: ESS/s = (ESS a leapfrog) / (seconds a leapfrog), seed by seed.
+
+    Of several chains a leapfrog is one of all of them: how many ran at once is the library's affair.
+    """
     num_chains, num_draws = columns[0].shape[:2]
     steps = np.array([float(np.sum(run["n_steps"])) for run, _ in runs])
     found = [smallest(draws) for draws in columns]
@@ -261,7 +264,7 @@ def _rates(
     # Of the first seed, ``resolved`` saw to it, if so many draws were enough; of the others it is seen here.
     told = bool(np.all(gaps > LEAST_SHARE * np.array([run["seconds"] for run, _ in runs])))
     gaps = np.where(gaps > 0, gaps * num_draws / max(1, num_draws - 1), np.nan)
-    each = gaps * num_chains / steps
+    each = gaps / steps
     return {
         "num_draws": num_draws,
         "resolved": told,

@@ -99,7 +99,7 @@ class Context:
         sides: side -> its process.
         programs: side -> the pair's program there, in float64.
         sites: side -> site (under Pyro's names) -> description, at seed 0.
-        shared: latent sites that both sides have, with the same event and batch shape.
+        shared: latent sites that both sides have, in whatever shape (``misshapen``).
         points: where the deterministic rungs compare.
         alpha: rung -> its share of the false-alarm probability.
         results: what a rung leaves for later ones and for plots, such as ``posterior draws``.

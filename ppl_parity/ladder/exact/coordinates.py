@@ -45,18 +45,15 @@ def positions(context: Context, count: int) -> list[Position]:
 
 def moved_sites(context: Context, found: list[Position]) -> list[str]:
     """Sites whose unconstrained coordinates differ between the sides at some point."""
-    names = context.results.get("moved sites")
-    if names is None:
-        names = sorted(
-            {
-                name
-                for position in found
-                for name, value in position.coordinates["pyro"].items()
-                if name in position.coordinates["numpyro"]
-                and not agree("unconstrained", value, position.coordinates["numpyro"][name])
-            }
-        )
-    return names
+    return sorted(
+        {
+            name
+            for position in found
+            for name, value in position.coordinates["pyro"].items()
+            if name in position.coordinates["numpyro"]
+            and not agree("unconstrained", value, position.coordinates["numpyro"][name])
+        }
+    )
 
 
 def dynamic_sites(context: Context) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -95,7 +96,7 @@ def _against_each_other(context: Context, found: list[Position]) -> Iterator[Fin
                 allowance = allowance + _by_a_nudge(context, at[i], name, all_gradients, i)
                 finding = _gap(name, a, b, allowance, position)
             if finding is not None:
-                yield finding
+                yield _beside_the_density(context, finding)
                 return
             with np.errstate(invalid="ignore"):
                 gap = float(np.max(np.abs(a - b), initial=0.0))
@@ -128,6 +129,14 @@ def _by_a_nudge(
     return float(np.max(np.nan_to_num(gap), initial=0.0))
 
 
+def _beside_the_density(context: Context, finding: Finding) -> Finding:
+    """A gradient that differs has a cause of its own where the densities are the same, and else perhaps theirs."""
+    if any(key.partition("/")[0] == "density" for key in context.pair.known_differences):
+        return replace(finding, hint=f"what the densities differ in, which is known; or {finding.hint}")
+    same = context.results.get("verdicts", {}).get("density") == "same"
+    return replace(finding, hint=f"{finding.hint}, since the densities agree") if same else finding
+
+
 def _gap(
     name: str, a: np.ndarray, b: np.ndarray, allowance: np.ndarray, position: Position
 ) -> Finding | None:
@@ -156,7 +165,7 @@ def _gap(
         size=float(gap[index]),
         point=position.point.name,
         index=index,
-        hint="a detached value or a custom derivative, since the densities agree",
+        hint="a detached value or a custom derivative",
     )
 
 

@@ -74,8 +74,11 @@ class Derived:
                 try:
                     point = {name: value[index] for name, value in given.items()}
                     values[(*index, 0)] = context.programs[context.asked].log_density(point)
-                except (InputError, SideError):
+                except InputError:
                     values[(*index, 0)] = np.nan
+                except SideError:  # a density that ends its process would end as many as there are draws
+                    values[:] = np.nan
+                    break
             self.log_density[side] = _joined(self.log_density.get(side), values)
 
     def _replicate(self, context: Context, new: dict[str, Arrays], round_: int) -> None:

@@ -36,7 +36,7 @@ class Block:
         independent: the draws are no chains.
         title: what they are, where that is no site's own scalars: ``the sum of beta``.
         among: of how many scalars these are the furthest apart; each is then judged as one of so many, and told
-            only if it differs; 1 for those that are not chosen, and told so all the same. 0 for all others.
+            only if it differs. 0 for scalars that were not chosen so.
         total: the site's own number of scalars, where these are not all of them.
     """
 

@@ -44,18 +44,14 @@ class Chains:
     Attributes:
         draws: side -> site (Pyro's names) -> (C, S, ...), deterministic sites included.
         diverging: side -> the share of draws that diverged.
-        seconds: side -> of the last round.
         per_iteration: side -> seconds of one iteration of all chains, at the last round.
         rounds: how many.
-        shared_start: whether both sides began at the same points.
     """
 
     draws: dict[str, Arrays] = field(default_factory=dict)
     stats: dict[str, Arrays] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
     per_iteration: dict[str, float] = field(default_factory=dict)
     rounds: int = 0
-    shared_start: bool = False
 
     def num_draws(self, side: str) -> int:
         """Draws per chain so far."""
@@ -78,7 +74,6 @@ def first_round(context: Context, seconds: float) -> Chains:
     """
     chains = Chains()
     starts = shared_starts(context, NUM_CHAINS)
-    chains.shared_start = starts is not None
     scale = _scale(context, seconds) if starts is not None else 1.0
     draws = {side: int(FIRST_DRAWS[side] * scale) for side in SIDES}
     _run(context, chains, draws, int(NUM_WARMUP * scale), starts)
@@ -148,7 +143,6 @@ def _run(
         posterior = context.pair.from_side(side, groups["posterior"])
         chains.draws[side] = _appended(chains.draws.get(side), posterior)
         chains.stats[side] = _appended(chains.stats.get(side), groups["sample_stats"])
-        chains.seconds[side] = seconds
         chains.per_iteration[side] = seconds / (num_warmup + draws[side])
 
 
