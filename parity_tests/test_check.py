@@ -123,7 +123,10 @@ def test_known_differences(sides: dict[str, Side]) -> None:
     )
     assert report.verdict == "same"
     assert "Known difference (the port has a wider prior)" in details(report)
-    assert "'structure/nu' no longer applies" in details(report)
+    assert (
+        "'structure/nu' does not apply, or no longer; remove it. There is no site 'nu'. Did you mean 'mu'?"
+        in details(report)
+    )
 
 
 def test_a_constant_is_named(sides: dict[str, Side]) -> None:

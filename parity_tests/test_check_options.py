@@ -58,10 +58,6 @@ pytestmark = pytest.mark.pyro
         ({"exchangeable": "a"}, r"exchangeable of model must be a tuple of sites, as \('theta',\); got 'a'"),
         ({"exchangeable": ("c",)}, "exchangeable must name sites of pyro's model, of a, y, b, w; got 'c'"),
         (
-            {"known_differences": {"density/yy": "old"}},
-            "known_differences must name a site, of a, b, w, y; got 'density/yy'. Did you mean 'y'",
-        ),
-        (
             {"exchangeable": ("y",)},
             "exchangeable must name latent sites of both models; 'y' is observed in pyro",
         ),

@@ -94,6 +94,8 @@ def _nuts_notes(result: Mapping[str, Any]) -> Iterator[str]:
         f"{count(len(plan['seeds']), 'seed')}; ESS is the smallest bulk ESS (of {each}); R-hat over all chains "
         f"{result['mixing']['r_hat']:.3f}"
     )
+    if plan["num_chains"] > 1:
+        yield "A leapfrog is one of all chains: its time is that of a run over the leapfrogs of all of them"
     if result["relabelled"]:
         yield (
             f"The components of {', '.join(map(repr, result['relabelled']))} are interchangeable; sums over them, "

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import numpy as np
 
-from ppl_parity.errors import InputError, one_of
+from ppl_parity.errors import InputError, nearest, one_of
 from ppl_parity.findings import DETERMINISTIC, LEVELS, RUNGS, SAMPLING, Finding, RungResult, Verdict, worst
 from ppl_parity.ladder.context import Context
 from ppl_parity.listing import listed
@@ -68,7 +68,7 @@ def climb(context: Context, rungs: Sequence[str]) -> tuple[RungResult, ...]:
         context.finished(result)
         if result.verdict == "different" and not context.settings.keep_going:
             break
-    stale = list(_stale(unused, results))
+    stale = list(_stale(context, unused, results))
     if stale:
         last = results[-1]
         results[-1] = replace(last, findings=(*last.findings, *stale))
@@ -137,13 +137,16 @@ def _known(context: Context, rung: str, finding: Finding, unused: set[str]) -> F
     return finding
 
 
-def _stale(unused: set[str], results: Sequence[RungResult]) -> Iterator[Finding]:
+def _stale(context: Context, unused: set[str], results: Sequence[RungResult]) -> Iterator[Finding]:
+    names = sorted({name for side in SIDES for name in context.sites[side]})
     climbed = {result.name for result in results}
     for key in sorted(unused):
-        if key.partition("/")[0] in climbed:
+        rung, _, site = key.partition("/")
+        unknown = f" There is no site {site!r}.{nearest(site, names)}" if site and site not in names else ""
+        if rung in climbed:
             yield Finding(
                 "same",
                 "known difference",
-                f"The known difference {key!r} no longer applies; remove it.",
+                f"The known difference {key!r} does not apply, or no longer; remove it.{unknown}",
                 notable=True,
             )

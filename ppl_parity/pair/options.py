@@ -123,14 +123,6 @@ def check_names(pair: Pair, sites: Mapping[str, Mapping[str, Site]]) -> None:
             raise InputError(
                 f"rename must lead to a site of numpyro's model, of {_list(own)}; got {other!r}.{nearest(other, own)}"
             )
-    every = {name for found in sites.values() for name in found}
-    for key in pair.known_differences:
-        site = key.partition("/")[2]
-        if site and site not in every:
-            raise InputError(
-                f"known_differences must name a site, of {_list(sorted(every))}; got {key!r}."
-                f"{nearest(site, sorted(every))}"
-            )
     for name in pair.exchangeable:
         kinds = {side: found[name].kind for side, found in sites.items() if name in found}
         other = next((side for side, kind in kinds.items() if kind != "latent"), None)
