@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("pyro")
 pytest.importorskip("numpyro")
 
-from parity_tests.written import Y, libraries, told
+from parity_tests.written import Y, libraries, numbers, told
 from ppl_parity import check
 from ppl_parity.process.sides import Side
 
@@ -51,7 +51,7 @@ def test_a_param_has_its_value_and_its_constraint(sides: dict[str, Side]) -> Non
     def model(ppl: str, value: float = 1.5, constraint: str = "positive") -> Callable:
         def run(y):
             library, dist = libraries(ppl)
-            array = importlib.import_module({"pyro": "torch", "numpyro": "jax.numpy"}[ppl])
+            array = numbers(ppl)
             within = getattr(dist.constraints, constraint)
             scale = library.param("scale", array.full((2,), value), constraint=within)
             library.sample("y", dist.Normal(library.sample("x", dist.Normal(0.0, 1.0)), scale[0]), obs=y)
@@ -75,7 +75,7 @@ def hidden(ppl: str, by: str = "a") -> Callable:
 
     def model(y):
         library, dist = libraries(ppl)
-        array = importlib.import_module({"pyro": "torch", "numpyro": "jax.numpy"}[ppl])
+        array = numbers(ppl)
         slope = library.param("slope", array.zeros(2))
         power = library.param("power", array.ones(()), constraint=dist.constraints.positive)
         a = library.sample("a", dist.Normal(0.0, 1.0))
@@ -111,7 +111,7 @@ def mixed(ppl: str, *, summed: bool, slope: float = 1.0) -> Callable:
 
     def model(y):
         library, dist = libraries(ppl)
-        array = importlib.import_module({"pyro": "torch", "numpyro": "jax.numpy"}[ppl])
+        array = numbers(ppl)
         apart = slope * library.param("apart", array.zeros(())) * array.arange(2.0)
         m = library.sample("m", dist.Normal(0.0, 1.0))
         weights = array.ones(2) / 2

@@ -11,16 +11,12 @@ import pytest
 pytest.importorskip("pyro")
 pytest.importorskip("numpyro")
 
-from parity_tests.written import libraries, told
+from parity_tests.written import libraries, numbers, told
 from ppl_parity import check
 from ppl_parity.process.sides import Side
 
 pytestmark = pytest.mark.pyro
 RNG = np.random.default_rng(0)
-
-
-def numbers(ppl: str):
-    return importlib.import_module({"pyro": "torch", "numpyro": "jax.numpy"}[ppl])
 
 
 def grouped(ppl: str, *, prior: float = 1.0, turn: int = 0, scale: float = 1.0) -> Callable:

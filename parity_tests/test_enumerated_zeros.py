@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 pytest.importorskip("pyro")
 pytest.importorskip("numpyro")
 
-from parity_tests.written import libraries, told
+from parity_tests.written import libraries, numbers, told
 from ppl_parity import check
 from ppl_parity.process.sides import Side
 
@@ -23,7 +22,7 @@ def left_to_right(ppl: str, back: float = 0.0, scale: float = 0.5) -> Callable:
 
     def model(y):
         library, dist = libraries(ppl)
-        array = importlib.import_module({"pyro": "torch", "numpyro": "jax.numpy"}[ppl])
+        array = numbers(ppl)
         cast = array.as_tensor if ppl == "pyro" else array.asarray
         turn = cast(np.array([[0.7, 0.3], [back, 1 - back]]))
         mu = library.sample("mu", dist.Normal(cast(np.array([-1.0, 1.0])), 1.0).to_event(1))

@@ -11,17 +11,13 @@ import pytest
 pytest.importorskip("pyro")
 pytest.importorskip("numpyro")
 
-from parity_tests.written import libraries, told
+from parity_tests.written import libraries, numbers, told
 from ppl_parity import check
 from ppl_parity.process.sides import Side
 
 pytestmark = pytest.mark.pyro
 RNG = np.random.default_rng(3)
 RUNGS = ["structure", "density"]
-
-
-def numbers(ppl: str):
-    return importlib.import_module({"pyro": "torch", "numpyro": "jax.numpy"}[ppl])
 
 
 def outcomes(ppl: str, order: int = 1) -> Callable:

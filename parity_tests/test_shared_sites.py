@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 pytest.importorskip("pyro")
 pytest.importorskip("numpyro")
 
-from parity_tests.written import libraries, told
+from parity_tests.written import libraries, numbers, told
 from ppl_parity import check
 from ppl_parity.process.sides import Side
 
@@ -69,8 +68,8 @@ def turned(ppl: str) -> Callable:
 
     def model(y):
         library, dist = libraries(ppl)
-        root = importlib.import_module({"pyro": "torch", "numpyro": "jax.numpy"}[ppl]).sqrt
-        one = importlib.import_module({"pyro": "torch", "numpyro": "jax.numpy"}[ppl]).ones(())
+        root = numbers(ppl).sqrt
+        one = numbers(ppl).ones(())
         if ppl == "pyro":
             a = library.sample("a", dist.Normal(0.0, 1.0))
             own = library.sample("own", dist.Normal(a, 1.0))
@@ -93,7 +92,7 @@ def test_one_prior_in_two_orders_is_no_difference(sides: dict[str, Side]) -> Non
 def mixture(ppl: str, scale: float = 2.0) -> Callable:
     def model(y):
         library, dist = libraries(ppl)
-        array = importlib.import_module({"pyro": "torch", "numpyro": "jax.numpy"}[ppl])
+        array = numbers(ppl)
         weights = array.ones(2) / 2
         sigma = library.sample("sigma", dist.HalfNormal(scale))
         means = array.arange(2.0) * sigma

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 pytest.importorskip("pyro")
 pytest.importorskip("numpyro")
 
-from parity_tests.written import Y, libraries
+from parity_tests.written import Y, libraries, numbers
 from ppl_parity import check
 from ppl_parity.frozen.freezing import freeze
 from ppl_parity.pair.pairs import SIDES, Pair
@@ -21,10 +20,6 @@ from ppl_parity.process.sides import Side
 
 pytestmark = pytest.mark.pyro
 DATA = {"y": Y["y"]}
-
-
-def numbers(ppl: str):
-    return importlib.import_module({"pyro": "torch", "numpyro": "jax.numpy"}[ppl])
 
 
 def bounded(ppl: str, highs: tuple[float, ...] = (1.0, 2.0)) -> Callable:

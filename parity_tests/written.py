@@ -17,6 +17,11 @@ def libraries(ppl: str) -> tuple[Any, Any]:
     return importlib.import_module(ppl), importlib.import_module(f"{ppl}.distributions")
 
 
+def numbers(ppl: str) -> Any:
+    """The arrays of a framework: torch, or jax.numpy."""
+    return importlib.import_module({"pyro": "torch", "numpyro": "jax.numpy"}[ppl])
+
+
 def told(report: Report, rung: str) -> list[Finding]:
     return [finding for result in report.rungs if result.name == rung for finding in result.findings]
 
