@@ -174,7 +174,12 @@ def _surroundings() -> tuple[Any, ...]:
     """Whatever else a compiled function depends on: our sources, the libraries, this processor, the settings."""
     here = Path(__file__).resolve().parent
     sources = hashlib.sha256()
-    for path in [*sorted(here.rglob("*.py")), *sorted((here.parent / "ppl_parity").rglob("*.py"))]:
+    shared = here.parent / "ppl_parity"
+    folders = [shared, *(shared / name for name in ("backend", "native", "gpu"))]
+    for path in [
+        *sorted(here.rglob("*.py")),
+        *(path for one in folders for path in sorted(one.glob("*.py"))),
+    ]:
         sources.update(path.read_bytes())
     flags = {name: value for name, value in os.environ.items() if name.startswith(("JAX_", "XLA_"))}
     flags.pop("JAX_COMPILATION_CACHE_DIR", None)
