@@ -283,6 +283,12 @@ def _weighted(values: dict[str, list[Arrays]], name: str) -> str | None:
     return None
 
 
+def _told_apart(left: np.ndarray, right: np.ndarray, digits: int) -> bool:
+    """Whether each of the numbers that are shown looks another one on the other side."""
+    both = zip(left[:MOST_SHOWN], right[:MOST_SHOWN], strict=True)
+    return all(f"{x:.{digits}g}" != f"{y:.{digits}g}" for x, y in both)
+
+
 def _show(pairs: Pairs) -> str:
     """Both arrays at the first point, where they differ: `` is 2 in pyro and 4 in numpyro``."""
     first = [side[0].squeeze() for side in (pairs.left, pairs.right)]
@@ -292,10 +298,8 @@ def _show(pairs: Pairs) -> str:
     at = np.argwhere(here)
     leading = here.ravel()[:MOST_SHOWN].all()
     both = [side[here] for side in first]
-    digits = 4
-    if len(at) and _numbers(both[0], len(at)) == _numbers(
-        both[1], len(at)
-    ):  # then those that are the furthest apart
+    digits = next((n for n in (4, 6) if _told_apart(*both, n)), 4)
+    if len(at) and not _told_apart(*both, digits):  # then those that are the furthest apart
         order = np.argsort(-np.abs(both[0] - both[1]), kind="stable")
         at, both, leading = at[order], [side[order] for side in both], len(at) == 1 and leading
         texts = {n: [_numbers(side, len(at), n) for side in both] for n in (4, 6, 9, 12)}
