@@ -141,7 +141,8 @@ def _own_potential(context: Context, found: list[Position], dynamic: list[str]) 
                 site=dynamic[0] if dynamic else None,
                 size=abs(potential + density + jacobian),
                 point=position.point.name,
-                hint="a dynamic support: Pyro's sampler keeps the one it starts with"
+                hint="a dynamic support: the models may be one, but Pyro's NUTS keeps the bounds it starts with, and "
+                "samples another density than its model's: write Uniform(0, 1) times the bound that moves"
                 if dynamic
                 else f"{side} samples another density than it writes",
             )
