@@ -211,7 +211,7 @@ def _restored(path: Path, num_devices: int, build: Callable[[], tuple[Any, Any]]
 
     What can be read and cannot be run is built at its first call.
     """
-    untried = path.with_suffix(f".{os.getpid()}")
+    untried = path.with_suffix(f".{os.getpid()}@{platform.node().replace('.', '-')}")
     _forget_ended(path)
     try:
         # Out of the way until it has run once: what would end a process ends one process only.
@@ -248,8 +248,8 @@ def _restored(path: Path, num_devices: int, build: Callable[[], tuple[Any, Any]]
 def _forget_ended(path: Path) -> None:
     """Remove what processes that have ended had out of the way: it was never run to its end."""
     for untried in path.parent.glob(f"{path.stem}.*"):
-        number = untried.suffix[1:]
-        if number.isdecimal() and not _is_alive(int(number)):
+        number, _, node = untried.suffix[1:].partition("@")  # a folder may be shared among machines
+        if number.isdecimal() and node == platform.node().replace(".", "-") and not _is_alive(int(number)):
             untried.unlink(missing_ok=True)
 
 

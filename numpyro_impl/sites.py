@@ -116,8 +116,9 @@ def param_site(node: dict[str, Any], seed: int | None = None) -> Site:
     value = np.asarray(node["value"])
     constraint = node["kwargs"].get("constraint", constraints.real)
     if seed is not None and value.dtype == np.float64:
-        bijection = dist.biject_to(constraint)
-        value = np.asarray(bijection(away(np.asarray(bijection.inv(value)), node["name"], seed)))
+        with suppress(NotImplementedError, ValueError):  # a constraint without a map: it stays where it is
+            transform = dist.biject_to(constraint)
+            value = np.asarray(transform(away(np.asarray(transform.inv(value)), node["name"], seed)))
     support = support_name(constraint, _bounds(constraint))
     return Site(node["name"], "param", "", (), value.shape, support, value.dtype.name, value=value)
 

@@ -232,9 +232,11 @@ def test_options_of_separate_files_are_heeded(sides: dict[str, Side], tmp_path: 
     models = {ppl: f"{tmp_path}/{ppl}_model.py:model" for ppl in ("pyro", "numpyro")}
     where = f"{tmp_path}/numbers.py:data"
     code = "import numpy as np\ndef data():\n    return {'y': np.array(0.3)}\n"
-    (tmp_path / "numbers.py").write_text(code + "rename = {'mu': 'm'}\n")
+    more = "points = {'mine': {'mu': np.array(0.5)}}\n"
+    (tmp_path / "numbers.py").write_text(code + more + "rename = {'mu': 'm'}\n")
     pair = load_parts(models, where, sides)
     assert pair.rename == {"mu": "m"}
+    assert pair.points["mine"]["mu"] == 0.5
     assert check_pair(pair, level="quick", sides=sides).verdict == "same"
     (tmp_path / "pyro_model.py").write_text(
         (tmp_path / "pyro_model.py").read_text() + "rename = {'mu': 'n'}\n"

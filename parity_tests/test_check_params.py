@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,9 @@ pytest.importorskip("numpyro")
 
 from parity_tests.written import Y, libraries, numbers, told
 from ppl_parity import check
+from ppl_parity.frozen.freezing import freeze
+from ppl_parity.pair.pairs import SIDES, Pair
+from ppl_parity.process.references import CallableReference
 from ppl_parity.process.sides import Side
 
 pytestmark = pytest.mark.pyro
@@ -196,3 +200,44 @@ def test_a_param_is_no_latent_site(sides: dict[str, Side]) -> None:
     assert first is not None
     assert (first["site"], first["quantity"]) == ("m", "kind")
     assert "a param in pyro" in first["detail"]
+
+
+def unbounded(ppl: str, kind: str) -> Callable:
+    """A scale, or a covariance, that nothing constrains, beside a param of zero."""
+
+    def model(y):
+        library, dist = libraries(ppl)
+        array = numbers(ppl)
+        z = library.param("z", array.zeros(()))
+        a = library.sample("a", dist.Normal(0.0, 1.0))
+        if kind == "scales":
+            s = library.param("s", array.full((20,), 0.004))
+            library.sample(
+                "y", dist.Normal((a * (1 + z)) * array.ones(20), s).to_event(1), obs=y[0] * array.ones(20)
+            )
+        else:
+            cov = library.param("cov", array.eye(2) * (1.0 if kind == "covariance" else 1e-3))
+            mean = a * (1 + z) * array.ones(2)
+            library.sample("y", dist.MultivariateNormal(mean, covariance_matrix=cov), obs=y)
+
+    return model
+
+
+@pytest.mark.parametrize("kind", ["covariance", "small covariance", "scales"])
+def test_params_that_leave_their_domain_end_nothing(sides: dict[str, Side], kind: str) -> None:
+    data = {"y": np.array([0.3, 0.1])}
+    report = check(unbounded("pyro", kind), unbounded("numpyro", kind), data, level="quick", sides=sides)
+    assert report.verdict == "same", report.first_difference
+    told_of = [finding.detail for finding in told(report, "density") if finding.quantity == "param"]
+    assert len(told_of) == 1
+    assert ("log densities agree" in told_of[0]) != ("compared at the initial values" in told_of[0])
+
+
+def test_a_module_that_keeps_its_weights_is_no_difference_to_a_file(
+    sides: dict[str, Side], tmp_path: Path
+) -> None:
+    model = CallableReference.of(of_module("real"))
+    pair = Pair("net", dict.fromkeys(SIDES, model), {side: {"y": Y["y"]} for side in SIDES})
+    freeze(pair, "numpyro", sides["numpyro"], settings=None).save(tmp_path / "f.npz")
+    report = check(module("torch"), tmp_path / "f.npz", {"y": Y["y"]}, level="quick", sides=sides)
+    assert report.verdict == "same", report.first_difference

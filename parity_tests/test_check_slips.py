@@ -13,7 +13,7 @@ pytest.importorskip("pyro")
 pytest.importorskip("numpyro")
 
 from parity_tests import fakes
-from parity_tests.written import libraries, told
+from parity_tests.written import libraries, numbers, told
 from ppl_parity import check
 from ppl_parity.backend.contract import Trajectory
 from ppl_parity.ladder.exact.clamps import level_clamps
@@ -247,3 +247,22 @@ def test_a_constant_of_an_observed_family_is_a_parameter_that_no_latent_site_mov
     (constant,) = (f for f in told(report, "density") if "differ by the constant" in f.detail)
     named = "draws of 't' are not: its rate is 1 in pyro and 1.01 in numpyro" in constant.detail
     assert named == (kind == "observed")
+
+
+def test_digits_that_a_probability_has_lost_have_no_slope(sides: dict[str, Side]) -> None:
+    """Between torch's clamp and the digits that one minus a probability near one has."""
+
+    def model(ppl: str) -> Callable:
+        def run(x, won):
+            library, dist = libraries(ppl)
+            array = numbers(ppl)
+            w = library.sample("w", dist.Normal(0.0, 10.0))
+            chance = array.sigmoid(w * x) if ppl == "pyro" else 1 / (1 + array.exp(-w * x))
+            library.sample("won", dist.Bernoulli(probs=chance).to_event(1), obs=won)
+
+        return run
+
+    x = np.linspace(-5.0, 5.0, 40)
+    data = {"x": x, "won": (x > 0.3).astype(float)}
+    report = check(model("pyro"), model("numpyro"), data, level="quick", sides=sides)
+    assert report.verdict == "same", report.first_difference

@@ -23,7 +23,7 @@ def found(pyro: dict[str, list], numpyro: dict[str, list], ordinary: bool = True
         side: [{name: np.array(row, dtype=float) * (1 + i) for name, row in rows.items()} for i in range(3)]
         for side, rows in (("pyro", pyro), ("numpyro", numpyro))
     }
-    return set(hidden(context, values, {}, [ordinary] * 3)[1])
+    return set(hidden(context, values, {}, [ordinary] * 3, {})[1])
 
 
 HUGE = -1e16
@@ -46,6 +46,7 @@ def test_rows_in_another_order_and_numbers_at_the_limit_are_no_difference() -> N
     assert found({"y": [-1e4 - 1e-9, -1.0]}, {"y": [-1e4 + 1e-9, -1.0]}) == set()
 
 
+@pytest.mark.pyro
 @pytest.mark.parametrize("noise", [1.0, 0.5])
 def test_other_sensors_noise_shows_beside_a_precise_one(noise: float, sides: dict[str, Side]) -> None:
     """A reference of sd 1e-8: the joint density at a prior draw is -1e16, to the last two or so."""
@@ -77,4 +78,4 @@ def test_a_constant_stays_one_where_a_number_is_enormous_at_some_points_only() -
     context.points = [Point(f"prior {i}", {}) for i in range(4)]
     factor = np.array([-3e4, -2e4, -500.0, -20.0])
     values = {side: [{"f": one + off} for one in factor] for side, off in (("pyro", 0.0), ("numpyro", 7.35))}
-    assert hidden(context, values, {}, [True] * 4)[1] == {}
+    assert hidden(context, values, {}, [True] * 4, {})[1] == {}

@@ -161,3 +161,26 @@ def test_logits_given_for_probabilities_are_none(sides: dict[str, Side]) -> None
     first = check(certain("pyro"), certain("numpyro"), data, rungs=RUNGS, sides=sides).first_difference
     assert first is not None
     assert "numpyro's are no probabilities: logits that are taken for these?" in first["hint"]
+
+
+def fixed(ppl: str, jitter: float = 1e-10) -> Callable:
+    """A covariance that hangs on no latent site: no value that is moved by a rounding moves it."""
+
+    def model(x, y):
+        library, dist = libraries(ppl)
+        array = numbers(ppl)
+        b = library.sample("b", dist.Normal(0.0, 1.0))
+        apart = x[:, None] - x[None]
+        kernel = array.exp(-(apart**2) / 2) if ppl == "pyro" else array.exp(-0.5 * apart * apart)
+        cov = kernel + jitter * array.eye(len(x))
+        library.sample("y", dist.MultivariateNormal(b * array.ones(len(x)), covariance_matrix=cov), obs=y)
+
+    return model
+
+
+@pytest.mark.parametrize(("jitter", "verdict"), [(1e-10, "same"), (1.1e-10, "different")])
+def test_a_fixed_covariance_s_condition_is_known(sides: dict[str, Side], jitter: float, verdict: str) -> None:
+    x = np.linspace(-1.0, 1.0, 30)
+    data = {"x": x, "y": np.sin(2 * x)}
+    report = check(fixed("pyro"), fixed("numpyro", jitter), data, rungs=RUNGS, sides=sides)
+    assert report.verdict == verdict, report.first_difference

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ppl_parity.draws.posterior import attribute, load, save, storable_names, to_datatree
+from ppl_parity.writing import write
 
 NAMES = ["g/a", "g.a", "chain", "draw", "draw_", "x", "x_dim_0", "$w", " s ", "β", "a[0]", "", ".h", "1a"]
 
@@ -31,3 +32,19 @@ def test_ordinary_names_stay_as_they_are() -> None:
     ordinary = ["theta", "beta", "a[0]", "_AutoReparam", "β", "a b", "module$$$w"]
     assert storable_names(ordinary) == {name: name for name in ordinary}
     assert "site_names" not in to_datatree({"posterior": {"theta": np.zeros((2, 3))}}, {}).attrs
+
+
+def test_axes_are_named_under_the_name_that_was_given() -> None:
+    values = {"posterior": {"g/b": np.zeros((2, 3, 4))}}
+    for dims in ({"g/b": ("component",)}, {"posterior/g/b": ("component",)}):
+        assert to_datatree(values, {}, dims=dims)["posterior"]["g.b"].dims[2:] == ("component",)
+
+
+def test_a_link_is_written_through(tmp_path: Path) -> None:
+    (tmp_path / "there.txt").write_text("old")
+    (tmp_path / "link.txt").symlink_to(tmp_path / "there.txt")
+    write(tmp_path / "link.txt", lambda path: path.write_text("new"))
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "there.txt").read_text() == "new"
+    write(Path("/dev/null"), lambda path: path.write_text("nothing"))
+    assert not Path("/dev/null").is_file()

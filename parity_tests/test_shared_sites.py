@@ -114,3 +114,51 @@ def test_a_sum_that_differs_is_blamed_on_the_prior_that_does(sides: dict[str, Si
     assert first is not None
     assert (first["rung"], first["site"]) == ("enumeration", "sigma")
     assert "its scale is 2 in pyro and 1 in numpyro" in first["hint"]
+
+
+def likely(ppl: str, *, centred: bool) -> Callable:
+    """What is shared is right, and differs by a library's clamp, or float32's digits, at many a prior draw."""
+
+    def model(x, won, y):
+        library, dist = libraries(ppl)
+        array = numbers(ppl)
+        w = library.sample("w", dist.Normal(0.0, 10.0))
+        chance = array.sigmoid(w * x) if ppl == "pyro" else 1 / (1 + array.exp(-w * x))
+        library.sample("won", dist.Bernoulli(probs=chance).to_event(1), obs=won)
+        if centred:
+            b = library.sample("b", dist.Normal(0.0, 2.0))
+        else:
+            b = 2 * library.sample("raw", dist.Normal(0.0, 1.0))
+        library.sample("y", dist.Normal(b, 1.0), obs=y)
+
+    return model
+
+
+def test_a_library_s_clamp_is_no_difference_of_what_is_shared(sides: dict[str, Side]) -> None:
+    x = np.linspace(-5.0, 5.0, 12)
+    data = {"x": x, "won": (x > 0.3).astype(float), "y": np.array(0.4)}
+    report = check(likely("pyro", centred=True), likely("numpyro", centred=False), data, sides=sides, **QUICK)
+    assert report.first_difference is None
+
+
+def rarely(ppl: str, share: float = 0.02) -> Callable:
+    """A switch that is seldom turned, or summed over by hand."""
+
+    def model(y):
+        library, dist = libraries(ppl)
+        array = numbers(ppl)
+        m = library.sample("m", dist.Normal(0.0, 1.0))
+        if ppl == "pyro":
+            u = library.sample("u", dist.Uniform(0.0, 1.0))
+            library.sample("y", dist.Normal(array.where(u < share, m + 5, m), 1.0), obs=y)
+        else:
+            weights = array.array([share, 1 - share])
+            parts = dist.Normal(array.stack([m + 5, m]), 1.0)
+            library.sample("y", dist.MixtureSameFamily(dist.Categorical(probs=weights), parts), obs=y)
+
+    return model
+
+
+def test_what_hangs_on_a_rare_case_is_not_taken_for_shared(sides: dict[str, Side]) -> None:
+    report = check(rarely("pyro"), rarely("numpyro"), {"y": np.array(0.4)}, sides=sides, **QUICK)
+    assert report.first_difference is None

@@ -108,6 +108,17 @@ def test_a_loop_s_bounds_are_an_array_s(sides: dict[str, Side]) -> None:
     assert "upper bound[2] 3.5 in numpyro" in first["detail"]
 
 
+@pytest.mark.parametrize(("last", "verdict"), [(3.0, "same"), (3.5, "different")])
+def test_a_frozen_loop_keeps_its_bounds(
+    sides: dict[str, Side], tmp_path: Path, last: float, verdict: str
+) -> None:
+    model = CallableReference.of(steps("pyro"))
+    pair = Pair("steps", dict.fromkeys(SIDES, model), dict.fromkeys(SIDES, DATA))
+    freeze(pair, "pyro", sides["pyro"], settings=None).save(tmp_path / "f.npz")
+    report = check(tmp_path / "f.npz", steps("numpyro", last), DATA, level="quick", sides=sides)
+    assert report.verdict == verdict
+
+
 def test_a_density_of_zero_has_no_slope_to_compare(sides: dict[str, Side]) -> None:
     """A datum outside its support at some points: minus infinity on both sides, and autograd finds a number there."""
 

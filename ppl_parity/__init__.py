@@ -67,7 +67,10 @@ def __getattr__(name: str) -> Any:
     if name == "__version__":
         from importlib import metadata
 
-        return metadata.version("ppl-parity")
+        try:
+            return metadata.version("ppl-parity")
+        except metadata.PackageNotFoundError:  # only on the path
+            return "0+unknown"
     if name in _HOMES:
         return getattr(importlib.import_module(f"ppl_parity.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

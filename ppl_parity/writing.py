@@ -12,7 +12,8 @@ def write(path: Path, save: Callable[[Path], object]) -> None:
 
     In the same folder, since a rename is atomic only within one file system. A device is written to as it is.
     """
-    if path.exists() and not path.is_file():
+    path = path.resolve()  # of a link, the file that it leads to
+    if (path.exists() and not path.is_file()) or path.parts[1:2] in (("dev",), ("proc",)):
         save(path)
         return
     temporary = path.with_name(f".{os.getpid()}.{path.name}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from inspect import getattr_static
 from typing import Any
 
@@ -11,7 +12,7 @@ import pyro.distributions as dist
 import torch
 from pyro.distributions import constraints
 from pyro.poutine.util import site_is_subsample
-from torch.distributions import biject_to
+from torch.distributions import transform_to
 from torch.distributions.utils import lazy_property
 
 from ppl_parity.backend.contract import Plate, Site, SiteKind
@@ -113,9 +114,10 @@ def param_site(node: dict[str, Any], seed: int | None = None) -> Site:
     given = node["kwargs"].get("constraint", constraints.real)
     constraint = pyro.get_param_store().get_state()["constraints"].get(node["name"], given)
     if seed is not None and value.dtype == np.float64 and not _of_module(node):
-        bijection = biject_to(constraint)
-        unconstrained = away(to_numpy(bijection.inv(node["value"].detach())), node["name"], seed)
-        value = np.asarray(to_numpy(bijection(to_framework(unconstrained))))
+        with suppress(NotImplementedError, ValueError):  # a constraint without a map: it stays where it is
+            transform = transform_to(constraint)  # as the store has it
+            unconstrained = away(to_numpy(transform.inv(node["value"].detach())), node["name"], seed)
+            value = np.asarray(to_numpy(transform(to_framework(unconstrained))))
     support = support_name(constraint, _bounds(constraint))
     return Site(node["name"], "param", "", (), value.shape, support, value.dtype.name, value=value)
 

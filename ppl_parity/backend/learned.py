@@ -6,10 +6,22 @@ import zlib
 
 import numpy as np
 
-MOVE = 0.5  # unconstrained: the standard deviation of what is added to the initial value
+# Unconstrained: the standard deviation of what is added to the initial value, in turn; a small one leaves a scale, or a
+# covariance, that nothing constrains what it is.
+MOVES = 0.5, 0.05, 0.005
 
 
 def away(unconstrained: np.ndarray, name: str, seed: int) -> np.ndarray:
     """A param's unconstrained value moved by normal noise, the same for the same name, shape and seed."""
     rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
-    return np.asarray(unconstrained + MOVE * rng.standard_normal(np.shape(unconstrained)))
+    noise = rng.standard_normal(np.shape(unconstrained))
+    if _symmetric(unconstrained):  # of a covariance libraries read one triangle, and not the same one
+        noise = (noise + np.swapaxes(noise, -1, -2)) / 2
+    return np.asarray(unconstrained + MOVES[seed % len(MOVES)] * noise)
+
+
+def _symmetric(matrix: np.ndarray) -> bool:
+    shape = np.shape(matrix)
+    return (
+        len(shape) > 1 and 1 < shape[-1] == shape[-2] and np.array_equal(matrix, np.swapaxes(matrix, -1, -2))
+    )

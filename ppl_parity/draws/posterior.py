@@ -99,6 +99,7 @@ def to_datatree(
             for group, variables in groups.items()
         }
         attrs = {**attrs, "site_names": changed}
+        dims = {_renamed(key, names): axes for key, axes in (dims or {}).items()}
     datasets = {
         name: _dataset(name, variables, dims or {}, coords or {}) for name, variables in groups.items()
     }
@@ -241,6 +242,14 @@ def _dataset(
         )
     except ValueError as error:
         raise InputError(f"The labels of group {group_name} must fit its axes: {error}") from None
+
+
+def _renamed(key: str, names: Mapping[str, str]) -> str:
+    """A variable, or ``group/variable``, under the name that it is stored by."""
+    if key in names:
+        return names[key]
+    group, _, variable = key.partition("/")
+    return f"{group}/{names[variable]}" if variable in names else key
 
 
 def storable_names(names: Iterable[str]) -> dict[str, str]:

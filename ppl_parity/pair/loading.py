@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ppl_parity.errors import InputError
 from ppl_parity.pair.options import OPTIONS, checked
 from ppl_parity.pair.pairs import SIDES, Pair
@@ -69,6 +71,8 @@ def load_parts(models: Mapping[str, str], data: str, sides: Mapping[str, Side]) 
         if len(askers) == 1:
             raise
         found = askers[1].call("evaluate", references["data"])
+    for reference in {reference.path: reference for reference in references.values()}.values():
+        _refuse_misspelt(reference, askers)
     options = _options_of_parts(references, askers)
     return Pair(
         **options,
@@ -84,15 +88,38 @@ def _options_of_parts(references: Mapping[str, FileReference], askers: list[Side
     """What the files that the models and the data stand in say of the pair: one of them, or all the same."""
     found: dict[str, Any] = {}
     home: dict[str, str] = {}
-    for reference in references.values():
+    for reference in {reference.path: reference for reference in references.values()}.values():
         for name, value in _attributes(reference, askers).items():
-            if name in found and found[name] != value:
+            if name in found and not _equal(found[name], value):
                 raise InputError(
                     f"{name} must be set in one file; {Path(home[name]).name} and "
                     f"{Path(reference.path).name} set others."
                 )
             found[name], home[name] = value, reference.path
     return checked(found, " and ".join(sorted({Path(path).name for path in home.values()})))
+
+
+def _refuse_misspelt(reference: FileReference, askers: list[Side]) -> None:
+    for asker in askers:
+        try:
+            found = asker.call("misspelt", reference, list(OPTIONS))
+        except InputError:
+            continue
+        for name, option in found.items():
+            raise InputError(
+                f"An option must be one of {', '.join(OPTIONS)}; {Path(reference.path).name} sets {name!r} and never "
+                f"uses it. Did you mean {option!r}?"
+            )
+        return
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Whether two options are the same, whose numbers may be arrays."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_equal(value, other[key]) for key, value in one.items())
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        return np.array_equal(np.asarray(one), np.asarray(other))
+    return bool(one == other)
 
 
 def _attributes(reference: FileReference, askers: list[Side]) -> dict[str, Any]:

@@ -253,12 +253,12 @@ def _site(stack: Stack, steps: list[Site]) -> Site:
         batch_shape=stack.shape
         + (first.batch_shape if len({step.batch_shape for step in steps}) == 1 else ()),
         support=_support([step.support for step in steps]),
-        scale=max(step.scale for step in steps),
+        scale=max((step.scale for step in steps), key=lambda scale: abs(scale - 1)),
         masked=any(step.masked for step in steps),
         enumerated=any(step.enumerated for step in steps),
         value=_stacked(known, stack.shape, 0) if alike else None,
         params=_rows(stack, [step.params for step in steps]),
-        bounds=_rows(stack, [_full(step) for step in steps]) if alike else {},
+        bounds=_rows(stack, [_full(step) for step in steps]),
     )
 
 
@@ -275,7 +275,7 @@ def _support(names: list[str]) -> str:
 
 def _full(step: Site) -> Arrays:
     """The bounds of each of a step's numbers."""
-    shape = np.shape(np.asarray(step.value))
+    shape = step.batch_shape + step.event_shape if step.value is None else step.value.shape
     return {
         end: np.broadcast_to(value, shape) for end, value in step.bounds.items() if value.ndim <= len(shape)
     }

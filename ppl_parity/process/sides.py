@@ -91,8 +91,9 @@ class Side:
         A compiled program takes some of the memory maps that a process may have, and XLA ends the process that has
         none left (about 200 checks of models that all differ).
         """
-        if num_maps(self._process.pid) > FULL * most_maps():
-            self.kill()
+        with self.lock:  # not while another thread waits for an answer
+            if num_maps(self._process.pid) > FULL * most_maps():
+                self.kill()
 
     def drop(self, generation: int, target: int) -> None:
         """Let the process forget a program that nobody can ask any more, at the next call."""
@@ -268,7 +269,7 @@ def in_words(name: str) -> str:
     return WORDS.get(name, name.replace("_", " "))
 
 
-LONGEST = 600.0  # seconds that a program may take over one answer: a sampler of a library may never end
+LONGEST = 1800.0  # seconds that a program may take over one answer: a sampler of a library may never end
 
 
 class RemoteProgram:

@@ -18,6 +18,7 @@ from ppl_parity.tolerances import CLAMP, CLAMPED_FAMILIES
 UNLIKELY, LOST_DIGITS = -10.0, 8 * float(np.finfo(np.float64).eps)
 COUNTS = ("Binomial", "Multinomial")  # whose log prob is as low without any probability at its limit
 FROM_PROBS = ("Geometric", "OrderedLogistic")  # whatever they are given, a library makes probabilities of it
+LOST_SLOPE = 1e-9  # nats
 TOLD = 1e-3  # nats, of digits that were lost: what is set to one number in their place is told
 LIMIT = 1e-13  # of a probability, or of one minus it: what is nearer is clamped, or has no digits
 
@@ -52,6 +53,10 @@ def level_clamps(context: Context, values: dict[str, list[Arrays]]) -> None:
                 lost = unlikely & (np.abs(a - b) <= LOST_DIGITS / chance)
             if np.any(impossible if site.family not in COUNTS else impossible & (a != b)):
                 context.results.setdefault("clamped", set()).add(point.name)  # where it has no slope
+            if np.any(lost & (np.abs(a - b) > LOST_SLOPE)):
+                context.results.setdefault("clamped", set()).add(
+                    point.name
+                )  # digits that its slope lacks, too
             with np.errstate(invalid="ignore"):
                 told = (impossible & (a != b)) | (lost & (np.abs(a - b) > TOLD))
             if np.any(told):

@@ -23,6 +23,11 @@ NUDGE, NUM_NUDGES = 1e-15, 4  # relative: a few roundings of a value
 TIMES = 10.0  # each side's own arithmetic rounds as often, in an order of its own
 SMALL = 1e-4  # of a log density: what parts by more is no loss of digits
 QUANTITY = "digits"
+CONDITIONED = {
+    "covariance_matrix": 1,
+    "precision_matrix": 1,
+    "scale_tril": 2,
+}  # the last one's square is the matrix
 
 
 def lost_digits(context: Context, values: SiteLogProbs, joint: Comparison, extra: float) -> Noise:
@@ -39,7 +44,8 @@ def lost_digits(context: Context, values: SiteLogProbs, joint: Comparison, extra
     a, b = (np.asarray(sums_of(values, side, None)) for side in SIDES)
     finite = np.isfinite(a) & np.isfinite(b)
     with np.errstate(invalid="ignore"):
-        gap = np.where(finite, np.abs(a - b), 0.0)
+        offset = float(np.median((b - a)[finite])) if finite.any() else 0.0
+        gap = np.where(finite, np.minimum(np.abs(b - a), np.abs(b - a - offset)), 0.0)
     size = np.where(finite, np.maximum(np.abs(a), np.abs(b)), 0.0)
     apart = gap > allowed("log density", a, b, context.precision) + extra
     if joint.one_sided or not np.any(apart) or np.any(gap > SMALL * np.maximum(size, 1.0)):
@@ -47,18 +53,45 @@ def lost_digits(context: Context, values: SiteLogProbs, joint: Comparison, extra
     names: list[str | None] = [*names_of(values), None]
     noise: Noise = {name: np.zeros(len(gap)) for name in names}
     rng = np.random.default_rng(context.settings.seed)
-    for i in map(int, np.flatnonzero(apart)):
+    for i in map(
+        int, np.flatnonzero(finite)
+    ):  # of a site digits may be lost where the sum of all still has them
         point = context.points[i]
         nudged = [_nudged(point, rng) for _ in range(NUM_NUDGES)]
         for side in context.live:
-            for row in _asked(context, side, nudged):
+            first, *rows = _asked(context, side, [point, *nudged])
+            for row in rows:
                 with np.errstate(invalid="ignore"):
-                    moved = {name: np.abs(np.sum(row[name] - values[side][i][name])) for name in row}
-                    total = abs(sum(np.sum(row[name]) for name in row) - (a if side == "pyro" else b)[i])
-                for name, change in [*moved.items(), (None, total)]:
-                    if np.isfinite(change):
-                        noise[name][i] = max(noise[name][i], TIMES * float(change))
+                    moved = {name: abs(float(np.sum(row[name] - first[name]))) for name in row}
+                for name, change in [*moved.items(), (None, sum(moved.values()))]:
+                    if np.isfinite(change) and name in noise:
+                        noise[name][i] = max(noise[name][i], TIMES * change)
+        for name, share in _of_covariances(context, point).items():
+            if name in noise:
+                size = np.asarray(values["pyro"][i].get(name, 0.0))
+                lost = share * (float(np.abs(np.sum(size))) + size.size)
+                noise[name][i] = max(noise[name][i], lost)
+                noise[None][i] = max(noise[None][i], lost)
     return noise
+
+
+def _of_covariances(context: Context, point: Point) -> dict[str, float]:
+    """site -> the share of its log prob that its covariance's condition takes: no latent value need move that."""
+    side = context.live[-1]
+    try:
+        described = context.programs[side].sites(context.values(side, point, discrete=True))
+    except InputError:
+        return {}
+    found: dict[str, float] = {}
+    for name, site in context.pair.from_side(side, {site.name: site for site in described}).items():
+        for key, power in CONDITIONED.items():
+            matrix = site.params.get(key)
+            if matrix is not None and matrix.ndim > 1 and np.all(np.isfinite(matrix)):
+                with np.errstate(all="ignore"):
+                    condition = float(np.max(np.linalg.cond(matrix))) ** power
+                share = np.finfo(np.float64).eps * condition * np.sqrt(matrix.shape[-1])
+                found[name] = max(found.get(name, 0.0), share if np.isfinite(share) else 0.0)
+    return found
 
 
 def _nudged(point: Point, rng: np.random.Generator) -> Point:

@@ -6,7 +6,7 @@ A reference sensor of sd 1e-8 has a log prob of -1e16 at a prior draw, and a sum
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -20,7 +20,11 @@ LARGE = 1e4  # nats of one element: a sum of smaller ones is held to 1e-6 of eac
 
 
 def hidden(
-    context: Context, values: dict[str, list[Arrays]], limits: dict[str, float], ordinary: Sequence[bool]
+    context: Context,
+    values: dict[str, list[Arrays]],
+    limits: dict[str, float],
+    ordinary: Sequence[bool],
+    noise: Mapping[str | None, np.ndarray],
 ) -> tuple[dict[str, list[Arrays]], dict[str, Comparison]]:
     """Compare again without what is larger than ``LARGE``, where the sums of everything have agreed.
 
@@ -31,6 +35,7 @@ def hidden(
         values: side -> at each point, site -> its log probs.
         limits: site -> its library's own, absolute.
         ordinary: of each point, whether it is a prior draw or a user's, and no tail or edge.
+        noise: site -> at each point, what rounding leaves open (``conditioning``).
 
     Returns:
         The values without the large elements, and the comparison of each site that differs; none is good.
@@ -64,6 +69,7 @@ def hidden(
             for side in SIDES
         ]
         extra = sum(limits.get(name, 0.0) for name in names)
+        extra = extra + sum(noise[name][shown] for name in names if name in noise)
         return compare("log density", *totals, extra=extra, precision=context.precision)
 
     if not shown:

@@ -298,8 +298,8 @@ def _show(pairs: Pairs) -> str:
     at = np.argwhere(here)
     leading = here.ravel()[:MOST_SHOWN].all()
     both = [side[here] for side in first]
-    digits = next((n for n in (4, 6) if _told_apart(*both, n)), 4)
-    if len(at) and not _told_apart(*both, digits):  # then those that are the furthest apart
+    digits = next((n for n in (4, 6) if _told_apart(both[0], both[1], n)), 4)
+    if len(at) and not _told_apart(both[0], both[1], digits):  # then those that are the furthest apart
         order = np.argsort(-np.abs(both[0] - both[1]), kind="stable")
         at, both, leading = at[order], [side[order] for side in both], len(at) == 1 and leading
         texts = {n: [_numbers(side, len(at), n) for side in both] for n in (4, 6, 9, 12)}

@@ -20,6 +20,7 @@ from ppl_parity.pair.pairs import SIDES
 from ppl_parity.pair.points import Point
 
 NUM_MOVES = 6
+LOST = 1e-6  # of a log density, by rounding: what an initial value hides shows in more digits than that
 SUMMED = "log density"  # of a model whose sites cannot be asked for alone
 
 Offsets = dict[str | None, float]
@@ -51,16 +52,17 @@ def movable(context: Context) -> list[str]:
         for side in SIDES
     ]
     shared = [name for name in found[0] if name in found[1] and _alike(found[0][name], found[1][name])]
-    values: Arrays = {}
+    moving: dict[str, Arrays] = {side: {} for side in SIDES}
     if shared:
         try:
-            values = context.pair.from_side(
-                context.anchor, moved_values(context.programs[context.anchor], number=0)
-            )
+            for side in SIDES:  # a module of either may keep its own, whatever it is given
+                moving[side] = context.pair.from_side(side, moved_values(context.programs[side], number=0))
         except InputError:  # an older file, or a constraint without a map
-            values = {}
-    found = [name for name in shared if name in values]
-    if context.frozen and len(found) < len(values):  # the file has the answers with all of them moved
+            shared = []
+    found = [name for name in shared if all(name in moving[side] for side in SIDES)]
+    if context.frozen and len(found) < len(
+        moving[context.frozen]
+    ):  # a file has the answers with all of them moved
         found = []
     return context.results.setdefault("params", found)
 
@@ -87,16 +89,31 @@ def moved(context: Context, offsets: Offsets) -> Iterator[Finding]:
     if not names or not points:
         return
     learned = [_values(context, number, names) for number in range(len(points))]
-    values = _asked(context, points, learned)
-    joint = _compare(context, values, None, offsets)
     both = "are params" if len(names) > 1 else "is a param"
     told = f"{listed(names)} {both} in pyro and numpyro"
-    if joint.relation != "different":
+    try:
+        values = _asked(context, points, learned)
+        joint = _compare(context, values, None, offsets)
+    except InputError as error:  # a value that the model does not take: no constraint says so
+        values, joint, why = {}, None, f" ({error})"
+    else:
+        why = "" if joint.relation != "unusable" else " (no density is a number at other values)"
+    if joint is None or joint.relation == "unusable":
         yield Finding(
             "same",
             "param",
-            f"{told}: at {len(points)} other values the log densities agree, too; all else is compared at the initial "
-            "ones.",
+            f"{told}; the models are compared at the initial values, whatever they may learn{why}.",
+            site=names[0],
+            notable=True,
+            hint="give the param its constraint, and other values are compared, too",
+        )
+        return
+    if joint.relation != "different":
+        count = _usable(values)
+        yield Finding(
+            "same",
+            "param",
+            f"{told}: at {count} other values the log densities agree, too; all else is compared at the initial ones.",
             site=names[0],
             size=joint.size,
             notable=True,
@@ -121,6 +138,12 @@ def moved(context: Context, offsets: Offsets) -> Iterator[Finding]:
             if still
             else "what the initial value hides, as zero does: look at what the param is multiplied by, or an exponent",
         )
+
+
+def _usable(values: SiteLogProbs) -> int:
+    """At how many of the points both densities are numbers."""
+    a, b = (np.asarray(sums_of(values, side, None)) for side in SIDES)
+    return int(np.count_nonzero(np.isfinite(a) & np.isfinite(b)))
 
 
 def _values(context: Context, number: int, names: Sequence[str]) -> Arrays:
@@ -151,8 +174,11 @@ def _asked(context: Context, points: Sequence[Point], learned: Sequence[Arrays])
 
 def _compare(context: Context, values: SiteLogProbs, name: str | None, offsets: Offsets) -> Comparison:
     sites = names_of(values) if name in (None, SUMMED) else [name]
-    extra = sum(limit_of(context, site) for site in sites if site != SUMMED)
+    if SUMMED in sites:
+        sites = list(dict.fromkeys(site for side in SIDES for site in context.sites[side]))
+    extra = sum(limit_of(context, site) for site in sites)
     a, b = (sums_of(values, side, name) for side in SIDES)
+    extra = extra + LOST * np.abs(np.nan_to_num(a, posinf=0.0, neginf=0.0))
     b = [value - offsets.get(name, 0.0) for value in b]
     return compare("log density", a, b, extra=extra, precision=context.precision)
 

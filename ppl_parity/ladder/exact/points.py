@@ -53,7 +53,7 @@ def shared_points(
     if all(s.enumerated for s in sites[lead].values() if s.kind == "latent" and is_discrete(s)):
         points += _moved(programs[lead], sites[lead], points, num_points - len(points), rng)
     # Torch clamps probabilities at 2e-16, NumPyro at 1e-308: nearer to an edge each has its own density.
-    points = [point for point in points if _inside(point, sites[lead])] or points
+    points = [point for point in points if is_inside(point, sites[lead])] or points
     if clamps_are_summed(sites[lead]):
         points = [point for point in points if not point.far]
     taken = {point.name for point in points}
@@ -206,8 +206,11 @@ def descend(program: Program, start: Arrays, num_steps: int) -> tuple[float, Arr
     return value, unflatten(found.x), bool(found.success) and value < HOPELESS
 
 
-def _inside(point: Point, sites: Mapping[str, Site]) -> bool:
+def is_inside(point: Point, sites: Mapping[str, Site]) -> bool:
+    """Whether no value is so near to an edge, or to zero, that each library has a density of its own there."""
     for name, value in point.values.items():
+        if name not in sites:
+            continue
         if value.dtype.kind == "f" and np.any(
             (np.abs(value) < VANISHING) & ((value != 0) | _from_zero(sites[name]))
         ):

@@ -18,14 +18,19 @@ import numpy as np
 from ppl_parity.backend.contract import Arrays
 from ppl_parity.errors import InputError
 from ppl_parity.ladder.context import Context
+from ppl_parity.ladder.exact.clamps import level_clamps
 from ppl_parity.ladder.exact.comparison import Comparison
+from ppl_parity.ladder.exact.conditioning import lost_digits
 from ppl_parity.ladder.exact.hints import explain_site
-from ppl_parity.ladder.exact.log_probs import SiteLogProbs, compare_joint, compare_site, sums_of
+from ppl_parity.ladder.exact.log_probs import SiteLogProbs, compare_joint, compare_site, limit_of, sums_of
+from ppl_parity.ladder.exact.points import is_inside
+from ppl_parity.ladder.exact.precision import narrow_sites
 from ppl_parity.pair.pairs import SIDES
 from ppl_parity.pair.points import Point
 from ppl_parity.process.sides import SideError
 
-NUM_DRAWS, OTHERS = 4, 2  # prior draws of each side; and other values of what is not shared, at each of them
+NUM_DRAWS, OTHERS = 4, 8  # prior draws of each side; and other values of what is not shared, at each of them
+MANY = 400  # of these, before a difference is told: a site may hang on another in one draw of a hundred alone
 
 
 @dataclass(frozen=True)
@@ -77,12 +82,14 @@ def _found(context: Context) -> Shared | None:
     closed = set(context.shared)
     while closed:
         probes = [_points(context, draws, closed, other) for other in range(1 + OTHERS)]
+        kept = set.intersection(*({point.name for point in points} for points in probes))
+        probes = [[point for point in points if point.name in kept] for points in probes]
         asked = [_asked(context, points) for points in probes]
         still = {name for name in closed if not _moves(asked, name)}
         if still == closed:
             break
         closed = still
-    if not closed:
+    if not closed or not probes[0]:
         return None
     observed = {
         name
@@ -93,19 +100,55 @@ def _found(context: Context) -> Shared | None:
     names = [name for name in context.sites["pyro"] if name in closed | observed]
     values = {side: [{n: row[n] for n in names} for row in asked[0][side]] for side in SIDES}
     own = replace(context, points=probes[0], results={})
-    if compare_joint(own, values).relation != "different":
+    level_clamps(own, values)
+    joint = compare_joint(own, values)
+    if joint.relation == "unusable":
+        return None
+    if joint.relation != "different":
         return Shared(tuple(names), (), len(probes[0]))
-    apart = [(name, compare_site(own, values, name)) for name in names]
+    noise = lost_digits(own, values, joint, sum(limit_of(own, name) for name in names))
+    apart = {name: compare_site(own, values, name, noise=noise) for name in names}
+    apart = {name: found for name, found in apart.items() if found.relation == "different"}
+    narrow = set(narrow_sites(context))
+    # What is not shown beyond float32, or a limit, is left to the draws; so is what may hang on more than was seen.
+    if not apart or set(apart) & narrow or _moves(_more(own, draws, closed), *apart):
+        return None
     return Shared(
-        tuple(names),
-        tuple(_told(own, values, name, found) for name, found in apart if found.relation == "different"),
-        len(probes[0]),
+        tuple(names), tuple(_told(own, values, name, found) for name, found in apart.items()), len(probes[0])
     )
 
 
+def _more(context: Context, draws: dict[str, Arrays], closed: Collection[str]) -> list[SiteLogProbs]:
+    """The log probs at one point, with everything that is not shared moved as often as a prior's rare cases ask for."""
+    more = context.both(
+        lambda side, program: context.pair.from_side(
+            side, program.prior_samples(num_draws=MANY, seed=context.settings.seed + 1)
+        )
+    )
+    first = _points(context, draws, closed, 0)[0]
+    others = [
+        Point(
+            first.name,
+            {
+                **first.values,
+                **{
+                    name: more[owner][name][i]
+                    for owner in SIDES
+                    for name, site in context.sites[owner].items()
+                    if site.kind == "latent" and name not in closed
+                },
+            },
+        )
+        for i in range(MANY)
+    ]
+    rows = _asked(context, others)
+    return [{side: [rows[side][i]] for side in SIDES} for i in range(MANY)]
+
+
 def _promises_nothing(context: Context) -> bool:
-    """Whether a side's density is not the product of what it draws from."""
-    return any(
+    """Whether a side's density is not the product of what it draws from, or has data that the other has not."""
+    seen = [{n for n, site in context.sites[s].items() if site.kind == "observed"} for s in SIDES]
+    return seen[0] != seen[1] or any(
         site.kind == "factor" or site.masked or site.scale != 1
         for side in SIDES
         for site in context.sites[side].values()
@@ -123,7 +166,7 @@ def _points(context: Context, draws: dict[str, Arrays], closed: Collection[str],
                     if site.kind == "latent" and name not in closed:
                         values[name] = draws[owner][name][(i + other) % (NUM_DRAWS + OTHERS)]
             found.append(Point(f"prior draw {i} of {side}", values, "prior"))
-    return found
+    return [point for point in found if all(is_inside(point, context.sites[side]) for side in SIDES)]
 
 
 def _asked(context: Context, points: list[Point]) -> SiteLogProbs:
@@ -135,11 +178,12 @@ def _asked(context: Context, points: list[Point]) -> SiteLogProbs:
     )
 
 
-def _moves(asked: list[SiteLogProbs], name: str) -> bool:
-    """Whether a site's log probs change, on either side, with what is not shared."""
+def _moves(asked: list[SiteLogProbs], *names: str) -> bool:
+    """Whether one of these sites' log probs changes, on either side, with what is not shared."""
     first, *others = asked
     return any(
         not np.array_equal(row[name], again[name], equal_nan=True)
+        for name in names
         for other in others
         for side in SIDES
         for row, again in zip(first[side], other[side], strict=True)

@@ -27,14 +27,19 @@ def supports_differ(context: Context, name: str, a: Site, b: Site) -> tuple[str,
     at = _described(context)
     if at:
         apart = [both for both in at if not _alike(both["pyro"][name], both["numpyro"][name])]
-        if not apart:
+        known = [both for both in at if all(set(both[s][name].bounds) >= set(a.bounds) for s in SIDES)]
+        if not apart and known:  # at values that both share they are the same
             return None
-        a, b = (apart[0][side][name] for side in SIDES)
+        a, b = (apart[0][side][name] for side in SIDES) if apart else (a, b)
     return *_in_words(a, b), not at and any(_moves(context, side, name) for side in context.live)
 
 
 def _alike(a: Site, b: Site) -> bool:
-    return a.support == b.support and not any(np.any(apart) for _, _, _, apart in _bounds(a, b))
+    """By their bounds, where all are known: a name says more, as whether these are constant to the last digit."""
+    compared = list(_bounds(a, b))
+    kinds = [site.support.partition("(")[0] for site in (a, b)]
+    known = kinds[0] == kinds[1] and 0 < len(compared) == len(set(a.bounds) | set(b.bounds))
+    return (known or a.support == b.support) and not any(np.any(apart) for _, _, _, apart in compared)
 
 
 def _bounds(a: Site, b: Site) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:

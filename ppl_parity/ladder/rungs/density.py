@@ -108,7 +108,7 @@ def run(context: Context) -> Iterator[Finding]:
         yield no_number(context, values)
         return
     kept, concealed = hidden(
-        context, values, {n: limit_of(context, n) for n in sites}, ordinary_points(context)
+        context, values, {n: limit_of(context, n) for n in sites}, ordinary_points(context), noise
     )
     if concealed:
         yield from _blame(context, kept, concealed, [])
@@ -117,8 +117,8 @@ def run(context: Context) -> Iterator[Finding]:
         yield constant_apart(context, values, joint, comparisons)
     yield from told_of_clamps(context)
     yield from told_of_digits(context, noise)
-    if not noise:
-        yield from row_by_row(context, values, comparisons)
+    precise = {name: found for name, found in comparisons.items() if not np.any(noise.get(name, 0.0))}
+    yield from row_by_row(context, values, precise)
     yield from spread_differently(context, comparisons)
     yield from moved(
         context,

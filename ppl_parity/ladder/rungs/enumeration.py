@@ -186,6 +186,29 @@ def _without_number(name: str, point: str, alone: np.ndarray, side: str) -> Find
     )
 
 
+def _has_slope(context: Context, side: str, point: Point) -> bool:
+    """Whether a side's sampler has a gradient there, whatever a derivative in the probabilities is."""
+    try:
+        program = context.programs[side]
+        u = program.unconstrain(context.values(side, point, discrete=False))
+        value, slope = program.potential_and_gradient(u)
+    except InputError:
+        return False
+    return bool(np.isfinite(value) and all(np.all(np.isfinite(each)) for each in slope.values()))
+
+
+def _not_derived(name: str, point: str, side: str) -> Finding:
+    return Finding(
+        "same",
+        "marginal",
+        f"The conditional probabilities of {name!r} were not compared: at {point} they are no numbers in {side}, whose "
+        "gradient for the other sites is one.",
+        site=name,
+        notable=True,
+        hint="a probability of exactly zero",
+    )
+
+
 def _marginals(context: Context, names: set[str], limit: float) -> Iterator[Finding]:
     """The conditional probabilities of the sites that both sides sum over.
 
@@ -227,7 +250,12 @@ def _marginals(context: Context, names: set[str], limit: float) -> Iterator[Find
                 return
             gap = np.where(np.isnan(a) & np.isnan(b), 0.0, np.abs(a - b))
             if np.any(alone := np.isnan(a) ^ np.isnan(b)):
-                yield _without_number(name, point.name, alone, "pyro" if np.isnan(a[alone][0]) else "numpyro")
+                side = "pyro" if np.isnan(a[alone][0]) else "numpyro"
+                if _has_slope(context, side, point):
+                    yield _not_derived(name, point.name, side)
+                    names = names - {name}
+                    continue
+                yield _without_number(name, point.name, alone, side)
                 return
             # A probability is off by less than its log odds, whose every term a library's limit may have moved.
             if np.any(~(gap <= allowed("marginal", a, b, context.precision) + min(limit, MOST_OFF))):
@@ -243,5 +271,7 @@ def _marginals(context: Context, names: set[str], limit: float) -> Iterator[Find
                 )
                 return
             largest = max(largest, float(gap.max(initial=0.0)))
+    if not names:
+        return
     told = f"The conditional probabilities of {listed(sorted(names))} agree."
     yield Finding("same", "marginal", told, size=largest)

@@ -79,9 +79,11 @@ def _against_each_other(context: Context, found: list[Position]) -> Iterator[Fin
     all_gradients = {
         side: [context.pair.from_side(side, slope) for _, slope in asked[side]] for side in SIDES
     }
+    count = 0
     for i, position in enumerate(found):
         if not any(np.isfinite(asked[side][i][0]) for side in SIDES):
             continue  # a density of zero has no slope
+        count += 1
         gradients = {side: all_gradients[side][i] for side in SIDES}
         # Of another site's gradient that is no number nothing follows for this one's.
         finite = (np.abs(g[np.isfinite(g)]) for g in map(np.asarray, gradients["pyro"].values()))
@@ -105,7 +107,7 @@ def _against_each_other(context: Context, found: list[Position]) -> Iterator[Fin
     yield Finding(
         "same",
         "gradient",
-        f"Both gradients agree at {len(found)} points.",
+        f"Both gradients agree at {count} points.",
         size=largest,
         numbers={"magnitude": magnitude},
     )
