@@ -116,19 +116,24 @@ def _asked(context: Context, side: str, points: list[Point]) -> list[Arrays]:
     return found
 
 
-def told_of_digits(context: Context, noise: Noise) -> Iterator[Finding]:
-    """Where log probs were held to fewer digits than usual, and to how many."""
-    whole = noise.get(None)
-    if whole is None or not np.any(whole):
+def told_of_digits(context: Context, values: SiteLogProbs, noise: Noise) -> Iterator[Finding]:
+    """At how many points the sides part by more than usual, and no more than that, and how much it is."""
+    if None not in noise:
+        return
+    a, b = (np.asarray(sums_of(values, side, None)) for side in SIDES)
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(a - b) > allowed("log density", a, b, context.precision)
+    whole = np.where(apart, noise[None], 0.0)
+    if not np.any(whole):
         return
     where = int(np.argmax(whole))
     name = max((n for n in noise if n is not None), key=lambda n: noise[n][where], default=None)
     yield Finding(
         "same",
         QUANTITY,
-        f"At {np.count_nonzero(whole)} of {len(whole)} points a rounding of the latent values moves the log density by "
-        f"up to {whole[where] / TIMES:.1g} on either side{f', most of it at {name!r}' if name else ''}; it was held to "
-        "no more digits there.",
+        f"At {np.count_nonzero(whole)} of {len(whole)} points a rounding of the latent values, or of a covariance made "
+        f"of them, moves the log density by up to {whole[where] / TIMES:.1g} on either side"
+        f"{f', most of it at {name!r}' if name else ''}; it was held to no more digits there.",
         site=name,
         size=float(whole[where] / TIMES),
         point=context.points[where].name,

@@ -116,7 +116,7 @@ def run(context: Context) -> Iterator[Finding]:
     if joint.relation == "constant":
         yield constant_apart(context, values, joint, comparisons)
     yield from told_of_clamps(context)
-    yield from told_of_digits(context, noise)
+    yield from told_of_digits(context, values, noise)
     precise = {name: found for name, found in comparisons.items() if not np.any(noise.get(name, 0.0))}
     yield from row_by_row(context, values, precise)
     yield from spread_differently(context, comparisons)
