@@ -102,6 +102,11 @@ def test_sites_that_stand_for_others_are_compared_together(sides: dict[str, Side
     assert (
         "'t', 'cut', in pyro alone, and 'all', in numpyro alone, may stand for each other" in first["detail"]
     )
+    for name in ("t", "cut", "all"):  # a known difference may be declared of any of them
+        known = {f"density/{name}": "on purpose"}
+        models = censored("pyro"), censored("numpyro", 1.5)
+        report = check(*models, data, rungs=RUNGS, sides=sides, known_differences=known)
+        assert report.verdict == "same", report.first_difference
     # The fault of another site is not theirs.
     first = check(
         censored("pyro"), censored("numpyro", scale=3.0), data, rungs=RUNGS, sides=sides

@@ -53,9 +53,8 @@ def lost_digits(context: Context, values: SiteLogProbs, joint: Comparison, extra
     names: list[str | None] = [*names_of(values), None]
     noise: Noise = {name: np.zeros(len(gap)) for name in names}
     rng = np.random.default_rng(context.settings.seed)
-    for i in map(
-        int, np.flatnonzero(finite)
-    ):  # of a site digits may be lost where the sum of all still has them
+    # At every point: of a site digits may be lost where the sum of all still has them.
+    for i in map(int, np.flatnonzero(finite)):
         point = context.points[i]
         nudged = [_nudged(point, rng) for _ in range(NUM_NUDGES)]
         for side in context.live:
@@ -68,8 +67,8 @@ def lost_digits(context: Context, values: SiteLogProbs, joint: Comparison, extra
                         noise[name][i] = max(noise[name][i], TIMES * change)
         for name, share in _of_covariances(context, point).items():
             if name in noise:
-                size = np.asarray(values["pyro"][i].get(name, 0.0))
-                lost = share * (float(np.abs(np.sum(size))) + size.size)
+                log_probs = np.asarray(values["pyro"][i].get(name, 0.0))
+                lost = share * (float(np.abs(np.sum(log_probs))) + log_probs.size)
                 noise[name][i] = max(noise[name][i], lost)
                 noise[None][i] = max(noise[None][i], lost)
     return noise

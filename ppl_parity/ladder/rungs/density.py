@@ -318,13 +318,15 @@ def _in_place_of(context: Context, values: SiteLogProbs, alone: dict[str, list[s
     if found.relation != "different":
         return
     a, b = (each[found.worst] for each in sums)
+    every = [*alone["pyro"], *alone["numpyro"]]
+    declared = (name for name in every if f"{NAME}/{name}" in context.pair.known_differences)
     many = "together " if max(map(len, alone.values())) > 1 else ""
     yield Finding(
         "different",
         "log prob",
         f"{listed(alone['pyro'])}, in pyro alone, and {listed(alone['numpyro'])}, in numpyro alone, may stand for each "
         f"other: {many}{a:.10g} in pyro and {b:.10g} in numpyro at {context.points[found.worst].name}.",
-        site=alone["pyro"][0],
+        site=next(declared, every[0]),
         size=found.size if math.isfinite(found.size) else None,
         point=context.points[found.worst].name,
         hint="what one side observes the other may have as a factor, or under another name: look at both",
