@@ -66,6 +66,15 @@ def test_the_page_is_one_file_that_asks_for_nothing(page):
     assert "@import" not in style
 
 
+def test_a_notebook_shows_the_page_in_a_frame_and_a_prompt_the_three_lines(page):
+    made, path = page
+    ((tag, attrs),) = Elements(made._repr_html_()).found
+    assert tag == "iframe"
+    assert attrs["srcdoc"] == path.read_text(encoding="utf-8")
+    assert repr(made) == str(made)
+    assert "Rung" not in repr(made)
+
+
 def test_the_page_says_what_the_report_says(page):
     made, path = page
     elements = Elements(path.read_text(encoding="utf-8"))

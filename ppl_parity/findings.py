@@ -108,6 +108,16 @@ class Report:
 
         return f"{self.pair}: {self.verdict}\n{three_lines(self)}"
 
+    def __repr__(self) -> str:
+        """The same: all that a report holds would fill a prompt with arrays."""
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the page of ``to_html``."""
+        from ppl_parity.report.html import framed  # plots are slow to import
+
+        return framed(self)
+
     @property
     def first_difference(self) -> dict[str, Any] | None:
         """The first finding that says ``different``, with the rung it stands on; None if there is none."""

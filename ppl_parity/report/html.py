@@ -36,7 +36,7 @@ from typing import Any
 
 import numpy as np
 from jinja2 import Environment
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from ppl_parity.errors import InputError
 from ppl_parity.findings import Finding, Report, RungResult
@@ -98,11 +98,26 @@ def write_html(report: Report, path: str | Path) -> Path:
     Returns:
         The file.
     """
-    here = resources.files("ppl_parity.report")
-    page = Environment(autoescape=True, finalize=_clean, trim_blocks=True, lstrip_blocks=True).from_string(
-        here.joinpath("template.html").read_text(encoding="utf-8")
+    text, target = page(report), Path(path)
+    write(target, lambda file: file.write_text(text, encoding="utf-8", errors="backslashreplace"))
+    return target
+
+
+def framed(report: Report) -> str:
+    """The page in a frame of its own, for a notebook, whose looks it then neither takes nor changes."""
+    return (
+        f'<iframe title="{escape(report.pair)}" srcdoc="{escape(page(report))}" '
+        'style="width: 100%; height: 36em; border: 0; resize: vertical"></iframe>'
     )
-    page.globals.update(
+
+
+def page(report: Report) -> str:
+    """A report as the text of an HTML file."""
+    here = resources.files("ppl_parity.report")
+    template = Environment(
+        autoescape=True, finalize=_clean, trim_blocks=True, lstrip_blocks=True
+    ).from_string(here.joinpath("template.html").read_text(encoding="utf-8"))
+    template.globals.update(
         place=place,
         amount=amount,
         extras=_extras,
@@ -112,7 +127,7 @@ def write_html(report: Report, path: str | Path) -> Path:
         conclusion=conclusion,
         questions=QUESTIONS,
     )
-    text = page.render(
+    return template.render(
         report=report,
         style=Markup(here.joinpath("style.css").read_text(encoding="utf-8")),
         lines=labelled_lines(report),
@@ -123,9 +138,6 @@ def write_html(report: Report, path: str | Path) -> Path:
         environment=flat(report.environment),
         seconds=duration(sum(rung.seconds for rung in report.rungs)),
     )
-    target = Path(path)
-    write(target, lambda file: file.write_text(text, encoding="utf-8", errors="backslashreplace"))
-    return target
 
 
 def flat(values: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
