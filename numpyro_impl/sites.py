@@ -6,6 +6,7 @@ from contextlib import suppress
 from inspect import getattr_static
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
@@ -61,12 +62,18 @@ def numbers(trace: dict[str, Any]) -> dict[str, dict[str, Any]]:
             base = unwrap(node["fn"])
             found[name] = {
                 "value": node["value"],
-                "scale": 1.0 if node["scale"] is None else jnp.max(jnp.asarray(node["scale"])),
+                "scale": 1.0 if node["scale"] is None else _furthest_from_one(node["scale"]),
                 "masked": _masked(node["fn"]),
                 "bounds": _bounds(node["fn"].support),
                 "params": _params(base),
             }
     return found
+
+
+def _furthest_from_one(scale: Any) -> jax.Array:
+    """Of weights that are an array, the one that says most surely that there are any."""
+    flat = jnp.ravel(jnp.asarray(scale))
+    return flat[jnp.argmax(jnp.abs(flat - 1))]
 
 
 def describe(

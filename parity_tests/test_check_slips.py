@@ -103,6 +103,32 @@ def test_a_weight_of_counts_shows_though_their_log_prob_is_low_everywhere(sides:
         assert report.verdict == verdict, three_lines(report)
 
 
+@pytest.mark.parametrize(("one", "verdict"), [(0.3, "same"), (1.0, "different")])
+def test_weights_of_at_most_one_are_weights(one: float, verdict: str, sides: dict[str, Side]) -> None:
+    """Their largest says nothing of them; what is weighted is not what the model draws."""
+
+    def weighted(ppl: str, lightest: float) -> Callable:
+        def model(y):
+            library, dist = libraries(ppl)
+            mu = library.sample("mu", dist.Normal(0.0, 1.0))
+            handlers = __import__("pyro").poutine if ppl == "pyro" else library.handlers
+            rows = y * 0 + 1
+            with library.plate("rows", 4), handlers.scale(scale=rows - (1 - lightest) * (y > 1)):
+                library.sample("y", dist.Normal(mu, 1.0), obs=y)
+
+        return model
+
+    data = {"y": np.array([0.3, -0.2, 1.1, 0.7])}
+    models = weighted("pyro", 0.3), weighted("numpyro", one)
+    report = check(*models, data, rungs=["structure", "density", "calibration"], sides=sides, keep_going=True)
+    if verdict == "different":
+        assert report.verdict == "different"
+        assert "it is scaled by up to 0.3 in pyro and 1 in numpyro" in three_lines(report)
+    else:
+        assert report.verdict == "unresolved"
+        assert any("is scaled by 0.3" in finding.detail for finding in told(report, "calibration"))
+
+
 def line(ppl: str, quantity: Callable, name: str = "k", slope: str = "b", index: Any = None) -> Callable:
     """y given a slope; a deterministic site of it; and each row's own offset where an index is given."""
 

@@ -50,12 +50,18 @@ def numbers(trace: Any) -> dict[str, dict[str, Any]]:
         fn = node["fn"]
         found[node["name"]] = {
             "value": to_numpy(node["value"]),
-            "scale": to_numpy(torch.as_tensor(node["scale"]).max()),
+            "scale": to_numpy(_furthest_from_one(node["scale"])),
             "masked": _masked(fn) or _hides(node["mask"]),
             "bounds": {} if is_factor(node) else _bounds(fn.support),
             "params": _params(unwrap(fn)),
         }
     return found
+
+
+def _furthest_from_one(scale: Any) -> torch.Tensor:
+    """Of weights that are an array, the one that says most surely that there are any."""
+    flat = torch.as_tensor(scale).reshape(-1)
+    return flat[(flat - 1).abs().argmax()]
 
 
 def describe(trace: Any, arrays: dict[str, dict[str, Any]], enumerated: frozenset[str]) -> tuple[Site, ...]:

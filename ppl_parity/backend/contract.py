@@ -59,7 +59,8 @@ class Site:
         dtype: of the site's value, as NumPy names it.
         plates: the plates around it, outermost first.
         enumerated: whether the density sums this site out.
-        scale: the factor on its log probability (subsampling, ``scale`` handlers); 1 if there is none.
+        scale: the factor on its log probability (subsampling, ``scale`` handlers); 1 if there is none. Of an array
+            of them the one furthest from 1.
         masked: whether a mask removes some of its log probability.
         value: the value in a traced run of the model, with seed 0 unless another is asked for; the data at an
             observed site.
