@@ -8,6 +8,8 @@ and whose nominal rate is none; and the sampling rungs one at a time, each with 
 at its first look: ``forward`` on all pairs, ``posterior`` on those whose chains converge within seconds
 (``QUICK_PAIRS``), for what has not converged is never called different and would only flatter the rate. So few draws
 leave a margin open, which is ``unresolved`` and no alarm; ``judged`` counts the checks that could have raised one.
+``calibration`` too (``CALIBRATED_PAIRS``), at its first look, 80 fits, with ``CALIBRATED_SEEDS`` seeds at most; its
+ranks' locations and spreads are kept, whose means over all seeds show what one check is too small to see.
 Each check is one line of JSON in ``--out``, written as it ends; ``--resume`` keeps what is there.
 """
 
@@ -27,6 +29,7 @@ from ppl_parity.checking import check_file
 from ppl_parity.errors import InputError
 from ppl_parity.findings import DETERMINISTIC
 from ppl_parity.ladder.context import CheckSettings
+from ppl_parity.ladder.rungs import calibration
 from ppl_parity.ladder.samples import sampling
 from ppl_parity.process.sides import Side, SideError
 
@@ -37,9 +40,13 @@ QUICK_PAIRS = (
     "dirichlet_multinomial",
     "eight_schools_noncentred",
 )
+# Those whose 80 fits of simulated data take less than a minute.
+CALIBRATED_PAIRS = ("linear_regression", "gamma_poisson", "eight_schools_noncentred")
+CALIBRATED_SEEDS = 25
 BUDGET = 1.0  # seconds: there is no second look
+CALIBRATION_BUDGET = 600.0  # its fits are always as many as the first look needs
 SCALE = 0.6  # of a first round of NUTS, whatever the budget: 4 chains of 180 + 240 draws in Pyro
-RUNGS = ("exact", "forward", "posterior")
+RUNGS = ("exact", "forward", "posterior", "calibration")
 LEVELS = (0.01, 0.05, 0.2)  # at which the smallest adjusted p-values are counted
 
 
@@ -54,18 +61,24 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--resume", action="store_true", help="keep the results that are there")
     parser.add_argument("--out", type=Path, default=Path("results/false_alarms.jsonl"))
     options = parser.parse_args(arguments)
-    sampling.SCALES = (SCALE,)
+    sampling.SCALES, calibration.LOOKS = (SCALE,), calibration.LOOKS[:1]
     paths = {path.stem: path for path in sorted(PAIRS.rglob("*.py")) if not path.stem.startswith("_")}
     options.out.parent.mkdir(parents=True, exist_ok=True)
     if not options.resume:
         options.out.unlink(missing_ok=True)
     rows = [row for row in read(options.out) if row["false_alarm"] in (0.0, options.false_alarm)]
     done = {(row["rung"], row["pair"], row["seed"]) for row in rows}
-    usual = {"exact": list(paths), "forward": list(paths), "posterior": list(QUICK_PAIRS)}
+    usual = {
+        "exact": list(paths),
+        "forward": list(paths),
+        "posterior": list(QUICK_PAIRS),
+        "calibration": list(CALIBRATED_PAIRS),
+    }
     for rung in options.rungs:
         names = options.pairs or usual[rung]
         # Seeds in the outer loop: a run that is stopped early has seen every pair.
-        jobs = [(name, seed) for seed in range(options.seeds) for name in names]
+        seeds = min(options.seeds, CALIBRATED_SEEDS) if rung == "calibration" else options.seeds
+        jobs = [(name, seed) for seed in range(seeds) for name in names]
         todo = [(name, seed) for name, seed in jobs if (rung, name, seed) not in done]
         rows += run(rung, [(paths[name], seed) for name, seed in todo], options)
     print(table([row for row in rows if row["rung"] in options.rungs and row["seed"] < options.seeds]))
@@ -98,7 +111,8 @@ def run(rung: str, todo: list[tuple[Path, int]], options: argparse.Namespace) ->
 def one(rung: str, path: Path, seed: int, false_alarm: float, sides: dict[str, Side]) -> dict[str, Any]:
     """One check, as a row."""
     nominal = 0.0 if rung == "exact" else false_alarm
-    settings = CheckSettings(seed=seed, false_alarm=false_alarm, budget=BUDGET, keep_going=True)
+    budget = CALIBRATION_BUDGET if rung == "calibration" else BUDGET
+    settings = CheckSettings(seed=seed, false_alarm=false_alarm, budget=budget, keep_going=True)
     began = time.monotonic()
     row = {"rung": rung, "pair": path.stem, "seed": seed, "false_alarm": nominal}
     try:
@@ -117,6 +131,9 @@ def one(rung: str, path: Path, seed: int, false_alarm: float, sides: dict[str, S
             else {"different": 0.0, "same": 1.0}.get(report.verdict),
             "different": [finding.detail for finding in findings if finding.verdict == "different"],
         }
+        if rung == "calibration":
+            kept = ("quantities", "location", "spread")
+            told["cases"] = [{k: list(finding.numbers.get(k, ())) for k in kept} for finding in findings]
     return row | told | {"seconds": time.monotonic() - began}
 
 

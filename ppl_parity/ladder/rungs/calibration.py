@@ -71,6 +71,15 @@ class Study:
             self.failed += 1
 
 
+@dataclass(frozen=True)
+class Judgement:
+    """One case's ranks so far, tested; ``adjusted_p`` by Holm, over all cases."""
+
+    found: Ranks
+    decision: Decision
+    adjusted_p: np.ndarray
+
+
 def run(context: Context) -> Iterator[Finding]:
     """Simulate on each side, fit on both, and test the ranks, until all are decided or the time is up."""
     told: list[Finding] = []
@@ -86,7 +95,7 @@ def run(context: Context) -> Iterator[Finding]:
         yield Finding("unresolved", "calibration", reason)
         return
     study, done, seconds = Study(), 0, 0.0
-    judged: dict[Case, tuple[Ranks, Decision]] = {}
+    judged: dict[Case, Judgement] = {}
     try:
         with _one_each(context) as climbs:
             every = [side for climb in climbs.values() for side in climb.sides.values()]
@@ -101,9 +110,9 @@ def run(context: Context) -> Iterator[Finding]:
                 if done < LOOKS[0] or not study.rows:
                     break
                 judged = _judge(context, study, look)
-                if all(np.all(d.verdict == "same") for _, d in judged.values()) or done < count:
+                if all(np.all(one.decision.verdict == "same") for one in judged.values()) or done < count:
                     break
-                if any(np.any(d.verdict == "different") for _, d in judged.values()):
+                if any(np.any(one.decision.verdict == "different") for one in judged.values()):
                     break
     except Refused as refused:
         yield Finding("unresolved", "calibration", f"A fit of simulated data failed: {refused}")
@@ -229,7 +238,7 @@ def _thinned(columns: np.ndarray) -> np.ndarray | None:
     return np.arange(0, len(columns), max(1, int(np.ceil(len(columns) / least))))
 
 
-def _judge(context: Context, study: Study, look: int) -> dict[Case, tuple[Ranks, Decision]]:
+def _judge(context: Context, study: Study, look: int) -> dict[Case, Judgement]:
     alpha = share_of_look(context.alpha.get(NAME, context.settings.false_alarm), look)
     tested = {case: uniformity(np.array(rows)) for case, rows in study.rows.items()}
     sizes = [len(one.p_value) for one in tested.values()]
@@ -248,11 +257,11 @@ def _judge(context: Context, study: Study, look: int) -> dict[Case, tuple[Ranks,
             num_tests=3 * sum(sizes),  # each p-value is that of three tests
             false_same=share,
         )
-        result[case] = (one, decision)
+        result[case] = Judgement(one, decision, p)
     return result
 
 
-def _tell(study: Study, judged: dict[Case, tuple[Ranks, Decision]], done: int) -> Iterator[Finding]:
+def _tell(study: Study, judged: dict[Case, Judgement], done: int) -> Iterator[Finding]:
     total = done * len(SIDES) ** 2
     if total and study.failed + study.stuck > MOST_FAILED * total:
         numbers = f"gave no finite ranks ({study.failed}) or fewer than {LEAST_ESS:g} effective draws ({study.stuck})"
@@ -281,11 +290,12 @@ def _tell(study: Study, judged: dict[Case, tuple[Ranks, Decision]], done: int) -
                 hint="a larger budget (--budget SECONDS)",
             )
             continue
-        yield _finding(study, case, what, *judged[case])
+        yield _finding(study, case, what, judged[case])
 
 
-def _finding(study: Study, case: Case, what: str, found: Ranks, decision: Decision) -> Finding:
+def _finding(study: Study, case: Case, what: str, judgement: Judgement) -> Finding:
     names, count = study.names[case], len(study.rows[case])
+    found, decision = judgement.found, judgement.decision
     order = {"different": 2, "unresolved": 1, "same": 0}
     worst = max(
         range(len(names)), key=lambda q: (order[decision.verdict[q]], -found.p_value[q], decision.upper[q])
@@ -322,6 +332,12 @@ def _finding(study: Study, case: Case, what: str, found: Ranks, decision: Decisi
         size=float(max(abs(found.location[worst]), abs(found.spread[worst] - 1) / np.sqrt(2))),
         resolution=float(decision.resolution.max()),
         hint=hint if verdict == "different" else None,
-        numbers={"quantities": names, "p": found.p_value, "location": found.location, "spread": found.spread}
-        | {"unit": "sd"},
+        numbers={
+            "quantities": names,
+            "p": found.p_value,
+            "adjusted_p": judgement.adjusted_p,
+            "location": found.location,
+            "spread": found.spread,
+            "unit": "sd",
+        },
     )
