@@ -12,8 +12,10 @@ from ppl_parity.ladder.context import Context
 from ppl_parity.ladder.exact.comparison import Comparison
 from ppl_parity.ladder.exact.parameters import COVARIANCES, misplaced, paired
 from ppl_parity.ladder.exact.same_families import same_family
+from ppl_parity.ladder.exact.what_if import what_if
 from ppl_parity.pair.pairs import SIDES
 from ppl_parity.statistics.relations import Pairs, relation
+from ppl_parity.statistics.relations.terms import WRONG
 
 FLOAT32 = 1e-6  # relative, of a sum of terms that are each rounded to seven digits
 MOST_NUMBERS = 2_000_000  # of a site's parameters over all points
@@ -44,13 +46,13 @@ def explain_site(
     a, b = worst.pyro, worst.numpyro
     shapes = [values[side][comparison.worst][name].shape for side in SIDES]
     if a.family != b.family and a.scale == b.scale and a.masked == b.masked:
-        return _explain_families(context, name, worst, comparison)
+        return _explain_families(context, name, worst, values, comparison)
     if shapes[0] != shapes[1] and not one_sided:
         left, right = shapes
         if (
             a.batch_shape + a.event_shape == b.batch_shape + b.event_shape
         ):  # another split of the same numbers
-            told = _explain_params(context, name, worst, comparison)
+            told = _explain_params(context, name, worst, values, comparison)
             if told:
                 return told
         return f"its log prob has shape {left} in pyro and {right} in numpyro: a broadcast or a lost axis"
@@ -60,14 +62,21 @@ def explain_site(
     if a.masked != b.masked:
         counts = _hidden(values, name)
         return f"it is masked in {'pyro' if a.masked else 'numpyro'} only{f'; {counts}' if counts else ''}"
-    return _explain_params(context, name, worst, comparison) or one_sided or _explain_numbers(values, name)
+    return (
+        _explain_params(context, name, worst, values, comparison)
+        or one_sided
+        or _explain_numbers(values, name)
+        or what_if(context, name, values)
+    )
 
 
-def _explain_families(context: Context, name: str, worst: _Point, comparison: Comparison) -> str:
+def _explain_families(
+    context: Context, name: str, worst: _Point, values: dict[str, list[Arrays]], comparison: Comparison
+) -> str:
     """Two names, of one distribution or of two; a parameter that differs beside them may be the cause."""
     left, right = (_family(site) for site in (worst.pyro, worst.numpyro))
     words = f"it is {left} in pyro and {right} in numpyro"
-    told = _explain_params(context, name, worst, comparison)
+    told = _explain_params(context, name, worst, values, comparison)
     if told and same_family(worst.pyro.family, worst.numpyro.family):
         return told
     if told:
@@ -117,7 +126,9 @@ def _site_at(context: Context, name: str, point: int) -> _Point | None:
     return _Point(sites[0], sites[1], {**at.values, **common})
 
 
-def _explain_params(context: Context, name: str, worst: _Point, comparison: Comparison) -> str | None:
+def _explain_params(
+    context: Context, name: str, worst: _Point, values: dict[str, list[Arrays]], comparison: Comparison
+) -> str | None:
     """Which parameter differs and what the one is of the other, the first that shows a relation."""
     points = [worst, *_other_points(context, name, worst, comparison.worst)]
     apart: dict[str, Pairs] = {}
@@ -145,7 +156,10 @@ def _explain_params(context: Context, name: str, worst: _Point, comparison: Comp
         telling = [form for form in forms if found[form]] or forms
         key = min(telling, key=lambda form: np.mean(apart[form].apart))
     also = [other for other in apart if other != key and not (key in forms and other in forms)]
-    told = f"; {found[key]}" if found[key] else ""
+    told = found[key]
+    if told is None or told.endswith(WRONG):
+        told = what_if(context, name, values) or told
+    told = f"; {told}" if told else ""
     rest = f"; its {' and '.join(also)} {'differs' if len(also) == 1 else 'differ'} too" if also else ""
     return f"its {key}{_show(apart[key])}{told}{rest}"
 
