@@ -51,11 +51,11 @@ def logistic(ppl: str, mean: Mean, power: int = 1) -> Callable:
 
 
 PORTS: dict[str, Mean] = {
-    "-'b' for 'b'": lambda a, b, s, u, x, group, **_: a - b * x + s * u[group],
+    "-'b' for 'b': a sign": lambda a, b, s, u, x, group, **_: a - b * x + s * u[group],
     "|'b'| for 'b'": lambda a, b, s, u, x, group, **_: a + abs(b) * x + s * u[group],
     "exp('b') for 'b'": lambda a, b, s, u, x, group, exp, **_: a + exp(b) * x + s * u[group],
-    "0 for 'b'": lambda a, b, s, u, x, group, **_: a + s * u[group],
-    "1 for 's'": lambda a, b, s, u, x, group, **_: a + b * x + u[group],
+    "0 for 'b': a term that one side lost": lambda a, b, s, u, x, group, **_: a + s * u[group],
+    "1 for 's': a factor that one side lost": lambda a, b, s, u, x, group, **_: a + b * x + u[group],
     "1 / 's' for 's'": lambda a, b, s, u, x, group, **_: a + b * x + u[group] / s,
     "'s' squared": lambda a, b, s, u, x, group, **_: a + b * x + s**2 * u[group],
     "'a' and 'b' exchanged": lambda a, b, s, u, x, group, **_: b + a * x + s * u[group],
@@ -110,7 +110,7 @@ def test_nothing_is_tried_once_the_time_is_up(
     sides: dict[str, Side], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(what_if, "SECONDS", 0.0)
-    models = logistic("pyro", right), logistic("numpyro", PORTS["-'b' for 'b'"])
+    models = logistic("pyro", right), logistic("numpyro", PORTS["-'b' for 'b': a sign"])
     first = check(*models, DATA, sides=sides, **QUICK).first_difference
     assert first is not None
     assert "would be with" not in first["hint"]

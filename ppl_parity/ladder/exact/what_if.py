@@ -51,6 +51,7 @@ ELEMENTWISE: tuple[tuple[str, Map], ...] = (
     ("1 / {}**2", lambda v: 1 / np.square(v)),
     ("1 / sqrt({})", lambda v: 1 / np.sqrt(v)),
 )
+KINDS = {"-": "a sign", "0 ": "a term that one side lost", "1 for": "a factor that one side lost"}
 INTEGERS: tuple[tuple[str, Map], ...] = (
     ("1 - {}", lambda v: 1 - v),
     ("1 + {}", lambda v: 1 + v),
@@ -93,12 +94,11 @@ def what_if(context: Context, name: str, values: SiteLogProbs) -> str | None:
     if not asked.enough:
         return None
     ways = [(side, other) for side, other in (SIDES, SIDES[::-1]) if side in context.live]
-    for side, other in ways:
-        if found := _of_sites(asked, side):
-            return f"{other}'s is what {side}'s would be with {found}"
-    for side, other in ways:
-        if found := _of_data(asked, side):
-            return f"{other}'s is what {side}'s would be with {found} in the data"
+    for find, where in ((_of_sites, ""), (_of_data, " in the data")):
+        for side, other in ways:
+            if found := find(asked, side):
+                kind = next((f": {kind}" for begin, kind in KINDS.items() if found.startswith(begin)), "")
+                return f"{other}'s is what {side}'s would be with {found}{where}{kind}"
     return None
 
 
