@@ -56,15 +56,9 @@ def lost_digits(context: Context, values: SiteLogProbs, joint: Comparison, extra
     # At every point: of a site digits may be lost where the sum of all still has them.
     for i in map(int, np.flatnonzero(finite)):
         point = context.points[i]
-        nudged = [_nudged(point, rng) for _ in range(NUM_NUDGES)]
-        for side in context.live:
-            first, *rows = _asked(context, side, [point, *nudged])
-            for row in rows:
-                with np.errstate(invalid="ignore"):
-                    moved = {name: abs(float(np.sum(row[name] - first[name]))) for name in row}
-                for name, change in [*moved.items(), (None, sum(moved.values()))]:
-                    if np.isfinite(change) and name in noise:
-                        noise[name][i] = max(noise[name][i], TIMES * change)
+        for name, change in moved_by_rounding(context, point, rng):
+            if name in noise:
+                noise[name][i] = max(noise[name][i], TIMES * change)
         for name, share in _of_covariances(context, point).items():
             if name in noise:
                 log_probs = np.asarray(values["pyro"][i].get(name, 0.0))
@@ -93,9 +87,24 @@ def _of_covariances(context: Context, point: Point) -> dict[str, float]:
     return found
 
 
-def _nudged(point: Point, rng: np.random.Generator) -> Point:
+def moved_by_rounding(
+    context: Context, point: Point, rng: np.random.Generator, nudge: float = NUDGE
+) -> Iterator[tuple[str | None, float]]:
+    """What a change of all latent values, relative and of this size, does to each site's log prob, and to all."""
+    nudged = [_nudged(point, rng, nudge) for _ in range(NUM_NUDGES)]
+    for side in context.live:
+        first, *rows = _asked(context, side, [point, *nudged])
+        for row in rows:
+            with np.errstate(invalid="ignore"):
+                moved = {name: abs(float(np.sum(row[name] - first[name]))) for name in row}
+            for name, change in [*moved.items(), (None, sum(moved.values()))]:
+                if np.isfinite(change):
+                    yield name, change
+
+
+def _nudged(point: Point, rng: np.random.Generator, nudge: float) -> Point:
     values: Arrays = {
-        name: value * (1 + NUDGE * rng.choice([-1.0, 1.0], size=value.shape))
+        name: value * (1 + nudge * rng.choice([-1.0, 1.0], size=value.shape))
         if value.dtype.kind == "f"
         else value
         for name, value in point.values.items()

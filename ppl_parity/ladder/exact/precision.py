@@ -12,9 +12,15 @@ import numpy as np
 
 from ppl_parity.findings import Finding
 from ppl_parity.ladder.context import Context, is_discrete
+from ppl_parity.ladder.exact.conditioning import moved_by_rounding
+from ppl_parity.ladder.exact.log_probs import SiteLogProbs, sums_of
+from ppl_parity.listing import listed
 from ppl_parity.pair.pairs import SIDES
+from ppl_parity.pair.points import Point
+from ppl_parity.tolerances import allowed
 
 NARROW = "float32"
+NARROW_NUDGE = 2.0**-24  # relative: half a spacing of float32
 
 
 def narrow_sites(context: Context) -> dict[str, list[str]]:
@@ -39,6 +45,34 @@ def narrow_sites(context: Context) -> dict[str, list[str]]:
             if side not in found.setdefault(name, []):
                 found[name].append(side)
     return found
+
+
+def too_sharp(context: Context, values: SiteLogProbs) -> list[Point]:
+    """The points at which a rounding to float32 alone moves the log density by more than float32 is granted.
+
+    Such as one near a mode where a standard deviation has gone to nothing: no digits of float32 are left there.
+    """
+    rng = np.random.default_rng(context.settings.seed)
+    found = []
+    for point, a, b in zip(context.points, *(sums_of(values, side, None) for side in SIDES), strict=True):
+        granted = float(allowed("log density", np.asarray(a), np.asarray(b), NARROW))
+        if any(change > granted for _, change in moved_by_rounding(context, point, rng, NARROW_NUDGE)):
+            found.append(point)
+    return found
+
+
+def told_of_sharp(points: list[Point], name: str) -> Finding:
+    """That these are not compared."""
+    return Finding(
+        "same",
+        "precision",
+        f"Not compared at {listed([point.name for point in points])}: a rounding to float32, in which {name!r} is "
+        "kept, moves the log density there by more than float32 is granted.",
+        site=name,
+        point=points[0].name,
+        notable=True,
+        hint="make the constant or the data float64",
+    )
 
 
 def drift(context: Context, sizes: dict[str, tuple[float, float]]) -> Iterator[Finding]:

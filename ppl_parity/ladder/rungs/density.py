@@ -33,7 +33,7 @@ from ppl_parity.ladder.exact.log_probs import (
     worst_element,
 )
 from ppl_parity.ladder.exact.moved import moved
-from ppl_parity.ladder.exact.precision import NARROW, drift, narrow_sites
+from ppl_parity.ladder.exact.precision import NARROW, drift, narrow_sites, told_of_sharp, too_sharp
 from ppl_parity.ladder.exact.remarks import (
     constant_apart,
     constant_sites,
@@ -71,6 +71,7 @@ def run(context: Context) -> Iterator[Finding]:
     unsteady = list(_unsteady(context))
     yield from unsteady
     if unsteady:
+        context.results["unsteady"] = unsteady[0]
         return
     points = list(context.points)
     values: SiteLogProbs = context.both(
@@ -92,6 +93,10 @@ def run(context: Context) -> Iterator[Finding]:
         comparisons = {name: compare_site(context, values, name, noise=noise) for name in sites}
     if joint.relation == "different":
         drifting = _drifting(context, values, comparisons)
+        if not drifting and (blunt := _where_float32_can_tell(context, values)):
+            values, drifting, told = blunt
+            noise = {}
+            yield told
         if not drifting:
             also = differing(context)
             yield from _blame(context, values, comparisons, also)
@@ -209,6 +214,29 @@ def _drifting(
             return {}
         found[name] = (narrow.size, abs(sums_of(values, "pyro", name)[narrow.worst]))
     return found
+
+
+def _where_float32_can_tell(
+    context: Context, values: SiteLogProbs
+) -> tuple[SiteLogProbs, dict[str, tuple[float, float]], Finding] | None:
+    """What ``_drifting`` finds without the points where no digit of float32 is left; None if that is nothing."""
+    narrow = narrow_sites(context)
+    if not narrow:
+        return None
+    before = list(context.points)
+    points = too_sharp(context, values)
+    sharp = {id(point) for point in points}
+    if not sharp or 2 * len(sharp) > len(before):
+        return None
+    context.points = [point for point in before if id(point) not in sharp]
+    values = _kept(context, before, values)
+    drifting = _drifting(
+        context, values, {name: compare_site(context, values, name) for name in names_of(values)}
+    )
+    if not drifting:
+        context.points = before
+        return None
+    return values, drifting, told_of_sharp(points, next(iter(narrow)))
 
 
 def _stands_out(context: Context, values: SiteLogProbs, name: str) -> bool:
