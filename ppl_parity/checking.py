@@ -30,6 +30,7 @@ from ppl_parity.pair.points import Point
 from ppl_parity.pair.stacked_side import StackedProgram, StackedSide
 from ppl_parity.pair.stacking import find_stacks, merge_sites
 from ppl_parity.process.at_once import at_once
+from ppl_parity.process.defaults import default_precision
 from ppl_parity.process.references import CallableReference
 from ppl_parity.process.sides import Side
 
@@ -83,7 +84,8 @@ def check(
     functions = {side: model for side, model in models.items() if not isinstance(model, str | Path)}
     live = functions.get("numpyro") or functions["pyro"]
     name = options.pop("name", getattr(live, "__name__", "pair"))
-    given = data() if callable(data) else data
+    with default_precision("float64"):  # as in a side, where the data() of a file is run
+        given = data() if callable(data) else data
     if not callable(data) and not isinstance(data, Mapping):
         raise InputError(
             f"data must be a dictionary of the models' arguments, or a function that returns one; got "

@@ -91,7 +91,9 @@ def pair_verdict(results: Sequence[RungResult]) -> Verdict:
 
 def _findings(context: Context, name: str) -> Iterator[Finding]:
     """A rung's findings; a rung that takes one side's values to the other is not run where none fits both."""
-    if name in (*DETERMINISTIC[1:], "posterior") and context.misshapen:
+    if unsteady := context.results.get("unsteady"):  # what is different at each call is compared with nothing
+        yield unsteady
+    elif name in (*DETERMINISTIC[1:], "posterior") and context.misshapen:
         site = context.misshapen[0]
         left, right = (np.shape(np.asarray(context.sites[side][site].value)) for side in SIDES)
         yield Finding(

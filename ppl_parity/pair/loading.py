@@ -11,6 +11,7 @@ import numpy as np
 from ppl_parity.errors import InputError
 from ppl_parity.pair.options import OPTIONS, checked
 from ppl_parity.pair.pairs import SIDES, Pair
+from ppl_parity.process.arguments import check_arguments
 from ppl_parity.process.references import FileReference, ModuleReference
 from ppl_parity.process.sides import Side
 
@@ -144,6 +145,7 @@ def split_data(data: Any, where: str) -> dict[str, dict[str, Any]]:
     """Check what ``data()`` returned, and give each side its own."""
     if not isinstance(data, Mapping):
         raise InputError(f"data() of {where} must return a dictionary of arrays; got {type(data).__name__}.")
+    check_arguments(data)
     if set(data) == set(SIDES) and all(isinstance(value, Mapping) for value in data.values()):
         return {side: dict(data[side]) for side in SIDES}
     return {side: dict(data) for side in SIDES}

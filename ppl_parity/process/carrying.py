@@ -6,7 +6,9 @@ A test's own modules are importable in its process alone: pytest puts folders in
 
 from __future__ import annotations
 
+import io
 import os
+import pickle
 import site
 import sys
 import sysconfig
@@ -16,6 +18,8 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
+
+import numpy as np
 
 
 def dumps(function: Callable[..., Any]) -> bytes:
@@ -36,6 +40,43 @@ def dumps(function: Callable[..., Any]) -> bytes:
         cloudpickle.unregister_pickle_by_value(module)
 
 
+def loads(pickled: bytes, precision: str) -> Any:
+    """What ``dumps`` pickled; its arrays of float32 in float64, if that is the precision asked for.
+
+    In the caller's process torch and JAX make float32 of a constant, which in a file that a side imports would have
+    been float64: each becomes the shortest decimal that rounds to it, 0.1 and not 0.10000000149.
+    """
+    return (_Widening if precision == "float64" else pickle.Unpickler)(io.BytesIO(pickled)).load()
+
+
+class _Widening(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        found = super().find_class(module, name)
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return lambda *given: _wide_tensor(found(*given))
+        if name == "_reconstruct_array" and module.startswith("jax."):
+            return lambda *given: _wide_array(found(*given))
+        return found
+
+
+def _wide_tensor(tensor: Any) -> Any:
+    import torch
+
+    if tensor.dtype != torch.float32:
+        return tensor
+    return torch.from_numpy(_widened(tensor.detach().cpu().numpy())).requires_grad_(tensor.requires_grad)
+
+
+def _wide_array(array: Any) -> Any:
+    import jax.numpy as jnp
+
+    return jnp.asarray(_widened(np.asarray(array))) if array.dtype == np.float32 else array
+
+
+def _widened(array: np.ndarray) -> np.ndarray:
+    return array.astype("U32").astype(np.float64)
+
+
 def import_path() -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The folders of the user's that modules are imported from here: those before the standard library, those after."""
     before: list[str] = []
@@ -51,6 +92,12 @@ def import_path() -> tuple[tuple[str, ...], tuple[str, ...]]:
         if folder is not None and folder not in before + after:
             after.append(folder)
     return tuple(before), tuple(after)
+
+
+def newest_source() -> float:
+    """When a module of the user's that is imported here was last written, in seconds of the system's clock."""
+    files = {_file(module) for name, module in tuple(sys.modules.items()) if name != "__main__"}
+    return max((os.stat(file).st_mtime for file in files if file and os.path.exists(file)), default=0.0)
 
 
 def extend_path(before: Sequence[str], after: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import pickle
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -99,16 +100,26 @@ class CallableReference:
 
     @classmethod
     def of(cls, function: Callable[..., Any]) -> CallableReference:
-        """Pickle a function, by value where its module cannot be imported elsewhere."""
-        return cls(carrying.dumps(function), *carrying.import_path())
+        """Pickle a function, by value where its module cannot be imported elsewhere.
+
+        Raises:
+            InputError: it holds what cannot be pickled, such as a lock or an open file.
+        """
+        try:
+            pickled = carrying.dumps(function)
+        except (TypeError, pickle.PicklingError) as error:
+            name = getattr(function, "__name__", type(function).__name__)
+            raise InputError(
+                f"The model {name!r} cannot be handed to another process: {error}. Make what it holds within the "
+                "function, or give the file that defines it to ppl-parity check."
+            ) from None
+        return cls(pickled, *carrying.import_path())
 
     def resolve(self, backend: Any, precision: str = "float64") -> Callable[..., Any]:
         """The model function, in this process. The parent made the pickle; it comes from nowhere else."""
-        import cloudpickle
-
         carrying.extend_path(self.before, self.after)
         with explain(backend.NAME, "the model cannot be rebuilt in its own process"):
-            return cloudpickle.loads(self.pickled)
+            return carrying.loads(self.pickled, precision)
 
 
 Reference = MixtureReference | FileReference | ModuleReference | CallableReference

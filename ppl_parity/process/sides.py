@@ -10,6 +10,7 @@ import selectors
 import signal
 import subprocess
 import threading
+import time
 import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -22,6 +23,7 @@ import numpy as np
 from ppl_parity.backend.contract import Arrays, Groups, Program, Values
 from ppl_parity.errors import InputError, one_of
 from ppl_parity.process import wire
+from ppl_parity.process.carrying import newest_source
 from ppl_parity.process.fullness import FULL, most_maps, num_maps
 from ppl_parity.process.references import Reference
 from ppl_parity.process.spawning import SIDES, kill, spawn
@@ -59,9 +61,11 @@ class Side:
         self.lock = threading.RLock()
         self._dropped: list[int] = []
         self._python, self._num_threads, self._closed = python, num_threads, False
+        self._since = time.time()
         self._process = process or self._started()
 
     def _started(self) -> subprocess.Popen[bytes]:
+        self._since = time.time()
         try:
             return spawn(self.name, self._python, self._num_threads)
         except OSError as error:
@@ -88,11 +92,14 @@ class Side:
     def refresh(self) -> None:
         """End a process that many checks have filled, between two of them; the next call starts another one.
 
+        One, too, that has imported a module which was written anew since: a notebook reloads its own, and no more.
+
         A compiled program takes some of the memory maps that a process may have, and XLA ends the process that has
         none left (about 200 checks of models that all differ).
         """
         with self.lock:  # not while another thread waits for an answer
-            if num_maps(self._process.pid) > FULL * most_maps():
+            full = num_maps(self._process.pid) > FULL * most_maps()
+            if full or newest_source() > self._since:
                 self.kill()
 
     def drop(self, generation: int, target: int) -> None:

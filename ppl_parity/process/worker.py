@@ -9,6 +9,7 @@ import sys
 import traceback
 import warnings
 from collections import OrderedDict
+from collections.abc import Mapping
 from contextlib import suppress
 from itertools import count
 from typing import Any, BinaryIO
@@ -16,6 +17,7 @@ from typing import Any, BinaryIO
 from ppl_parity.backend.checks import explain
 from ppl_parity.errors import InputError
 from ppl_parity.process import wire
+from ppl_parity.process.arguments import check_arguments
 from ppl_parity.process.begin import failed_import
 from ppl_parity.process.defaults import default_precision
 from ppl_parity.process.deferring import OF_A_BACKEND, deferring
@@ -102,7 +104,10 @@ class Server:
             return number
         if name == "evaluate":
             with explain(backend.NAME, "data() failed"):
-                return args[0]()
+                data = args[0]()
+            if isinstance(data, Mapping):
+                check_arguments(data)
+            return data
         owner = backend if target is None else self.programs[target]
         result = getattr(owner, name)(*args, **kwargs)
         return str(result) if isinstance(result, os.PathLike) else result
