@@ -33,6 +33,12 @@ MOST_NUMBERS = 50_000  # of all latent sites, each of which is sent anew with ea
 
 Map = Callable[[np.ndarray], np.ndarray]
 
+
+def _ddof_1(n: int) -> np.ndarray:
+    """sqrt((n - 1) / n): NumPy's own ddof warns of one row, whatever its errstate."""
+    return np.sqrt(np.divide(n - 1, n))
+
+
 # What is put for a value, in words, of which those that begin with its name need no "for".
 ELEMENTWISE: tuple[tuple[str, Map], ...] = (
     ("-{}", np.negative),
@@ -60,7 +66,7 @@ INTEGERS: tuple[tuple[str, Map], ...] = (
 ARRANGED: tuple[tuple[str, Map], ...] = (
     ("{} less its mean", lambda v: v - v.mean(axis=0)),
     ("{} standardised", lambda v: (v - v.mean(axis=0)) / v.std(axis=0)),
-    ("{} standardised (ddof 1)", lambda v: (v - v.mean(axis=0)) / v.std(axis=0, ddof=1)),
+    ("{} standardised (ddof 1)", lambda v: (v - v.mean(axis=0)) / v.std(axis=0) * _ddof_1(len(v))),
     ("{} divided by its standard deviation", lambda v: v / v.std(axis=0)),
     ("{} divided by its sum", lambda v: v / v.sum()),
     ("the first element of {} throughout", lambda v: np.full_like(v, v.flat[0])),
