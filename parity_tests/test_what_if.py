@@ -106,6 +106,25 @@ def test_nothing_is_named_that_does_not_hold_everywhere(sides: dict[str, Side]) 
     assert "would be with" not in first["hint"]
 
 
+@pytest.mark.parametrize("refusing", ["pyro", "numpyro"])
+def test_a_change_that_a_model_refuses_costs_no_verdict(refusing: str, sides: dict[str, Side]) -> None:
+    def careful(ppl: str, factor: float) -> Callable:
+        def model(y, group):
+            library, dist = libraries(ppl)
+            if ppl == refusing and sorted(group.tolist()) != [0, 1, 2]:
+                raise RuntimeError("another grouping")
+            b = library.sample("b", dist.Normal(0.0, 1.0))
+            x = numbers(ppl).exp(factor * b * (1.0 + group)) + b * b
+            with library.plate("rows", 3):
+                library.sample("y", dist.Normal(x, 1.0), obs=y)
+
+        return model
+
+    data = {"y": np.array([1.0, 2.0, 0.5]), "group": np.array([0, 2, 1])}
+    report = check(careful("pyro", 1.0), careful("numpyro", 1.3), data, sides=sides, **QUICK)
+    assert report.verdict == "different"
+
+
 def test_nothing_is_tried_once_the_time_is_up(
     sides: dict[str, Side], monkeypatch: pytest.MonkeyPatch
 ) -> None:

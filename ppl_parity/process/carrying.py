@@ -21,6 +21,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+MOST_TYPED = 10_000  # elements of a constant
+
 
 def dumps(function: Callable[..., Any]) -> bytes:
     """A pickle of the function: by value where no path leads to its module, such as of a notebook or a lambda."""
@@ -74,7 +76,9 @@ def _wide_array(array: Any) -> Any:
 
 
 def _widened(array: np.ndarray) -> np.ndarray:
-    return array.astype("U32").astype(np.float64)
+    """By way of text, which takes 128 bytes an element: what is larger than anybody types is data, and exact."""
+    typed = array.size <= MOST_TYPED
+    return (array.astype("U32") if typed else array).astype(np.float64)
 
 
 def import_path() -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -21,14 +21,13 @@ from ppl_parity.ladder.context import Context, is_discrete
 from ppl_parity.ladder.exact.log_probs import SiteLogProbs, limit_of, ordinary_points
 from ppl_parity.pair.pairs import SIDES
 from ppl_parity.pair.points import Point
+from ppl_parity.process.sides import SideError
 from ppl_parity.tolerances import agree
 
-LEAST_POINTS, MOST_POINTS = (
-    3,
-    8,
-)  # at which the two differ, and which a change must make one; and as many more
+LEAST_POINTS = 3  # at which the two differ
+MOST_POINTS = 8  # of these, and as many more at which they agree
 MOST_SITES, MOST_ARGUMENTS = 40, 8
-SECONDS = 10.0  # of a model that takes long over an answer not everything is tried
+SECONDS = 10.0  # of a whole check: of a model that takes long over an answer not everything is tried
 MOST_NUMBERS = 50_000  # of all latent sites, each of which is sent anew with each question
 
 Map = Callable[[np.ndarray], np.ndarray]
@@ -148,7 +147,7 @@ def _of_data(asked: _Asked, side: str) -> str | None:
                 )
                 if asked.agrees(side, lambda _: {}, program):
                     return words
-            except InputError:  # data that the model cannot take
+            except (InputError, SideError):  # data that the model cannot take
                 continue
     return None
 
@@ -194,7 +193,8 @@ class _Asked:
     """What the sides are asked: one site's log prob, at the ordinary points at which the two differ."""
 
     def __init__(self, context: Context, name: str, values: SiteLogProbs) -> None:
-        self.context, self.name, self.until = context, name, time.monotonic() + SECONDS
+        self.context, self.name = context, name
+        self.until = context.results.setdefault("what if until", time.monotonic() + SECONDS)
         self.points: list[Point] = []
         self.given: dict[str, list[np.ndarray]] = {side: [] for side in SIDES}
         apart, alike = [], []
@@ -255,9 +255,7 @@ class _Asked:
         context, at = self.context, Point(point.name, {**point.values, **changed})
         try:
             told = (program or context.programs[side]).site_log_probs(context.values(side, at, discrete=True))
-        except (
-            InputError
-        ):  # the value is none that the site, or a distribution that it is a parameter of, can have
+        except (InputError, SideError):  # a value that the site, or what is made of it, cannot have
             return None
         return context.pair.from_side(side, told).get(self.name)
 
