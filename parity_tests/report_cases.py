@@ -142,6 +142,7 @@ def posterior(shift=0.0, resolution=0.11, verdict="same"):
             "pyro": one,
             "numpyro": two,
             "unit": "posterior sd",
+            "ratio": (1.11, 1.12, 1.1, 1.17)[i],
             "r_hat": [1.002, 1.004],
             "ess_bulk": [912.0, 1204.5],
         }

@@ -108,7 +108,10 @@ def test_independent_draws_need_no_chains() -> None:
     a, b = rng.normal(size=(1, 500, 3)), rng.normal(size=(1, 700, 3))
     comparison = compare_means(a, b, independent=True)
     sd = np.sqrt((a[0].var(axis=0) + b[0].var(axis=0)) / 2)
-    expected = np.sqrt(a[0].var(axis=0) / 500 + b[0].var(axis=0) / 700) / sd
+    pooled = (
+        500 * a[0].var(axis=0) + 700 * b[0].var(axis=0)
+    ) / 1200  # of one distribution, if nothing differs
+    expected = np.sqrt(pooled / 500 + pooled / 700) / sd
     np.testing.assert_allclose(comparison.error, expected)
     np.testing.assert_allclose(comparison.difference, (a[0].mean(axis=0) - b[0].mean(axis=0)) / sd)
 

@@ -11,6 +11,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from ppl_parity.statistics.rounding import ROUNDING
 from ppl_parity.statistics.summary import MAX_RHAT, MIN_ESS_PER_CHAIN, Row, Summary, rhat_words
 
 # More rows than this are no longer read; the worst are kept and the caption says how many there were.
@@ -137,7 +138,9 @@ def comparison_table(
 def _difference(a: Row, b: Row) -> Difference:
     sd = math.sqrt((a.sd**2 + b.sd**2) / 2)
     mcse = math.hypot(a.mcse_mean, b.mcse_mean)
-    gap = b.mean - a.mean
+    gap, size = b.mean - a.mean, max(abs(a.mean), abs(b.mean))
+    if max(abs(gap), sd) <= ROUNDING * size:  # one constant, in two orders of its operations
+        gap = sd = mcse = 0.0
     return Difference(a, b, _ratio(gap, sd), _ratio(mcse, sd), _ratio(gap, mcse))
 
 

@@ -57,6 +57,10 @@ def conclusion(report: Report) -> str:
     names = {rung.name for rung in report.rungs}
     if report.verdict == "same" and "density" not in names and not {"forward", "posterior"} <= names:
         return "Nothing differs on the rungs that were run"
+    if report.verdict == "same" and any(
+        f.numbers.get("in_common_only") for r in report.rungs for f in r.findings
+    ):
+        return "The two models are the same in what both have"
     return {
         "same": "The two models are the same",
         "different": "The two models differ",
@@ -239,7 +243,8 @@ def _same_lines(report: Report) -> list[tuple[str, str]]:
         exactly = "every exact comparison agrees." if exact else "no exact rung was run."
     if resolutions:
         by_samples = (
-            f"{_excluded(report, sampled)}a difference of {resolutions} would have been found, {_CHANCE}."
+            f"{_excluded(report, sampled)}a difference of {resolutions}{_correlated(sampled)} would have been found, "
+            f"{_CHANCE}."
         )
     elif sampled:
         by_samples = "no difference found; the sampling rungs state no resolution."
@@ -254,23 +259,36 @@ def _excluded(report: Report, sampled: Sequence[RungResult]) -> str:
     held = [rung for rung in sampled if rung.name in ("forward", "posterior")]
     let_pass = any(each.notable and each.size is not None for rung in held for each in rung.findings)
     margin = report.settings.get("margin")
+    if not held or let_pass or margin is None:
+        return ""
+    part = any(each.numbers.get("part") for rung in held for each in rung.findings)
+    ratios = [each.numbers["ratio"] for rung in held for each in rung.findings if "ratio" in each.numbers]
     return (
-        ""
-        if not held or let_pass or margin is None
-        else f"no mean apart by {margin:g} sd or more{_wider(margin)} (the margin); "
+        f"no mean{' of what was compared one by one' * part} apart by {margin:g} sd or more"
+        f"{_wider(max(ratios, default=math.inf))} (the margin); "
     )
 
 
-def _wider(margin: float) -> str:
-    """The ratio of two normal spreads whose squares are ``margin`` of their standard deviations apart.
+def _correlated(sampled: Sequence[RungResult]) -> str:
+    """Of the dependence of every two scalars, in the ranks' correlation."""
+    seen = [
+        each.numbers["correlation"]
+        for rung in sampled
+        for each in rung.findings
+        if "correlation" in each.numbers
+    ]
+    return f", or of {max(seen):.2g} in a rank correlation of two," if seen else ""
 
-    |s - 1| / sqrt(1 + s^2) = m for s = ratio^2, as ``equivalence.moments`` compares them.
-    """
-    rest = 1 - margin**2
-    if rest <= 0:
+
+def _wider(ratio: float) -> str:
+    """What the margin excludes of every spread: the widest that it would let pass anywhere."""
+    if not math.isfinite(ratio):
         return ""
-    ratio = math.sqrt((1 + math.sqrt(1 - rest**2)) / rest)
-    return f", no spread by {100 * (ratio - 1):.0f} %"
+    return (
+        f", no spread by {100 * (ratio - 1):.0f} %"
+        if ratio < 2
+        else f", no spread by a factor of {ratio:.2g}"
+    )
 
 
 def _seen(rung: str, finding: Finding) -> str:

@@ -19,13 +19,12 @@ import numpy as np
 from scipy import stats
 
 from ppl_parity.statistics.diagnostics import mcse_mean
+from ppl_parity.statistics.rounding import ROUNDING
 from ppl_parity.statistics.scores import heavy_tailed, normal_scores
 
 # The probability of saying "same" of a difference that lies just outside the margin.
 FALSE_SAME = 0.05
 POWER = 0.8  # at which the smallest visible difference is stated
-# Differences of this many spacings of float64, of either number's size, are rounding.
-ROUNDING = 64 * np.finfo(np.float64).eps
 # Of the t distribution that z is compared with: the standard errors are estimates from a few hundred
 # effective draws. Measured, see parity_tests/test_equivalence.py.
 DEGREES_OF_FREEDOM = 100
@@ -69,7 +68,7 @@ def compare_means(a: np.ndarray, b: np.ndarray, *, independent: bool = False) ->
 
     Args:
         a, b: (C, S, Q); the numbers of chains and draws may differ.
-        independent: the draws are no chains: mcse = sd / sqrt(C S).
+        independent: the draws are no chains: mcse^2 = (n_a sd_a^2 + n_b sd_b^2) / (n_a + n_b) / n, n = C S.
 
     Returns:
         A ``Comparison``; a scalar that never moves has no error, and differs if it is another number.
@@ -78,8 +77,16 @@ def compare_means(a: np.ndarray, b: np.ndarray, *, independent: bool = False) ->
     """
     a, b = (np.asarray(draws, dtype=np.float64) for draws in (a, b))
     means = [draws.mean(axis=(0, 1)) for draws in (a, b)]
-    errors = [_standard_error(draws, independent) for draws in (a, b)]
-    sd = np.sqrt((a.var(axis=(0, 1)) + b.var(axis=(0, 1))) / 2)
+    variances = [draws.var(axis=(0, 1)) for draws in (a, b)]
+    if (
+        independent
+    ):  # of one distribution, if the models are one: the larger sample tells the smaller one's error too
+        counts = [draws.shape[0] * draws.shape[1] for draws in (a, b)]
+        pooled = np.average(variances, axis=0, weights=counts)
+        errors = [np.sqrt(pooled / count) for count in counts]
+    else:  # NaN, of a scalar that never moves in one set of chains, is no error at all.
+        errors = [np.nan_to_num(mcse_mean(draws), nan=0.0) for draws in (a, b)]
+    sd = np.sqrt(np.mean(variances, axis=0))
     gap = means[0] - means[1]
     size = np.maximum(np.abs(means[0]), np.abs(means[1]))
     constant = sd <= ROUNDING * size
@@ -154,10 +161,3 @@ def decide(
     tests = max(1, num_tests or len(adjusted))
     factor = stats.t.isf(alpha / 2 / tests, DEGREES_OF_FREEDOM) + stats.norm.ppf(POWER)
     return Decision(verdict, factor * comparison.error, upper)
-
-
-def _standard_error(draws: np.ndarray, independent: bool) -> np.ndarray:
-    if independent:
-        return draws.std(axis=(0, 1)) / np.sqrt(draws.shape[0] * draws.shape[1])
-    # NaN, of a scalar that never moves in one set of chains, is no error at all.
-    return np.nan_to_num(mcse_mean(draws), nan=0.0)

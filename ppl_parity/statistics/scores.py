@@ -48,3 +48,10 @@ def heavy_tailed(*groups: np.ndarray, limit: float = 6.0) -> np.ndarray:
         centred = np.concatenate([part - np.mean(part, axis=0) for part in centred])
         kurtosis = np.mean(centred**4, axis=0) / np.mean(centred**2, axis=0) ** 2
     return ~(kurtosis <= limit) & (np.ptp(centred, axis=0) > 0)
+
+
+def skewness(draws: np.ndarray) -> np.ndarray:
+    """E[(x - m)^3] / sd^3 of each scalar of (n, Q); NaN of a constant."""
+    centred = draws - draws.mean(axis=0)
+    with np.errstate(all="ignore"):
+        return np.mean(centred**3, axis=0) / np.mean(centred**2, axis=0) ** 1.5

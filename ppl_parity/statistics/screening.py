@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ppl_parity.statistics.rounding import ROUNDING
+
 BATCHES = 20  # of all chains together: means of so many parts tell a standard error, whatever depends on what within
 MOST_NUMBERS = 10_000_000  # at once
 
@@ -31,10 +33,39 @@ def most_apart(a: np.ndarray, b: np.ndarray, count: int) -> np.ndarray:
     return np.sort(np.argsort(-z, kind="stable")[:count])
 
 
+def least_mixed(draws: np.ndarray, count: int) -> np.ndarray:
+    """The scalars whose half chains' means are the furthest apart for the spread within them.
+
+        var(means of half chains) / mean(variances within them)
+
+    No verdict: plain draws have no ranks, and heavy tails hide what is apart.
+
+    Args:
+        draws: (C, S, M).
+        count: how many.
+
+    Returns:
+        At most ``count`` indices into M; what is not finite or never moves comes last.
+    """
+    chains, length, scalars = draws.shape
+    width = max(1, MOST_NUMBERS // max(1, chains * length))
+    half = length // 2
+    ratios = [np.empty(0)]
+    for i in range(0, scalars if half else 0, width):
+        block = np.asarray(draws[..., i : i + width], dtype=np.float64)
+        halves = np.concatenate([block[:, :half], block[:, -half:]])
+        with np.errstate(all="ignore"):
+            ratio = halves.mean(axis=1).var(axis=0) / halves.var(axis=1).mean(axis=0)
+        ratios.append(np.nan_to_num(ratio, nan=0.0, posinf=1e300))
+    return np.sort(np.argsort(-np.concatenate(ratios), kind="stable")[:count])
+
+
 def _apart(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     a, b = (np.asarray(draws, dtype=np.float64) for draws in (a, b))
     centre = (a.mean(axis=(0, 1)) + b.mean(axis=(0, 1))) / 2
-    return np.maximum(_z(a, b), _z((a - centre) ** 2, (b - centre) ** 2))
+    # What moves within rounding alone is a constant, whose spread would stand out as anything may.
+    still = np.ptp(a, axis=(0, 1)) + np.ptp(b, axis=(0, 1)) <= ROUNDING * np.abs(centre)
+    return np.maximum(_z(a, b), np.where(still, 0.0, _z((a - centre) ** 2, (b - centre) ** 2)))
 
 
 def _z(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -39,7 +39,8 @@ class Selection:
             values: site -> (leading axes..., *shape).
             lead: the number of leading axes.
         """
-        parts = []
+        lead_shape = next((np.shape(value)[:lead] for value in values.values()), (0,) * lead)
+        parts = [np.empty((*lead_shape, 0))]
         for site, indices in self.flat.items():
             value = np.asarray(values[site])
             parts.append(value.reshape(*value.shape[:lead], -1)[..., indices].astype(np.float64))
@@ -78,9 +79,9 @@ def without_shared_limits(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.
     Args:
         a, b: (..., Q); both are left as they are.
     """
-    rows = [x.reshape(-1, x.shape[-1]) for x in (a, b)]
-    if not all(len(x) for x in rows):
+    if not a.size or not b.size:
         return a, b
+    rows = [x.reshape(-1, x.shape[-1]) for x in (a, b)]
     first = rows[0][0]
     with np.errstate(invalid="ignore"):
         alike = [np.all((x == first) | (np.isnan(x) & np.isnan(first)), axis=0) for x in rows]

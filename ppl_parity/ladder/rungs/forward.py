@@ -14,19 +14,24 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ppl_parity.backend.contract import Arrays, Site
+from ppl_parity.families import parts
 from ppl_parity.findings import Finding
 from ppl_parity.ladder.context import Context
 from ppl_parity.ladder.samples.blame import blame
-from ppl_parity.ladder.samples.judging import Block, Family, Open, findings, judge
+from ppl_parity.ladder.samples.dependence import dependence, dependence_blocks
+from ppl_parity.ladder.samples.judging import Block, Family, Open, findings, judge, of_a_part
 from ppl_parity.ladder.samples.rest import rest_block
+from ppl_parity.ladder.samples.settling import settled
 from ppl_parity.ladder.together import Refused, together
 from ppl_parity.pair.pairs import SIDES
 from ppl_parity.pair.stacking import presented
-from ppl_parity.statistics.selection import Selection, project, select, without_shared_limits
+from ppl_parity.statistics.selection import Selection, project, select
 from ppl_parity.statistics.splitting import share_of_look
-from ppl_parity.statistics.two_sample import energy_test, scalar_p_values
+from ppl_parity.statistics.two_sample import energy_test, rare_events, scalar_p_values
+from ppl_parity.tolerances import SAMPLER_LIMITS
 
 NAME = "forward"
+LABELS = ("prior", "prior predictive", "predictive")
 
 # Of a first look: together they resolve 0.15 sd in a hundred scalars. NumPyro's draws cost next to nothing.
 NUM_DRAWS = {"pyro": 1500, "numpyro": 6000}
@@ -52,7 +57,10 @@ class Way:
 
 def run(context: Context) -> Iterator[Finding]:
     """Draw from both priors, and again as many, until every scalar is decided or the time is up."""
-    way = Way()
+    yield from _run(context, Way())
+
+
+def _run(context: Context, way: Way) -> Iterator[Finding]:
     while True:
         try:
             draws = _draw(context, look=1, way=way)
@@ -76,7 +84,7 @@ def run(context: Context) -> Iterator[Finding]:
     until = time.monotonic() + SHARE_OF_BUDGET * context.seconds_left()
     look, took = 1, 0.0
     while True:
-        family, joint = _look(context, selection, columns, look, way.conditional, rest)
+        family, joint, pairs = _look(context, selection, columns, look, way.conditional, rest)
         open_ = [one for one in family.judged if one.verdict == "unresolved" and np.isfinite(one.error)]
         if not open_ or "different" in family.verdicts():
             break
@@ -92,9 +100,35 @@ def run(context: Context) -> Iterator[Finding]:
                 break
             columns = {s: np.concatenate([columns[s], selection.columns(more[s], 1)]) for s in SIDES}
         took = time.monotonic() - began
+    if (known := _known(context, family)) is not None and not way.conditional:
+        yield known
+        yield from _run(context, replace(way, conditional=True))
+        return
     beyond = _one_sided_factors(context)
     for finding in _tell(context, family, joint, draws, len(columns["pyro"])):
         yield _for_the_density(context, finding, beyond) if beyond else finding
+    if pairs is not None:
+        yield pairs
+    yield from of_a_part(family, *LABELS)
+
+
+def _known(context: Context, family: Family) -> Finding | None:
+    """What is said where a site differs whose sampler is known to be wrong, and its density was found to be right."""
+    if context.results.get("verdicts", {}).get("density") != "same" or not context.points:
+        return None
+    differ = {one.site for one in family.judged if one.verdict == "different"}
+    for (side, name), wrong in SAMPLER_LIMITS.items():
+        for site in context.sites[side]:
+            if site in differ and name in parts(context.sites[side][site].family):
+                return Finding(
+                    "same",
+                    "prior draws",
+                    f"The prior draws of {site!r} differ, and so may those that hang on it: {wrong}. Its log prob was "
+                    "compared by density. The data are drawn at the shared points instead.",
+                    site=site,
+                    notable=True,
+                )
+    return None
 
 
 def _one_sided_factors(context: Context) -> str:
@@ -220,12 +254,8 @@ def _common(context: Context, draws: dict[str, Arrays]) -> tuple[list[str], list
 def _rest(context: Context, draws: dict[str, Arrays], selection: Selection, conditional: bool) -> list[Block]:
     """What stands out among the scalars that were not selected, of a first batch."""
     chains = {side: {site: draws[side][site][None] for site in selection.shapes} for side in SIDES}
-
-    def usable(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return np.ones(a.shape[-1], dtype=bool)
-
     blocks = [
-        rest_block(_label(context, site, conditional), site, chains, selection, usable, independent=True)
+        rest_block(_label(context, site, conditional), site, chains, selection, _any, independent=True)
         for site in selection.shapes
     ]
     return [block for block in blocks if block is not None]
@@ -238,8 +268,8 @@ def _look(
     look: int,
     conditional: bool,
     rest: list[Block],
-) -> tuple[Family, tuple[float, float, float] | None]:
-    a, b = without_shared_limits(*(columns[side] for side in SIDES))
+) -> tuple[Family, tuple[float, float, float] | None, Finding | None]:
+    a, b = settled(context, selection, *(columns[side] for side in SIDES))
     alpha = share_of_look(context.alpha.get(NAME, context.settings.false_alarm), look) / 2
     finite = np.all(np.isfinite(a), axis=0) & np.all(np.isfinite(b), axis=0)
     blocks = [
@@ -250,6 +280,7 @@ def _look(
             b[None][..., where],
             finite[where],
             extra=scalar_p_values(a[:, where], b[:, where])[None],
+            rare=rare_events(a[:, where], b[:, where]),
             independent=True,
             total=selection.total(site),
         )
@@ -257,7 +288,7 @@ def _look(
     ]
     blocks += rest
     moving = finite & ((np.ptp(a, axis=0) > 0) | (np.ptp(b, axis=0) > 0))
-    joint = None
+    joint, pairs = None, []
     if np.count_nonzero(moving) > 1:
         a, b = a[:, moving], b[:, moving]
         seed = context.settings.seed
@@ -266,9 +297,16 @@ def _look(
         usable = np.ones(len(names), dtype=bool)
         title = "random projections of all scalars"
         blocks.append(Block("prior", names, left, right, usable, independent=True, title=title))
+        drawn = [name for name, moves in zip(selection.names(), moving, strict=True) if moves]
+        pairs = dependence_blocks("prior", drawn, a[None], b[None], _any, independent=True)
+        blocks += pairs
         joint = (*energy_test(a, b, alpha=alpha, seed=seed), alpha)
     family = judge(blocks, alpha=alpha, margin=context.settings.margin, look=look)
-    return family, joint
+    return family, joint, dependence("prior", pairs, family)
+
+
+def _any(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.ones(a.shape[-1], dtype=bool)
 
 
 def _by_site(selection: Selection) -> dict[str, np.ndarray]:
@@ -279,8 +317,8 @@ def _by_site(selection: Selection) -> dict[str, np.ndarray]:
 def _label(context: Context, site: str, conditional: bool) -> str:
     kinds = {context.sites[side][site].kind for side in SIDES if site in context.sites[side]}
     if "observed" not in kinds:
-        return "prior"
-    return "predictive" if conditional else "prior predictive"
+        return LABELS[0]
+    return LABELS[2] if conditional else LABELS[1]
 
 
 def _tell(

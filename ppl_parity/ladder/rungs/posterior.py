@@ -20,6 +20,7 @@ from ppl_parity.ladder.samples import exchangeable
 from ppl_parity.ladder.samples.convergence import finding
 from ppl_parity.ladder.samples.derived import Derived
 from ppl_parity.ladder.samples.flat import flat_sites
+from ppl_parity.ladder.samples.given import Given, alone
 from ppl_parity.ladder.samples.judging import Open, findings, of_a_part
 from ppl_parity.ladder.samples.looking import DIVERGING, Look, examine, renamed
 from ppl_parity.ladder.samples.sampling import (
@@ -32,6 +33,7 @@ from ppl_parity.ladder.samples.sampling import (
     stand_ins,
 )
 from ppl_parity.ladder.together import Refused
+from ppl_parity.listing import listed
 from ppl_parity.pair.pairs import SIDES
 from ppl_parity.statistics.equivalence import FALSE_SAME
 from ppl_parity.statistics.splitting import share_of_look
@@ -99,6 +101,8 @@ def run(context: Context) -> Iterator[Finding]:
     context.results["posterior stats"] = chains.stats
     context.results["posterior renamed"] = renamed(chains, components)
     context.results["exchangeable"] = components
+    if derived.given != "alike":
+        yield _in_common(derived.given, alone(context, chains.draws))
     yield from _tell(context, chains, components, look, refusal)
 
 
@@ -125,6 +129,20 @@ def _plan(context: Context, chains: Chains, look: Look, seconds: float) -> dict[
     }
 
 
+def _in_common(given: Given, sites: dict[str, list[str]]) -> Finding:
+    """What is known of latent sites that the other side does not record, and not in as many numbers either."""
+    told = " and ".join(f"{side} alone has {listed(names)}" for side, names in sites.items() if names)
+    of_data = (
+        "The data are not compared given each side's own draws: what only one side has, the other may have integrated "
+        "out. That the likelihoods are the same rests on the posterior of what both have, and on prior draws of the "
+        "data."
+        if given == "apart"
+        else "These are not as many numbers on each side, so that one of them may lack a site."
+    )
+    numbers = {"in_common_only": True}
+    return Finding("same", "latent sites", f"Latent: {told}. {of_data}", notable=True, numbers=numbers)
+
+
 def _tell(
     context: Context,
     chains: Chains,
@@ -135,9 +153,9 @@ def _tell(
     for side in SIDES:
         count = chains.num_draws(side)
         shape = next(iter(chains.draws[side].values())).shape
-        yield finding(side, look.convergence[side], look.names, f"{shape[0]} chains of {count:,} draws")
+        yield finding(side, *look.told(side), f"{shape[0]} chains of {count:,} draws")
     yield from stand_ins(context)
-    yield from of_a_part(NAME, look.family)
+    yield from of_a_part(look.family, NAME)
     if components is not None:
         names = ", ".join(map(repr, components.axes))
         how = "declared" if components.declared else "found"
@@ -158,7 +176,7 @@ def _tell(
         shares = " and ".join(f"{chains.diverging(side):.1%} of {side}'s" for side in diverged)
         reason = f"{shares} draws diverged, so no standard error can be believed"
         advice = "re-parameterise, or make the priors narrower: with more time as many draws diverge"
-    elif not all(np.all(c.usable) for c in look.convergence.values()):
+    elif not all(np.all(look.told(side)[0].usable) for side in SIDES):
         reason = f"the chains have not converged everywhere{refusal}"
     if not look.family.judged:
         yield Finding(
@@ -174,9 +192,10 @@ def _tell(
 def _unusable(look: Look, otherwise: Open) -> Callable[[str | None], Open]:
     """Why a site could not be judged: its own draws, those of sites that it is made of, or ``otherwise``."""
     both = look.convergence.values()
+    everywhere = [look.told(side)[0] for side in SIDES]
     finite = np.logical_and.reduce([one.finite for one in both])
     lost = list(dict.fromkeys(name for (name, _), fine in zip(look.names, finite, strict=True) if not fine))
-    slow = any(np.any(finite & ~one.usable) for one in both)
+    slow = any(np.any(one.finite & ~one.usable) for one in everywhere)
 
     def why(site: str | None) -> Open:
         if site in lost:
@@ -211,6 +230,8 @@ def _joint(look: Look, doubt: str | None) -> Iterator[Finding]:
             hint="scalar by scalar they may agree: look at what depends on what" if differs else None,
             numbers={"p": p, "draws": rows},
         )
+    if look.dependence is not None:
+        yield look.dependence
     yield Finding(
         "same",
         "pooled R-hat",

@@ -33,6 +33,15 @@ class Convergence:
     usable: np.ndarray
     finite: np.ndarray
 
+    def where(self, keep: np.ndarray) -> Convergence:
+        """Of some of the scalars; ``keep`` (Q,) of bool."""
+        return Convergence(*(part[keep] for part in (self.r_hat, self.ess, self.usable, self.finite)))
+
+    def joined(self, other: Convergence) -> Convergence:
+        """These scalars and then the other's."""
+        parts = ("r_hat", "ess", "usable", "finite")
+        return Convergence(*(np.concatenate([getattr(self, p), getattr(other, p)]) for p in parts))
+
 
 def converged(draws: np.ndarray) -> Convergence:
     """Rank-normalised split R-hat below 1.01, bulk and tail ESS above 400, of draws (C, S, Q).

@@ -13,6 +13,7 @@ import numpy as np
 from ppl_parity.backend.contract import Arrays
 from ppl_parity.errors import InputError
 from ppl_parity.ladder.context import Context, is_discrete
+from ppl_parity.ladder.samples.given import Given, given_to_data
 from ppl_parity.ladder.samples.sampling import Chains
 from ppl_parity.ladder.together import Refused, together
 from ppl_parity.pair.pairs import SIDES
@@ -24,6 +25,7 @@ PER_ROUND = 1600  # draws of a side in a first round, about a millisecond each; 
 LEAST_DRAWS, SHARE, LEAST_SECONDS = 200, 0.25, 5.0
 PREDICTIVE_SCALARS = 40
 # Of the rows of what is observed, where the latent sites differ: each draw is a call, and each row a number of it.
+# The draws are of a first round; later rounds keep the stride.
 LIKELIHOOD_DRAWS, LIKELIHOOD_ROWS = 400, 5000
 
 
@@ -39,7 +41,9 @@ class Derived:
     likelihood: dict[str, Arrays] = field(default_factory=dict)
     predictive_names: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
     stride: dict[str, int] = field(default_factory=dict)
+    likelihood_stride: dict[str, int] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
+    given: Given = "alike"
 
     def extend(self, context: Context, chains: Chains, seconds: float) -> None:
         """Work through the draws that are new, for which a part of these ``seconds`` may be used.
@@ -58,8 +62,10 @@ class Derived:
             self.seen[side] = int(rows[-1]) + self.stride[side] if len(rows) else self.seen.get(side, 0)
             new[side] = {name: value[:, rows] for name, value in chains.draws[side].items()}
         if context.reparameterised:
-            self._replicate(context, new, chains.rounds)
-            self._observe(context, new)
+            self.given = given_to_data(context, chains.draws)
+            if self.given != "apart":
+                self._replicate(context, new, chains.rounds)
+                self._observe(context, new)
         else:
             self._evaluate(context, new)
 
@@ -121,7 +127,8 @@ class Derived:
         def work(side: str) -> Arrays:
             latent = [n for n, s in context.sites[side].items() if s.kind == "latent" and n in new[side]]
             chains, length = next(iter(new[side].values())).shape[:2]
-            rows = np.arange(0, length, max(1, length * chains // LIKELIHOOD_DRAWS))
+            step = self.likelihood_stride.setdefault(side, max(1, length * chains // LIKELIHOOD_DRAWS))
+            rows = np.arange(0, length, step)
             found: dict[str, list[np.ndarray]] = {name: [] for name in names}
             for chain in range(chains):
                 for row in rows:

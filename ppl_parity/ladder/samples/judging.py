@@ -10,7 +10,9 @@ import numpy as np
 from ppl_parity.findings import Finding, Verdict
 from ppl_parity.listing import listed
 from ppl_parity.statistics.equivalence import FALSE_SAME, POWER, Comparison, decide, moments
+from ppl_parity.statistics.rounding import without_rounding
 from ppl_parity.statistics.splitting import holm, share_of_look
+from ppl_parity.statistics.widths import ratio_of_scores, ratio_of_squares
 
 Name = tuple[str | None, tuple[int, ...]]
 
@@ -23,6 +25,19 @@ UNIT = "sd"  # pooled, of the draws or of their normal scores
 ORDER = {"different": 2, "unresolved": 1, "same": 0}
 
 
+@dataclass(frozen=True)
+class Open:
+    """Why what is unresolved stayed so, and what to do about it where more draws would not help."""
+
+    reason: str
+    advice: str | None = None
+
+    @classmethod
+    def not_finite(cls, names: Iterable[str]) -> Open:
+        """For sites some of whose draws are no numbers."""
+        return cls(f"some draws of {listed(names)} are not finite", NOT_FINITE)
+
+
 @dataclass
 class Block:
     """Scalars that were drawn alike, and what else is known of them.
@@ -33,11 +48,14 @@ class Block:
         a, b: (C, S, Q) of pyro and of numpyro.
         usable: (Q,) whether the draws may be judged: converged, and finite.
         extra: further p-values of each quantity, (R, Q), such as a two-sample test's.
+        rare: (Q,) of which ``extra`` alone can tell: a mean of them is far from normal. None is of none.
         independent: the draws are no chains.
         title: what they are, where that is no site's own scalars: ``the sum of beta``.
         among: of how many scalars these are the furthest apart; each is then judged as one of so many, and told
             only if it differs. 0 for scalars that were not chosen so.
         total: the site's own number of scalars, where these are not all of them.
+        hint: the probable cause of a difference of these, where that is not the family's.
+        doubt: why a difference of these would not be one of the models; None where it would.
     """
 
     label: str
@@ -46,10 +64,16 @@ class Block:
     b: np.ndarray
     usable: np.ndarray
     extra: np.ndarray | None = None
+    rare: np.ndarray | None = None
     independent: bool = False
     title: str | None = None
     among: int = 0
     total: int = 0
+    doubt: Open | None = None
+    hint: str | None = None
+
+    def __post_init__(self) -> None:
+        self.a, self.b = without_rounding(self.a, self.b)
 
 
 @dataclass
@@ -68,6 +92,7 @@ class Judged:
     upper: float
     scored: bool
     by_shape: bool
+    doubted: bool = False
 
 
 @dataclass
@@ -82,6 +107,10 @@ class Family:
     def verdicts(self) -> set[str]:
         """Those that occur."""
         return {one.verdict for one in self.judged}
+
+    def open(self) -> bool:
+        """Whether more draws could decide what is not decided."""
+        return any(one.verdict == "unresolved" and not one.doubted for one in self.judged)
 
 
 def judge(blocks: Sequence[Block], *, alpha: float, margin: float, look: int) -> Family:
@@ -136,6 +165,9 @@ def judge(blocks: Sequence[Block], *, alpha: float, margin: float, look: int) ->
                 for q, (site, index) in enumerate(block.names)
                 if not block.among or decision.verdict[q] == "different"
             ]
+    for one in family.judged:
+        if one.block.doubt is not None and one.verdict == "different":
+            one.verdict, one.doubted = "unresolved", True
     return family
 
 
@@ -149,22 +181,12 @@ def _test(block: Block) -> tuple[tuple[Comparison, Comparison], np.ndarray, np.n
         for c in (location, spread)
     )
     extra = np.empty((0, len(keep))) if block.extra is None else block.extra
-    p_values = np.stack([comparisons[0].p_value, comparisons[1].p_value, *extra])
+    own = [
+        c.p_value if block.rare is None else np.where(block.rare & keep, 1.0, c.p_value) for c in comparisons
+    ]
+    p_values = np.stack([*own, *extra])
     p_values = np.minimum(1.0, p_values * block.among) if block.among else p_values
     return (comparisons[0], comparisons[1]), scored, p_values
-
-
-@dataclass(frozen=True)
-class Open:
-    """Why what is unresolved stayed so, and what to do about it where more draws would not help."""
-
-    reason: str
-    advice: str | None = None
-
-    @classmethod
-    def not_finite(cls, names: Iterable[str]) -> Open:
-        """For sites some of whose draws are no numbers."""
-        return cls(f"some draws of {listed(names)} are not finite", NOT_FINITE)
 
 
 def findings(
@@ -197,12 +219,12 @@ def findings(
         yield _finding(members, worst, spread, family, why, hint)
 
 
-def of_a_part(label: str, family: Family) -> Iterator[Finding]:
-    """Which sites are too large for every scalar to be compared by itself."""
+def of_a_part(family: Family, *labels: str) -> Iterator[Finding]:
+    """Which sites are too large for every scalar to be compared by itself, among blocks with these labels."""
     parts = {
         one.site: (len(one.block.names), one.block.total)
         for one in family.judged
-        if one.block.total and one.block.label == label
+        if one.block.total and one.block.label in labels
     }
     if parts:
         told = ", ".join(f"{kept} of the {total:,} of {site!r}" for site, (kept, total) in parts.items())
@@ -211,6 +233,7 @@ def of_a_part(label: str, family: Family) -> Iterator[Finding]:
             "scalars",
             f"One by one were compared {told}; of the others only what stands out among so many would be seen.",
             notable=True,
+            numbers={"part": True},
         )
 
 
@@ -228,7 +251,7 @@ def _finding(
 ) -> Finding:
     block, site = worst.block, worst.site
     of = f"{block.label} {worst.functional}"
-    what = f"The {of} of {block.title or _named(site, worst.index)}"
+    what = f"The {of} of {block.title or in_words(site, worst.index)}"
     unit = "pooled standard deviations"
     if worst.scored:
         unit = "standard deviations of normal scores (its tails are heavy)"
@@ -247,7 +270,7 @@ def _finding(
         size = size if size >= family.margin else np.nan
         moved = f"its distribution functions part by up to {_parted(block, worst):.2g}; {moved}"
         detail = (
-            f"The {block.label} distribution of {block.title or _named(site, worst.index)} differs (two-sample "
+            f"The {block.label} distribution of {block.title or in_words(site, worst.index)} differs (two-sample "
             f"test, adjusted p = {worst.p_value:.1e}; {moved})."
         )
     elif worst.verdict == "different":
@@ -273,6 +296,9 @@ def _finding(
             if np.isfinite(worst.upper)
             else "cannot be judged"
         )
+        if worst.doubted and block.doubt is not None:
+            told = f"differs by {worst.difference:+.3g} {unit} (pyro minus numpyro)"
+            why = block.doubt
         detail = f"{what} {told}{some}: {why.reason}."
     resolution = max(one.resolution for one in members)
     return Finding(
@@ -283,7 +309,7 @@ def _finding(
         size=size if np.isfinite(size) else None,
         resolution=resolution if np.isfinite(resolution) else None,
         index=worst.index or None,
-        hint={"different": hint, "unresolved": why.advice}.get(worst.verdict),
+        hint={"different": block.hint or hint, "unresolved": why.advice}.get(worst.verdict),
         numbers={
             "indices": [list(one.index) for one in members],
             "difference": [one.difference for one in members],
@@ -291,8 +317,26 @@ def _finding(
             "adjusted_p": [one.p_value for one in members],
             "margin": family.margin,
             "unit": UNIT,
+            **_wider(members, family.margin),
         },
     )
+
+
+def _wider(members: list[Judged], margin: float) -> dict[str, float]:
+    """Of spreads that are the same: the ratio of standard deviations that the margin excludes for all of them."""
+    held = [m for m in members if m.functional == "spread" and m.verdict == "same" and m.site is not None]
+    ratios = []
+    for one in held if not members[0].block.title else []:
+        column = list(one.block.names).index((one.site, one.index))
+        sides = [draws[..., column].ravel() for draws in (one.block.a, one.block.b)]
+        if not any(map(np.ptp, sides)):
+            continue
+        if one.scored:
+            ratios.append(ratio_of_scores(np.concatenate(sides), margin))
+        else:
+            centred = np.concatenate([side - side.mean() for side in sides])
+            ratios.append(ratio_of_squares(margin, float(np.mean(centred**4) / np.mean(centred**2) ** 2)))
+    return {"ratio": max(ratios)} if ratios else {}
 
 
 def _ratio(block: Block, worst: Judged) -> str:
@@ -311,7 +355,8 @@ def _severity(one: Judged) -> tuple[int, float, float]:
     return ORDER[one.verdict], -one.p_value, one.upper if np.isfinite(one.upper) else np.inf
 
 
-def _named(site: str | None, index: tuple[int, ...]) -> str:
+def in_words(site: str | None, index: tuple[int, ...]) -> str:
+    """A scalar as it is written in a sentence: ``beta[0, 1]``, ``'tau'``."""
     if site is None:
         return "the model"
     return f"{site}[{', '.join(map(str, index))}]" if index else repr(site)

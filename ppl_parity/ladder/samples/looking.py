@@ -8,15 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from ppl_parity.backend.contract import Arrays
+from ppl_parity.findings import Finding
 from ppl_parity.ladder.context import Context
 from ppl_parity.ladder.samples import exchangeable
-from ppl_parity.ladder.samples.convergence import Convergence, converged, pooled_r_hat, stuck
+from ppl_parity.ladder.samples.convergence import STUCK_RHAT, Convergence, converged, pooled_r_hat, stuck
+from ppl_parity.ladder.samples.dependence import dependence, dependence_blocks
 from ppl_parity.ladder.samples.derived import Derived
-from ppl_parity.ladder.samples.judging import Block, Family, Name, judge
+from ppl_parity.ladder.samples.elsewhere import Names, elsewhere
+from ppl_parity.ladder.samples.judging import Block, Family, Name, Open, judge
 from ppl_parity.ladder.samples.rest import rest_block
 from ppl_parity.ladder.samples.sampling import Chains
+from ppl_parity.ladder.samples.settling import settled
 from ppl_parity.pair.pairs import SIDES
-from ppl_parity.statistics.selection import Selection, project, select, without_shared_limits
+from ppl_parity.statistics.rounding import without_rounding
+from ppl_parity.statistics.selection import Selection, project, select
 from ppl_parity.statistics.splitting import share_of_look
 from ppl_parity.statistics.two_sample import energy_test
 
@@ -31,23 +36,41 @@ FEW_DIVERGING, FEW_BIAS = (
     0.3,
 )  # the same of fewer: where some trajectories end, the steepest part is seen less
 
+OTHERWISE_GIVEN = Open(
+    "each side has latent sites that the other does not record, and not as many numbers in them, so that data may be "
+    "given different things on each side",
+    "record, as deterministic, what one side samples and the other computes; or compare both with a model that "
+    "samples as one of them does",
+)
+
 
 @dataclass
 class Look:
     """What one look at the draws came to."""
 
     family: Family
-    convergence: dict[str, Convergence]
-    names: list[tuple[str, tuple[int, ...]]]
+    convergence: dict[str, Convergence]  # of what is compared scalar by scalar,
+    names: Names  # which these are,
+    elsewhere: dict[str, tuple[Convergence, Names]]  # and of what is not
     joint: tuple[float, float, float, int] | None
+    dependence: Finding | None
     pooled: float
     number: int
+
+    def told(self, side: str) -> tuple[Convergence, Names]:
+        """The diagnostics that matter: of what is compared, and of what kept it from being judged."""
+        others, names = self.elsewhere[side]
+        matters = others.r_hat > STUCK_RHAT
+        if "unresolved" in self.family.verdicts():
+            matters = matters | ~others.usable
+        kept = [name for name, one in zip(names, matters, strict=True) if one]
+        return self.convergence[side].joined(others.where(matters)), [*self.names, *kept]
 
     def decided(self) -> bool:
         """Whether more draws could change nothing, or need not."""
         verdicts = self.family.verdicts()
         apart = self.joint is not None and self.joint[0] < self.joint[2]
-        return apart or "different" in verdicts or "unresolved" not in verdicts
+        return apart or "different" in verdicts or not self.family.open()
 
 
 def renamed(chains: Chains, components: exchangeable.Components | None) -> dict[str, Arrays]:
@@ -88,10 +111,11 @@ def examine(
     margin = context.settings.margin
     selection = select(shapes, MOST_SCALARS)
     names = selection.names()
-    a, b = (selection.columns(draws[side], 2) for side in SIDES) if shapes else (np.empty((4, 4, 0)),) * 2
-    a, b = without_shared_limits(a, b)
+    a, b = (selection.columns(draws[side], 2) for side in SIDES)
+    a, b = settled(context, selection, a, b)
     convergence = {side: converged(x) for side, x in zip(SIDES, (a, b), strict=True)}
-    believed = not any(stuck(c) for c in convergence.values())
+    others = {side: elsewhere(context.sites[side], draws[side], selection) for side in SIDES}
+    believed = not any(stuck(c) for c in (*convergence.values(), *(c for c, _ in others.values())))
     usable = convergence["pyro"].usable & convergence["numpyro"].usable & believed
     sites = np.array([site for site, _ in names])
     blocks = [
@@ -108,30 +132,41 @@ def examine(
     blocks += _rest(draws, selection, believed)
     if components is not None:
         blocks += _invariant_blocks(components, chains)
-    blocks += _derived_blocks(derived, chains, believed and bool(np.all(usable)))
-    joint = None
+    everywhere = believed and all(np.all(c.usable) for c, _ in others.values())
+    blocks += _derived_blocks(derived, chains, bool(everywhere and np.all(usable)))
+    joint, pairs = None, []
     moving = usable & (np.ptp(a, axis=(0, 1)) > 0) & (np.ptp(b, axis=(0, 1)) > 0)
     if np.count_nonzero(moving) > 1:
         a, b = a[..., moving], b[..., moving]
         left, right = project(a, b, context.settings.seed)
-        fine = converged(left).usable & converged(right).usable
+        fine = _fine(left, right)
         numbered: list[Name] = [(None, (i,)) for i in range(len(fine))]
         title = "random projections of all scalars"
         blocks.append(Block("posterior", numbered, left, right, fine, title=title))
+        pairs = dependence_blocks(
+            "posterior", [n for n, m in zip(names, moving, strict=True) if m], a, b, _fine
+        )
+        blocks += pairs
         rows = [_independent(x, c.ess) for x, c in zip((a, b), convergence.values(), strict=True)]
         p, distance = energy_test(*rows, alpha=alpha, seed=context.settings.seed)
         joint = (p, distance, alpha, min(len(r) for r in rows))
     pooled = pooled_r_hat(a, b) if a.shape[-1] else np.ones(1)
     family = judge(blocks, alpha=alpha, margin=margin, look=number)
     _forgive_divergences(family, chains, context.results.get("verdicts", {}).get("density") == "same")
-    return Look(family, convergence, names, joint, float(np.nanmax(pooled, initial=1.0)), number)
+    together = dependence("posterior", pairs, family)
+    worst = float(np.nanmax(pooled, initial=1.0))
+    return Look(family, convergence, names, others, joint, together, worst, number)
+
+
+def _fine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return converged(a).usable & converged(b).usable
 
 
 def _rest(draws: Mapping[str, Arrays], selection: Selection, believed: bool) -> list[Block]:
     """What stands out among the scalars that were not selected."""
 
     def usable(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return converged(a).usable & converged(b).usable & believed
+        return _fine(a, b) & believed
 
     blocks = [rest_block("posterior", site, draws, selection, usable) for site in selection.shapes]
     return [block for block in blocks if block is not None]
@@ -143,6 +178,7 @@ def _invariant_blocks(components: exchangeable.Components, chains: Chains) -> li
     blocks = []
     for name, value in sums["pyro"].items():
         a, b = (sums[side][name].reshape(*sums[side][name].shape[:2], -1) for side in SIDES)
+        a, b = without_rounding(a, b)
         usable = converged(a).usable & converged(b).usable
         names = [(name.split()[-1], tuple(map(int, i))) for i in np.ndindex(*value.shape[2:])]
         blocks.append(Block("posterior", names, a, b, usable, title=f"the {name}"))
@@ -171,6 +207,9 @@ def _derived_blocks(derived: Derived, chains: Chains, usable: bool) -> list[Bloc
             )
     if derived.likelihood:
         blocks += _likelihood_blocks(derived, usable)
+    if derived.given == "unclear":
+        for block in blocks:
+            block.doubt = OTHERWISE_GIVEN
     return blocks
 
 

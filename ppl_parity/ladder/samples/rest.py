@@ -8,6 +8,7 @@ import numpy as np
 
 from ppl_parity.ladder.samples.judging import Block
 from ppl_parity.pair.pairs import SIDES
+from ppl_parity.statistics.rounding import without_rounding
 from ppl_parity.statistics.screening import most_apart
 from ppl_parity.statistics.selection import Selection
 
@@ -52,6 +53,6 @@ def rest_block(
         return None
     a, b, others = a[..., finite], b[..., finite], others[finite]
     found = most_apart(a, b, CANDIDATES)
-    a, b = (x[..., found].astype(np.float64) for x in (a, b))
+    a, b = without_rounding(*(x[..., found] for x in (a, b)))
     names = [(site, tuple(int(i) for i in np.unravel_index(k, shape))) for k in others[found]]
     return Block(label, names, a, b, usable(a, b), independent=independent, among=len(others))

@@ -1,0 +1,114 @@
+"""Pairs whose latent sites differ, so that draws alone decide: right ports among them, and wrong ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from parity_tests.written import libraries, told
+from ppl_parity import check
+from ppl_parity.checking import CheckSettings
+from ppl_parity.findings import Report
+from ppl_parity.process.sides import Side
+from ppl_parity.report.wording import conclusion
+
+RUNGS = ["structure", "density", "forward"]
+pytestmark = pytest.mark.pyro
+
+
+def judged(
+    write: Callable[..., Any], y: Any, sides: dict[str, Side], rungs: list[str], **settings: Any
+) -> Report:
+    """The report on ``write(library, dist, ppl, y)``, which is a model in either library."""
+
+    def model(ppl: str) -> Callable:
+        def written(y):
+            library, dist = libraries(ppl)
+            write(library, dist, ppl, y)
+
+        return written
+
+    data = {"y": np.asarray(y)}
+    chosen = CheckSettings(**{"budget": 60.0, **settings})
+    return check(model("pyro"), model("numpyro"), data, rungs=rungs, settings=chosen, sides=sides)
+
+
+def test_a_site_that_one_side_has_integrated_out_is_no_difference(sides: dict[str, Side]) -> None:
+    def write(library, dist, ppl, y):
+        mu = library.sample("mu", dist.Normal(0.0, 2.0))
+        tau = library.sample("tau", dist.Gamma(4.0, 2.0))
+        with library.plate("rows", len(y)):
+            if ppl == "pyro":
+                theta = library.sample("theta", dist.Normal(mu, tau))
+                library.sample("y", dist.Normal(theta, 1.0), obs=y)
+            else:
+                library.sample("y", dist.Normal(mu, (tau**2 + 1) ** 0.5), obs=y)
+
+    report = judged(write, 1 + 2 * np.random.default_rng(2).normal(size=12), sides, [*RUNGS, "posterior"])
+    assert report.verdict == "same"
+    assert "in what both have" in conclusion(report)
+    assert any("pyro alone has 'theta'" in each.detail for each in told(report, "posterior"))
+
+
+def test_a_wrong_scale_within_what_neither_records_is_seen_in_the_likelihood(sides: dict[str, Side]) -> None:
+    def write(library, dist, ppl, y):
+        mu = library.sample("mu", dist.Normal(0.0, 5.0))
+        tau = library.sample("tau", dist.LogNormal(1.4, 0.1))
+        with library.plate("rows", len(y)):
+            if ppl == "pyro":
+                theta = library.sample("theta", dist.Normal(mu, tau))
+            else:
+                theta = mu + 0.3 * tau * library.sample("z", dist.Normal(0.0, 1.0))
+            library.sample("y", dist.Normal(theta, 10.0), obs=y)
+
+    report = judged(write, [28.0, 8.0, -3.0, 7.0, -1.0, 1.0, 18.0, 12.0], sides, [*RUNGS, "posterior"])
+    assert report.verdict == "different"
+
+
+def test_chains_that_are_stuck_where_nothing_is_shared_decide_nothing(sides: dict[str, Side]) -> None:
+    def write(library, dist, ppl, y):
+        a = 5 * library.sample("z" if ppl == "numpyro" else "a", dist.Normal(0.0, 1.0))
+        with library.plate("rows", len(y)):
+            library.sample("y", dist.Normal(abs(a) + 0.3 * a, 1.0), obs=y)
+
+    report = judged(
+        write, 4 + np.random.default_rng(0).normal(size=20), sides, [*RUNGS, "posterior"], budget=15.0
+    )
+    assert report.verdict == "unresolved"
+    assert any(each.site in ("a", "z") and "R-hat" in each.detail for each in told(report, "posterior"))
+
+
+def test_a_correlation_that_a_port_has_lost_is_found_among_many_scalars(sides: dict[str, Side]) -> None:
+    size = 25
+    covariance = np.eye(size)
+    covariance[3, 8] = covariance[8, 3] = 0.6
+
+    def write(library, dist, ppl, y):
+        if ppl == "pyro":
+            b = library.sample("b", dist.MultivariateNormal(y.new_zeros(size), y.new_tensor(covariance)))
+        else:
+            b = library.deterministic(
+                "b", library.sample("z", dist.Normal(0.0, 1.0).expand([size]).to_event(1))
+            )
+        library.sample("y", dist.Normal(b[0], 10.0), obs=y)
+
+    report = judged(write, 6.0, sides, RUNGS)
+    assert report.verdict == "different"
+    assert any(
+        "ranks of b[3] and b[8]" in f.detail for f in told(report, "forward") if f.verdict == "different"
+    )
+
+
+def test_torchs_own_sampler_of_correlations_is_no_fault_of_the_port(sides: dict[str, Side]) -> None:
+    def write(library, dist, ppl, y):
+        factor = library.sample("L", dist.LKJCholesky(3, 2.0))
+        library.deterministic("corr", factor @ factor.T)  # a diagonal of ones, up to rounding
+        with library.plate("rows", len(y)):
+            library.sample("y", dist.MultivariateNormal(0 * y[0], scale_tril=factor), obs=y)
+
+    report = judged(write, np.random.default_rng(0).normal(size=(20, 3)), sides, RUNGS)
+    assert report.verdict == "same"
+    assert any("torch's sampler" in each.detail for each in told(report, "forward"))
