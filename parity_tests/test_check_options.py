@@ -59,7 +59,7 @@ pytestmark = pytest.mark.pyro
         ({"exchangeable": ("c",)}, "exchangeable must name sites of pyro's model, of a, y, b, w; got 'c'"),
         (
             {"exchangeable": ("y",)},
-            "exchangeable must name latent sites of both models; 'y' is observed in pyro",
+            "exchangeable must name latent or deterministic sites of both models; 'y' is observed in pyro",
         ),
         ({"max_plate_nesting": -1}, "max_plate_nesting of model must be an integer of at least 0; got -1"),
         ({"levl": "quick"}, "An option must be one of .*; got 'levl'. Did you mean 'level'"),

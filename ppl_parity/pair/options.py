@@ -16,6 +16,12 @@ from ppl_parity.pair.pairs import Pair
 OPTIONS = ("rename", "max_plate_nesting", "points", "known_differences", "exchangeable")
 
 
+COMPONENTS = (
+    "latent",
+    "deterministic",
+)  # kinds of sites whose components may be declared to be interchangeable
+
+
 def checked(found: Mapping[str, Any], where: str, also: Sequence[str] = ()) -> dict[str, Any]:
     """The options of a pair that are given, as ``Pair`` takes them.
 
@@ -125,10 +131,11 @@ def check_names(pair: Pair, sites: Mapping[str, Mapping[str, Site]]) -> None:
             )
     for name in pair.exchangeable:
         kinds = {side: found[name].kind for side, found in sites.items() if name in found}
-        other = next((side for side, kind in kinds.items() if kind != "latent"), None)
+        other = next((side for side, kind in kinds.items() if kind not in COMPONENTS), None)
         if other is not None and name in known["pyro"]:
             raise InputError(
-                f"exchangeable must name latent sites of both models; {name!r} is {kinds[other]} in {other}."
+                f"exchangeable must name latent or deterministic sites of both models; {name!r} is {kinds[other]} in "
+                f"{other}."
             )
         if name not in known["pyro"]:
             raise InputError(

@@ -64,11 +64,11 @@ class Decision:
 def compare_means(a: np.ndarray, b: np.ndarray, *, independent: bool = False) -> Comparison:
     """Compare the means of Q scalars in two independent sets of chains.
 
-        z = (mean_a - mean_b) / sqrt(mcse_a^2 + mcse_b^2)
+        z = (mean_a - mean_b) / sqrt(v / ess_a + v / ess_b),    v = (n_a var_a + n_b var_b) / (n_a + n_b),  n = C S
 
     Args:
         a, b: (C, S, Q); the numbers of chains and draws may differ.
-        independent: the draws are no chains: mcse^2 = (n_a sd_a^2 + n_b sd_b^2) / (n_a + n_b) / n, n = C S.
+        independent: the draws are no chains, and worth as many as they are.
 
     Returns:
         A ``Comparison``; a scalar that never moves has no error, and differs if it is another number.
@@ -78,14 +78,14 @@ def compare_means(a: np.ndarray, b: np.ndarray, *, independent: bool = False) ->
     a, b = (np.asarray(draws, dtype=np.float64) for draws in (a, b))
     means = [draws.mean(axis=(0, 1)) for draws in (a, b)]
     variances = [draws.var(axis=(0, 1)) for draws in (a, b)]
-    if (
-        independent
-    ):  # of one distribution, if the models are one: the larger sample tells the smaller one's error too
-        counts = [draws.shape[0] * draws.shape[1] for draws in (a, b)]
-        pooled = np.average(variances, axis=0, weights=counts)
-        errors = [np.sqrt(pooled / count) for count in counts]
-    else:  # NaN, of a scalar that never moves in one set of chains, is no error at all.
-        errors = [np.nan_to_num(mcse_mean(draws), nan=0.0) for draws in (a, b)]
+    counts = [draws.shape[0] * draws.shape[1] for draws in (a, b)]
+    # Of one distribution, if the models are one: the larger sample tells the smaller one's variance, too, which of a
+    # rare event may be 0.
+    pooled = np.average(variances, axis=0, weights=counts)
+    worth = (
+        [np.full(pooled.shape, float(count)) for count in counts] if independent else _worth(a, b, variances)
+    )
+    errors = [np.sqrt(pooled / effective) for effective in worth]
     sd = np.sqrt(np.mean(variances, axis=0))
     gap = means[0] - means[1]
     size = np.maximum(np.abs(means[0]), np.abs(means[1]))
@@ -96,6 +96,16 @@ def compare_means(a: np.ndarray, b: np.ndarray, *, independent: bool = False) ->
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.where(difference == 0, 0.0, np.abs(difference) / error)
     return Comparison(difference, error, 2 * stats.t.sf(z, DEGREES_OF_FREEDOM))
+
+
+def _worth(a: np.ndarray, b: np.ndarray, variances: list[np.ndarray]) -> list[np.ndarray]:
+    """The effective sample sizes, (Q,) of each; of draws that never move as many a draw as the other side's are."""
+    counts = [draws.shape[0] * draws.shape[1] for draws in (a, b)]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares = [v / mcse_mean(x) ** 2 / n for x, v, n in zip((a, b), variances, counts, strict=True)]
+    shares = [np.where(np.isfinite(x) & (x > 0), x, np.nan) for x in shares]
+    shares = [np.where(np.isnan(x), np.nan_to_num(other, nan=1.0), x) for x, other in (shares, shares[::-1])]
+    return [share * count for share, count in zip(shares, counts, strict=True)]
 
 
 def moments(

@@ -23,6 +23,7 @@ from ppl_parity.ladder.samples.judging import Block, Family, Open, findings, jud
 from ppl_parity.ladder.samples.rest import rest_block
 from ppl_parity.ladder.samples.settling import settled
 from ppl_parity.ladder.together import Refused, together
+from ppl_parity.listing import listed
 from ppl_parity.pair.pairs import SIDES
 from ppl_parity.pair.stacking import presented
 from ppl_parity.statistics.selection import Selection, project, select
@@ -199,6 +200,15 @@ def _other_way(context: Context, way: Way, refused: Refused) -> tuple[Way | None
             hint=OF_SAMPLERS.format(sides),
             notable=True,
         )
+    if stuck and all(_improper(context, name) for name in stuck) and not context.points:
+        return None, Finding(
+            "same",
+            "prior draws",
+            f"No prior draws exist on either side, for {listed(sorted(stuck))} has an improper prior on both, and "
+            "there are no shared points to draw the data at: the posterior decides.",
+            site=min(stuck),
+            notable=True,
+        )
     if way.conditional or not context.points:
         return None, Finding(
             "unresolved",
@@ -225,6 +235,11 @@ def _stuck(context: Context, refused: Refused) -> set[str]:
         named = [presented(name, context.stacks.get(side, ())) for name in named]
         found |= context.pair.from_side(side, dict.fromkeys(named))
     return set(found)
+
+
+def _improper(context: Context, name: str) -> bool:
+    both = [context.sites[side].get(name) for side in SIDES]
+    return all(site is not None and "ImproperUniform" in parts(site.family) for site in both)
 
 
 def _observed(context: Context, name: str) -> bool:

@@ -46,11 +46,12 @@ def find(context: Context) -> Components | None:
         for name in context.shared
         if not is_discrete(context.sites["pyro"][name])
     }
-    declared = [name for name in context.pair.exchangeable if shapes.get(name)]
+    named = {name: _shape_of_both(context, name) for name in context.pair.exchangeable}
+    declared = [name for name, shape in named.items() if shape]
     if declared:
-        count = shapes[declared[0]][0]
-        if any(shapes[name][0] != count for name in declared):
-            told = ", ".join(f"{name} {shapes[name]}" for name in declared)
+        count = named[declared[0]][0]
+        if any(named[name][0] != count for name in declared):
+            told = ", ".join(f"{name} {named[name]}" for name in declared)
             raise InputError(f"Exchangeable sites must have leading axes of one length; got {told}.")
         return Components(dict.fromkeys(declared, (0,)), count, True) if count > 1 else None
     if context.reparameterised or not context.points:
@@ -63,6 +64,15 @@ def find(context: Context) -> Components | None:
             if found is not None:
                 return found
     return None
+
+
+def _shape_of_both(context: Context, name: str) -> tuple[int, ...]:
+    """Of a site that both sides have alike, what one samples and the other computes included; () of any other."""
+    found = [context.sites[side].get(name) for side in SIDES]
+    shapes = {
+        np.shape(np.asarray(site.value)) for site in found if site is not None and not is_discrete(site)
+    }
+    return shapes.pop() if len(shapes) == 1 and all(found) else ()
 
 
 def renamed(components: Components, draws: dict[str, Arrays], lp: np.ndarray | None) -> dict[str, Arrays]:

@@ -292,7 +292,7 @@ def _finding(
         count = sum(one.verdict == "unresolved" for one in members)
         some = f" ({count} of {len(members)} scalars)" if len(members) > 1 else ""
         told = (
-            f"could differ by up to {worst.upper:.2g} {unit}, and the margin is {family.margin:g}"
+            f"could differ by up to {worst.upper:.3g} {unit}, and the margin is {family.margin:g}"
             if np.isfinite(worst.upper)
             else "cannot be judged"
         )

@@ -104,7 +104,7 @@ def examine(
         for name, value in draws["pyro"].items()
         if name in draws["numpyro"]
         and draws["numpyro"][name].shape[2:] == value.shape[2:]
-        and value.dtype.kind == "f"
+        and value.dtype.kind in "fiub"
         and 0 not in value.shape
     }
     alpha = share_of_look(share, number) / 2
@@ -147,7 +147,7 @@ def examine(
             "posterior", [n for n, m in zip(names, moving, strict=True) if m], a, b, _fine
         )
         blocks += pairs
-        rows = [_independent(x, c.ess) for x, c in zip((a, b), convergence.values(), strict=True)]
+        rows = [_independent(x, c.ess[moving]) for x, c in zip((a, b), convergence.values(), strict=True)]
         p, distance = energy_test(*rows, alpha=alpha, seed=context.settings.seed)
         joint = (p, distance, alpha, min(len(r) for r in rows))
     pooled = pooled_r_hat(a, b) if a.shape[-1] else np.ones(1)
