@@ -165,12 +165,19 @@ class TracedModel:
                     nodes[name] = {"type": "param", "shape": np.shape(node["value"])}
             return 0
 
-        try:
-            jax.eval_shape(run, self.arrays)
-        except NEEDS_NUMBERS:
+        def traced() -> bool:
+            nodes.clear()
+            try:
+                jax.eval_shape(run, self.arrays)
+            except NEEDS_NUMBERS:
+                return False
+            return True
+
+        leaves = self.leaves
+        if not traced() and not self._of_numpy(traced):
             # The model uses its data, or its draws, as Python numbers: the data become constants.
             nodes.clear()
-            self.passed, self.arrays = [], []
+            self.leaves, self.passed, self.arrays = leaves, [], []
             run(self.arrays)
             for seed in range(1, NUM_RUNS):  # such a model may draw as many sites as a draw says
                 shapes = {name: tuple(node["shape"]) for name, node in nodes.items()}
@@ -178,6 +185,25 @@ class TracedModel:
                 run(self.arrays, seed)
                 refuse_varying(NAME, shapes, {name: tuple(node["shape"]) for name, node in nodes.items()})
         return nodes
+
+    def _of_numpy(self, traced: Callable[[], bool]) -> bool:
+        """Whether the model can be traced with data of NumPy, as it would be given them without this program.
+
+        What is computed of a constant of JAX has no value while JAX traces, ``int(group.max())`` say; what NumPy
+        computes has. First the small integers alone become NumPy's, then all data.
+        """
+        for keep in (self.passed, []):
+            self.leaves = [
+                leaf if i in keep or not isinstance(leaf, jax.Array) else np.asarray(leaf)
+                for i, leaf in enumerate(self.leaves)
+            ]
+            self.passed, self.arrays = list(keep), [self.leaves[i] for i in keep]
+            try:
+                if traced():
+                    return True
+            except Exception:  # what NumPy's arrays lack, such as .at, or an index that is traced
+                continue
+        return False
 
     def _given(self, values: Values, required: Any) -> dict[str, Any]:
         check_values(NAME, values, {**self.shapes, **self.subsampled, **self.learned}, required=required)

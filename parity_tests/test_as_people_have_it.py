@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import importlib
+import re
 import sys
 import threading
 from collections.abc import Callable
@@ -113,8 +114,56 @@ def test_a_module_of_torch_made_here_is_float64_there(sides: dict[str, Side]) ->
     assert report.verdict == "same", three_lines(report)
 
 
+def test_weights_are_one_as_tensor_and_as_array(sides: dict[str, Side]) -> None:
+    weights = torch.nn.Linear(2, 1).weight[0].detach()
+    of_numpy = weights.numpy()
+
+    def model(y):
+        pyro, dist = libraries("pyro")
+        mu = pyro.sample("mu", dist.Normal(0.0, 1.0))
+        with pyro.plate("rows", 4):
+            pyro.sample("y", dist.Normal(weights[0] * mu + weights[1], 1.0), obs=y)
+
+    def port(y):
+        numpyro, dist = libraries("numpyro")
+        mu = numpyro.sample("mu", dist.Normal(0.0, 1.0))
+        with numpyro.plate("rows", 4):
+            numpyro.sample("y", dist.Normal(of_numpy[0] * mu + of_numpy[1], 1.0), obs=y)
+
+    assert check(model, port, Y, sides=sides, **QUICK).verdict == "same"
+
+
+def test_data_that_one_side_rounds_to_float32_are_told_to_be_that(sides: dict[str, Side]) -> None:
+    given = {"pyro": {"y": torch.tensor(Y["y"])}, "numpyro": {"y": jnp.array(Y["y"], dtype=jnp.float32)}}
+    report = check(normal("pyro", 1.0), normal("numpyro", 1.0), given, sides=sides, **QUICK)
+    assert report.verdict == "different"
+    assert "numpyro's are pyro's rounded to float32" in three_lines(report)
+
+
+@pytest.mark.parametrize(
+    ("observed", "words"),
+    [
+        ([1.0, 0.0], "pyro: 'y' observes a list; give data() a NumPy array"),
+        (1.0, "pyro: 'y' observes a float; give data() a NumPy array"),
+        (np.array([True, False]), "booleans met numbers: let data() give this side 0.0 and 1.0"),
+    ],
+)
+def test_what_torch_does_not_observe_is_told_with_the_cure(
+    observed: Any, words: str, sides: dict[str, Side]
+) -> None:
+    def coin(ppl: str) -> Callable:
+        def model(y):
+            library, dist = libraries(ppl)
+            library.sample("y", dist.Bernoulli(library.sample("p", dist.Beta(1.0, 1.0))), obs=y)
+
+        return model
+
+    with pytest.raises(InputError, match=re.escape(words)):
+        check(coin("pyro"), coin("numpyro"), {"y": observed}, sides=sides, **QUICK)
+
+
 def test_what_is_not_float32_stays_what_it_is() -> None:
-    given = [torch.arange(3), torch.ones(2, dtype=torch.float64), jnp.arange(3), np.ones(2, np.float32)]
+    given = [torch.arange(3), torch.ones(2, dtype=torch.float64), jnp.arange(3), np.ones(2), np.arange(2)]
     back = carrying.loads(carrying.dumps(lambda: given), "float64")()
     assert [str(one.dtype) for one in back] == [str(one.dtype) for one in given]
     one = torch.ones(1)

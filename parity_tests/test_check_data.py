@@ -86,6 +86,25 @@ def test_data_may_be_asked_with_numpy(sides: dict[str, Side]) -> None:
     assert report.verdict == "same", report.first_difference
 
 
+@pytest.mark.parametrize("shift", [0, 1])
+def test_a_number_of_groups_may_be_read_off_the_data(shift: int, sides: dict[str, Side]) -> None:
+    """What JAX computes of a constant has no value while it compiles; NumPy's has, as where the model is run."""
+
+    def grouped(ppl: str) -> Callable:
+        def model(group, y):
+            library, dist = libraries(ppl)
+            with library.plate("groups", int(group.max()) + 1):
+                a = library.sample("a", dist.Normal(0.0, 1.0))
+            with library.plate("rows", len(y)):
+                library.sample("y", dist.Normal(a[group - shift * (ppl == "numpyro")], 1.0), obs=y)
+
+        return model
+
+    data = {"group": np.array([0, 1, 2, 1]), "y": np.array([0.3, -0.2, 1.1, 0.7])}
+    report = check(grouped("pyro"), grouped("numpyro"), data, level="quick", sides=sides)
+    assert report.verdict == ("different" if shift else "same"), report.first_difference
+
+
 @pytest.mark.parametrize(("rows", "said"), [(slice(1, None), "the first:"), (slice(None, -2), "the last 2:")])
 def test_rows_that_were_dropped_are_told(sides: dict[str, Side], rows: slice, said: str) -> None:
     def noise(ppl: str, kept: slice) -> Callable:

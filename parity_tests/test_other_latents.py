@@ -112,3 +112,49 @@ def test_torchs_own_sampler_of_correlations_is_no_fault_of_the_port(sides: dict[
     report = judged(write, np.random.default_rng(0).normal(size=(20, 3)), sides, RUNGS)
     assert report.verdict == "same"
     assert any("torch's sampler" in each.detail for each in told(report, "forward"))
+
+
+@pytest.mark.parametrize(("more", "verdict"), [(0, "same"), (2, "different")])
+def test_an_integer_that_is_computed_is_compared_in_the_posterior(
+    more: int, verdict: str, sides: dict[str, Side]
+) -> None:
+    def write(library, dist, ppl, y):
+        m = library.sample("m", dist.Normal(0.0, 1.0))
+        count = (4 * m).long() if ppl == "pyro" else (4 * m).astype(int) + more
+        library.deterministic("count", count)
+        library.sample("y", dist.Normal(m, 10.0), obs=y)
+
+    report = judged(write, 6.0, sides, ["posterior"], budget=20.0)
+    assert report.verdict == verdict
+    assert {each.site for each in told(report, "posterior") if each.size is not None} >= {"count"}
+
+
+def test_what_one_side_computes_may_be_declared_exchangeable(sides: dict[str, Side]) -> None:
+    def model(ppl: str) -> Callable:
+        def written(y):
+            library, dist = libraries(ppl)
+            with library.plate("components", 2):
+                if ppl == "pyro":
+                    m = library.sample("m", dist.Normal(0.0, 3.0))
+                else:
+                    m = library.deterministic("m", 3.0 * library.sample("z", dist.Normal(0.0, 1.0)))
+            with library.plate("rows", len(y)):
+                library.sample("y", dist.Normal(abs(m[0] - m[1]), 1.0), obs=y)
+
+        return written
+
+    data = {"y": 4 + np.random.default_rng(0).normal(size=20)}
+    settings = CheckSettings(budget=12.0)
+    report = check(
+        model("pyro"),
+        model("numpyro"),
+        data,
+        rungs=["posterior"],
+        settings=settings,
+        exchangeable=("m",),
+        sides=sides,
+    )
+    assert report.verdict != "different", str(report)
+    converged = [each.verdict for each in told(report, "posterior") if each.quantity == "convergence"]
+    assert converged == ["same", "same"]  # by its raw draws each chain is in a mode of its own
+    assert any("'m' are interchangeable (declared)" in each.detail for each in told(report, "posterior"))

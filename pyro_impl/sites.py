@@ -17,6 +17,7 @@ from torch.distributions.utils import lazy_property
 
 from ppl_parity.backend.contract import Plate, Site, SiteKind
 from ppl_parity.backend.learned import away
+from ppl_parity.errors import InputError
 from ppl_parity.families import mixture_of, of_transforms, transformed
 from pyro_impl.runtime import to_framework, to_numpy
 
@@ -154,6 +155,11 @@ def _site(node: dict[str, Any], arrays: dict[str, Any], enumerated: bool, fixed:
     if _is_deterministic(node):
         return Site(
             node["name"], "deterministic", "", (), value.shape, "", str(value.dtype), plates, value=value
+        )
+    if not hasattr(value, "dtype"):  # what PyTorch's own densities refuse, too
+        raise InputError(
+            f"pyro: {node['name']!r} observes a {type(value).__name__}; give data() a NumPy array of it, which a model "
+            "of Pyro gets as a tensor."
         )
     fn = node["fn"]
     kind: SiteKind = "factor" if is_factor(node) else "observed" if node["is_observed"] else "latent"

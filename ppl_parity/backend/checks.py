@@ -167,6 +167,12 @@ def _left_over(side: str, error: BaseException) -> str:
 
 def _clash(reason: str) -> str:
     """What to do where arrays of two kinds met that a framework does not mix; empty where none did."""
+    if "bool tensor" in reason:
+        return " (booleans met numbers: let data() give this side 0.0 and 1.0)"
+    if "Abstract tracer value" in reason:
+        return (
+            " (while JAX compiles, a draw has no value: write jnp.where for an if, and a mask for a length)"
+        )
     words = set(re.findall(r"\w+", reason))  # as the frameworks spell them: "long" and "float" are words, too
     narrow, wide = words & {"Float", "FloatTensor", "float32", "f32"}, words & {"Double", "float64", "f64"}
     of_torch = bool(words & {"Float", "FloatTensor"} or re.search(r"float != double|double != float", reason))

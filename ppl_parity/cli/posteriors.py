@@ -34,7 +34,8 @@ def show_and_save(
     trees = {side: _tree(context, side, draws, versions) for side in draws}
     # A mixture's components are named below; those of other models as the rung has named them. Files keep the draws.
     components = context.results["exchangeable"]
-    named = not isinstance(context.pair.models["pyro"], MixtureReference) and components is not None
+    mixture = isinstance(context.pair.models["pyro"], MixtureReference)
+    named = () if mixture or components is None else tuple(components.axes)
     shown = trees
     if named:
         shown = {s: _tree(context, s, context.results["posterior renamed"], versions) for s in draws}
@@ -43,7 +44,7 @@ def show_and_save(
     screen.print()
     title = "Both posteriors"
     if named:
-        title += f", the components of {listed(components.axes)} named alike"
+        title += f", the components of {listed(named)} named alike"
     console.table(screen, comparison_table(first, second, ("pyro", "numpyro"), title=title))
     for side, summary in (("pyro", first), ("numpyro", second)):
         console.troubles(screen, diagnose(shown[side], summary), side)

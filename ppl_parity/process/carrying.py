@@ -46,7 +46,8 @@ def loads(pickled: bytes, precision: str) -> Any:
     """What ``dumps`` pickled; its arrays of float32 in float64, if that is the precision asked for.
 
     In the caller's process torch and JAX make float32 of a constant, which in a file that a side imports would have
-    been float64: each becomes the shortest decimal that rounds to it, 0.1 and not 0.10000000149.
+    been float64: each becomes the shortest decimal that rounds to it, 0.1 and not 0.10000000149. So does an array of
+    NumPy, for the weights of a module of torch are one as ``weight.numpy()``.
     """
     return (_Widening if precision == "float64" else pickle.Unpickler)(io.BytesIO(pickled)).load()
 
@@ -58,6 +59,8 @@ class _Widening(pickle.Unpickler):
             return lambda *given: _wide_tensor(found(*given))
         if name == "_reconstruct_array" and module.startswith("jax."):
             return lambda *given: _wide_array(found(*given))
+        if name == "_frombuffer" and module.startswith("numpy."):
+            return lambda *given: _wide_numpy(found(*given))
         return found
 
 
@@ -73,6 +76,10 @@ def _wide_array(array: Any) -> Any:
     import jax.numpy as jnp
 
     return jnp.asarray(_widened(np.asarray(array))) if array.dtype == np.float32 else array
+
+
+def _wide_numpy(array: np.ndarray) -> np.ndarray:
+    return _widened(array) if array.dtype == np.float32 else array
 
 
 def _widened(array: np.ndarray) -> np.ndarray:

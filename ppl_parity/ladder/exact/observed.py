@@ -143,6 +143,15 @@ def _data_hint(left: np.ndarray, right: np.ndarray) -> str:
     if np.any(np.isnan(left) != np.isnan(right)):
         whose = " and ".join(side for side, x in zip(SIDES, (left, right), strict=True) if np.isnan(x).any())
         return f"missing values (NaN) in {whose} where the other side has numbers: one side fills them"
+    rounded = [
+        np.array_equal(x.astype(np.float32), y, equal_nan=True) for x, y in ((left, right), (right, left))
+    ]
+    if any(rounded):
+        narrow, other = SIDES[::-1] if rounded[0] else SIDES
+        return (
+            f"{narrow}'s are {other}'s rounded to float32, which JAX and torch make of data unless they are told "
+            "otherwise: give both sides the same NumPy arrays"
+        )
     if np.allclose(left, right):
         return "the same numbers but for their last digits: rounded, or computed in another way, on one side"
     if np.allclose(np.sort(left.ravel()), np.sort(right.ravel())):
