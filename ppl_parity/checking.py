@@ -27,6 +27,7 @@ from ppl_parity.pair.loading import load_pair, split_data
 from ppl_parity.pair.options import check_names, check_rename, checked, make_way
 from ppl_parity.pair.pairs import SIDES, Pair
 from ppl_parity.pair.points import Point
+from ppl_parity.pair.squeezed import SqueezedProgram, SqueezedSide, find_squeezing, squeeze, squeeze_site
 from ppl_parity.pair.stacked_side import StackedProgram, StackedSide
 from ppl_parity.pair.stacking import find_stacks, merge_sites
 from ppl_parity.process.at_once import at_once
@@ -243,6 +244,16 @@ def prepare(
     asked, pair = pair, make_way(pair, own)
     sites = {side: pair.from_side(side, own[side]) for side in SIDES}
     check_names(asked, sites)
+    frozen = next((side for side in sides.values() if isinstance(side, FrozenSide)), None)
+    squeezing = find_squeezing(sites) if frozen is None else None
+    for side, dropped in squeezing.dropped.items() if squeezing else ():
+        if dropped:
+            opened_sides[side] = SqueezedSide(opened_sides[side], dropped)
+            programs[side] = cast(Program, SqueezedProgram(programs[side], dropped))
+            sites[side] = {name: squeeze_site(site, dropped) for name, site in sites[side].items()}
+    if squeezing and squeezing.dropped["pyro"]:  # a user's points are in the shapes of pyro's sites
+        points = {name: squeeze(values, squeezing.dropped["pyro"]) for name, values in pair.points.items()}
+        pair = replace(pair, points=points)
     for side in SIDES:
         refuse_subsampling(side, sites[side].values())
     shared = tuple(
@@ -263,8 +274,8 @@ def prepare(
         deadline=time.monotonic() + settings.seconds(rungs),
         rungs=tuple(rungs),
         stacks=stacks,
+        squeezed=squeezing.shapes if squeezing else {},
     )
-    frozen = next((side for side in sides.values() if isinstance(side, FrozenSide)), None)
     if frozen is not None:
         context.frozen, context.walks = frozen.name, opened_sides[frozen.name].walks(pair)
     comparable = not context.reparameterised and not context.misshapen

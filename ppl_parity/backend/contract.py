@@ -31,6 +31,9 @@ Arrays = dict[str, np.ndarray]
 Groups = dict[str, Arrays]
 """ArviZ group -> variable -> array; ``posterior`` and ``sample_stats`` lead with (chain, draw)."""
 
+DISCRETE_SUPPORTS = ("boolean", "nonnegative_integer", "positive_integer", "integer_interval", "multinomial")
+"""How the supports of integers begin."""
+
 SiteKind = Literal["latent", "observed", "deterministic", "factor", "param"]
 
 

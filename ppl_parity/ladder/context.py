@@ -10,7 +10,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from ppl_parity.backend.contract import Arrays, Program, Site
+from ppl_parity.backend.contract import DISCRETE_SUPPORTS, Arrays, Program, Site
 from ppl_parity.errors import InputError
 from ppl_parity.findings import RungResult
 from ppl_parity.pair.pairs import SIDES, Pair
@@ -109,6 +109,7 @@ class Context:
         precision: float32 once a side was found to store a site in it, and to differ by no more than that.
         rungs: that are climbed; empty where that is not known.
         stacks: side -> those of its sites that are compared as one of the other's.
+        squeezed: site -> side -> its shape, where one side's has axes of length one that are left out.
     """
 
     pair: Pair
@@ -128,6 +129,7 @@ class Context:
     precision: str = "float64"
     rungs: tuple[str, ...] = ()
     stacks: Mapping[str, Sequence[Stack]] = field(default_factory=dict)
+    squeezed: Mapping[str, Mapping[str, tuple[int, ...]]] = field(default_factory=dict)
 
     @property
     def live(self) -> tuple[str, ...]:
@@ -196,9 +198,6 @@ class Context:
     def seconds_left(self) -> float:
         """What is left of the sampling rungs' budget."""
         return self.deadline - time.monotonic()
-
-
-DISCRETE_SUPPORTS = ("boolean", "nonnegative_integer", "positive_integer", "integer_interval", "multinomial")
 
 
 def is_discrete(site: Site) -> bool:

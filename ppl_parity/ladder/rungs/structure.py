@@ -286,6 +286,9 @@ def _compare(name: str, a: Site, b: Site, context: Context) -> Iterator[Finding]
     if a.kind != "factor" and shapes["pyro"] != shapes["numpyro"]:
         yield finding("different", "shape", shapes["pyro"], shapes["numpyro"], _shape_hint(context, a, b))
         return
+    if (before := context.squeezed.get(name)) is not None:
+        told = "an axis of length one, which is left out of what is compared"
+        yield finding("same", "shape", before["pyro"], before["numpyro"], told)
     apart = supports_differ(context, name, a, b) if a.kind == "latent" else None
     if apart is not None and apart[2]:
         told = finding("unresolved", "support", *apart[:2], "its bounds move with other sites")
