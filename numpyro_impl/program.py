@@ -60,7 +60,7 @@ class Program(TracedModel):
                 run(self.arrays)
             if found:  # again, for their values: most models have none, and are not run
                 run(self.arrays)
-            return tuple(describing.param_site(node, seed) for node in found)
+            return tuple(site for node in found for site in describing.param_sites(node, seed))
 
     def site_log_probs(self, values: Values) -> Arrays:
         return self._call("site_log_probs", self._site_log_probs, values, required=self.shapes)

@@ -241,3 +241,28 @@ def test_a_module_that_keeps_its_weights_is_no_difference_to_a_file(
     freeze(pair, "numpyro", sides["numpyro"], settings=None).save(tmp_path / "f.npz")
     report = check(module("torch"), tmp_path / "f.npz", {"y": Y["y"]}, level="quick", sides=sides)
     assert report.verdict == "same", report.first_difference
+
+
+@pytest.mark.parametrize("start", [1.0, 2.0])
+def test_a_param_that_is_a_tree_is_a_param_of_each_array(start: float, sides: dict[str, Side]) -> None:
+    """As a network's of flax is: ``net.layer.bias`` is what torch's module of the same name has."""
+
+    def model(y):
+        pyro, dist = libraries("pyro")
+        bias = pyro.param("net.layer.bias", numbers("pyro").ones(2))
+        s = pyro.sample("s", dist.HalfNormal(1.0))
+        pyro.sample("y", dist.Normal(bias, s).to_event(1), obs=y)
+
+    def port(y):
+        numpyro, dist = libraries("numpyro")
+        net = numpyro.param("net", {"layer": {"bias": numbers("numpyro").full(2, start)}})
+        s = numpyro.sample("s", dist.HalfNormal(1.0))
+        numpyro.sample("y", dist.Normal(net["layer"]["bias"], s).to_event(1), obs=y)
+
+    report = check(
+        model, port, {"y": np.array([0.3, 1.2])}, rungs=["structure", "density", "gradient"], sides=sides
+    )
+    assert report.verdict == ("same" if start == 1.0 else "different")
+    if start != 1.0:
+        assert report.first_difference is not None
+        assert report.first_difference["site"] == "net.layer.bias"

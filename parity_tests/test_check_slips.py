@@ -292,3 +292,30 @@ def test_digits_that_a_probability_has_lost_have_no_slope(sides: dict[str, Side]
     data = {"x": x, "won": (x > 0.3).astype(float)}
     report = check(model("pyro"), model("numpyro"), data, level="quick", sides=sides)
     assert report.verdict == "same", report.first_difference
+
+
+def test_sites_that_are_spelt_another_way_are_proposed_together(sides: dict[str, Side]) -> None:
+    names = {
+        "pyro": ("linear.weight", "linear.bias", "sigma"),
+        "numpyro": ("linear/weight", "linear/bias", "noise"),
+    }
+
+    def model(ppl: str) -> Callable:
+        def written(y):
+            library, dist = libraries(ppl)
+            weight, bias, noise = names[ppl]
+            a = library.sample(weight, dist.Normal(0.0, 1.0)) + library.sample(bias, dist.Normal(0.0, 1.0))
+            library.sample("y", dist.Normal(a, library.sample(noise, dist.HalfNormal(1.0))), obs=y)
+
+        return written
+
+    report = check(model("pyro"), model("numpyro"), {"y": np.array(0.3)}, level="quick", sides=sides)
+    told_ = three_lines(report)
+    assert (
+        'rename = {"linear.weight": "linear/weight", "linear.bias": "linear/bias", "sigma": "noise"}' in told_
+    )
+    rename = dict(zip(names["pyro"], names["numpyro"], strict=True))
+    again = check(
+        model("pyro"), model("numpyro"), {"y": np.array(0.3)}, level="quick", sides=sides, rename=rename
+    )
+    assert again.verdict == "same"

@@ -99,8 +99,17 @@ def check(
         data=split_data(given, name),
         **checked(options, name, ("name", "level", "rungs", "settings", *given_alone, "progress", "sides")),
     )
-    with _opened(sides, frozen) as opened:
+    with _plainly(), _opened(sides, frozen) as opened:
         return check_pair(pair, level=level, rungs=rungs, settings=settings, progress=progress, sides=opened)
+
+
+@contextmanager
+def _plainly() -> Iterator[None]:
+    """Of wrong input the sentence alone: a hundred lines of what a side's process was doing would hide it."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(str(error)) from None
 
 
 def _settings(settings: CheckSettings | None, alone: Mapping[str, Any]) -> CheckSettings | None:
@@ -141,10 +150,7 @@ def assert_same_model(
         InputError: as ``check`` does.
     """
     __tracebackhide__ = True  # pytest shows the test's own line, and no more of ours
-    try:
-        report = check(pyro_model, numpyro_model, data, **options)
-    except InputError as error:
-        raise InputError(str(error)) from None  # without what a side's process was doing
+    report = check(pyro_model, numpyro_model, data, **options)
     if report.verdict != "same":
         from ppl_parity.report.terminal import three_lines
 
@@ -154,7 +160,7 @@ def assert_same_model(
 
 def check_file(path: str, *, sides: Mapping[str, Side] | None = None, **options: Any) -> Report:
     """``check`` of a pair file, or of an importable module; see ``loading.load_pair``."""
-    with _opened(sides) as opened:
+    with _plainly(), _opened(sides) as opened:
         return check_pair(load_pair(path, opened), sides=opened, **options)
 
 

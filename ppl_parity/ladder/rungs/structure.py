@@ -12,6 +12,7 @@ from ppl_parity.findings import Finding, Verdict
 from ppl_parity.ladder.context import Context, is_discrete
 from ppl_parity.ladder.exact.moved import movable
 from ppl_parity.ladder.exact.observed import observed
+from ppl_parity.ladder.exact.renaming import proposed_rename
 from ppl_parity.ladder.exact.supports import supports_differ
 from ppl_parity.ladder.rungs import density
 from ppl_parity.pair.pairs import SIDES
@@ -163,7 +164,7 @@ def _one_sided(name: str, side: str, context: Context) -> Iterator[Finding]:
             "site",
             f"The latent site {name!r} is in {side} only; the pair is judged on the sites that are shared.",
             site=name,
-            hint=_renamed(name, side, context)
+            hint=proposed_rename(context, name)
             or "a re-parameterisation, a renamed site (give rename), or a site that the port lost",
             deferred=True,
         )
@@ -183,29 +184,6 @@ def _one_sided(name: str, side: str, context: Context) -> Iterator[Finding]:
             site=name,
             notable=True,
         )
-
-
-def _renamed(name: str, side: str, context: Context) -> str | None:
-    """The option to give where each side has one latent site of its own, and they are of one kind."""
-    alone = {
-        s: [
-            site
-            for other, site in context.sites[s].items()
-            if site.kind == "latent" and other not in context.sites[SIDES[1 - SIDES.index(s)]]
-        ]
-        for s in SIDES
-    }
-    if any(len(found) != 1 for found in alone.values()):
-        return None
-    a, b = (alone[s][0] for s in SIDES)
-    alike = (a.support, a.family, np.shape(np.asarray(a.value))) == (
-        b.support,
-        b.family,
-        np.shape(np.asarray(b.value)),
-    )
-    if not alike or name not in (a.name, b.name) or side not in SIDES:
-        return None
-    return f'are {a.name!r} and {b.name!r} one site? Then give rename = {{"{a.name}": "{b.name}"}}'
 
 
 def _not_compared(name: str, what: str) -> Finding:
