@@ -20,6 +20,7 @@ from ppl_parity.statistics.selection import Selection, select
 
 MOST_SCALARS = 40  # of one side's own sites
 CANDIDATES = 3  # of the rest of a site: the least mixed
+MOST_SORTED = 400  # scalars of a site whose order may be all that keeps its chains apart
 MOST_NUMBERS = 50_000_000  # of a site's draws that are looked through; then evenly spread scalars
 
 Names = list[tuple[str, tuple[int, ...]]]
@@ -49,7 +50,8 @@ def elsewhere(sites: Mapping[str, Site], draws: Arrays, compared: Selection) -> 
             names += [(site, tuple(map(int, np.unravel_index(k, selection.shapes[site])))) for k in worst]
             columns.append(_flat(draws[site])[..., worst])
     found = converged(np.concatenate(columns, axis=-1))
-    switching = {name for name in own if _only_renamed(draws[name])}
+    stuck = {site for (site, _), r_hat in zip(names, found.r_hat, strict=True) if r_hat > STUCK_RHAT}
+    switching = {name for name in stuck & set(own) if _only_renamed(draws[name])}
     keep = np.array([site not in switching for site, _ in names], dtype=bool)
     return found.where(keep), [name for name, fine in zip(names, keep, strict=True) if fine]
 
@@ -73,7 +75,10 @@ def _stuck_elsewhere(draws: np.ndarray, selection: Selection, site: str) -> np.n
 
 def _only_renamed(draws: np.ndarray) -> bool:
     """Whether chains are apart in the order of a few components and in nothing else: one posterior, many names."""
-    if draws.ndim < 3 or not 2 <= draws.shape[2] <= MOST_COMPONENTS:
+    if (
+        draws.ndim < 3
+        or not 2 <= draws.shape[2] <= MOST_COMPONENTS
+        or math.prod(draws.shape[2:]) > MOST_SORTED
+    ):
         return False
-    apart = [np.any(converged(_flat(x)).r_hat > STUCK_RHAT) for x in (draws, np.sort(draws, axis=2))]
-    return bool(apart[0] and not apart[1])
+    return not np.any(converged(_flat(np.sort(draws, axis=2))).r_hat > STUCK_RHAT)
