@@ -264,7 +264,7 @@ def _excluded(report: Report, sampled: Sequence[RungResult]) -> str:
     part = any(each.numbers.get("part") for rung in held for each in rung.findings)
     ratios = [each.numbers["ratio"] for rung in held for each in rung.findings if "ratio" in each.numbers]
     return (
-        f"no mean{' of what was compared one by one' * part} apart by {margin:g} sd or more"
+        f"{'of what was compared one by one ' * part}no mean apart by {margin:g} sd or more"
         f"{_wider(max(ratios, default=math.inf))} (the margin); "
     )
 
