@@ -60,7 +60,8 @@ class Program(TracedModel):
                 run(self.arrays)
             if found:  # again, for their values: most models have none, and are not run
                 run(self.arrays)
-            return tuple(site for node in found for site in describing.param_sites(node, seed))
+            nodes = [one for node in found for one in _of_each_array(node, moved=seed is not None)]
+            return tuple(describing.param_site(node, seed) for node in nodes)
 
     def site_log_probs(self, values: Values) -> Arrays:
         return self._call("site_log_probs", self._site_log_probs, values, required=self.shapes)
@@ -168,3 +169,15 @@ class Program(TracedModel):
 
     def _constrain_many(self, arrays: list[Any], batch: dict[str, Any]) -> dict[str, Any]:
         return jax.lax.map(lambda one: self.constrain_function(arrays, one), batch, batch_size=1000)
+
+
+def _of_each_array(node: dict[str, Any], *, moved: bool) -> list[dict[str, Any]]:
+    """A ``param`` statement; of a tree of arrays, as a network's is, one of each: ``net.layer.kernel``.
+
+    Nothing moves an array of a tree, for no value is given to a part of a statement.
+    """
+    if jax.tree_util.all_leaves([node["value"]]):
+        return [node]
+    leaves = [] if moved else jax.tree_util.tree_flatten_with_path(node["value"])[0]
+    named = [(jax.tree_util.keystr(path, simple=True, separator="."), leaf) for path, leaf in leaves]
+    return [node | {"name": f"{node['name']}.{name}", "value": leaf} for name, leaf in named]

@@ -118,21 +118,8 @@ def support_name(support: Any, bounds: dict[str, Any]) -> str:
     return kind.strip("_").lower()
 
 
-def param_sites(node: dict[str, Any], seed: int | None = None) -> tuple[Site, ...]:
-    """A ``param`` statement as a site; with a seed, away from its initial value.
-
-    A tree of arrays, as a network's, is a site of each: ``net.layer.kernel``. Nothing moves these.
-    """
-    if jax.tree_util.all_leaves([node["value"]]):
-        return (_param_site(node, seed),)
-    leaves = jax.tree_util.tree_flatten_with_path(node["value"])[0] if seed is None else []
-    named = [(jax.tree_util.keystr(path, simple=True, separator="."), leaf) for path, leaf in leaves]
-    return tuple(
-        _param_site(node | {"name": f"{node['name']}.{name}", "value": leaf}) for name, leaf in named
-    )
-
-
-def _param_site(node: dict[str, Any], seed: int | None = None) -> Site:
+def param_site(node: dict[str, Any], seed: int | None = None) -> Site:
+    """A ``param`` statement as a site; with a seed, away from its initial value."""
     value = np.asarray(node["value"])
     constraint = node["kwargs"].get("constraint", constraints.real)
     if seed is not None and value.dtype == np.float64:
