@@ -281,6 +281,7 @@ def prepare(
         rungs=tuple(rungs),
         stacks=stacks,
         squeezed=squeezing.shapes if squeezing else {},
+        dropped=squeezing.dropped if squeezing else {},
     )
     if frozen is not None:
         context.frozen, context.walks = frozen.name, opened_sides[frozen.name].walks(pair)

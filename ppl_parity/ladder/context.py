@@ -110,6 +110,7 @@ class Context:
         rungs: that are climbed; empty where that is not known.
         stacks: side -> those of its sites that are compared as one of the other's.
         squeezed: site -> side -> its shape, where one side's has axes of length one that are left out.
+        dropped: side -> site (the side's own name) -> these axes.
     """
 
     pair: Pair
@@ -130,6 +131,7 @@ class Context:
     rungs: tuple[str, ...] = ()
     stacks: Mapping[str, Sequence[Stack]] = field(default_factory=dict)
     squeezed: Mapping[str, Mapping[str, tuple[int, ...]]] = field(default_factory=dict)
+    dropped: Mapping[str, Mapping[str, tuple[int, ...]]] = field(default_factory=dict)
 
     @property
     def live(self) -> tuple[str, ...]:

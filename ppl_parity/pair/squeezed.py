@@ -17,7 +17,7 @@ from ppl_parity.pair.pairs import SIDES
 from ppl_parity.pair.stacked_side import StackedProgram
 from ppl_parity.process.sides import Side
 
-Dropped = dict[str, tuple[int, ...]]
+Dropped = Mapping[str, tuple[int, ...]]
 """site (the side's own name) -> the axes of its value, all of length one, that are not shown."""
 
 
@@ -25,7 +25,7 @@ Dropped = dict[str, tuple[int, ...]]
 class Squeezing:
     """What is dropped on each side, and both shapes of each site as they were, under Pyro's name."""
 
-    dropped: dict[str, Dropped]
+    dropped: dict[str, dict[str, tuple[int, ...]]]
     shapes: dict[str, dict[str, tuple[int, ...]]]
 
 

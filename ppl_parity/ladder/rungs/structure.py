@@ -265,8 +265,11 @@ def _compare(name: str, a: Site, b: Site, context: Context) -> Iterator[Finding]
         yield finding("different", "shape", shapes["pyro"], shapes["numpyro"], _shape_hint(context, a, b))
         return
     if (before := context.squeezed.get(name)) is not None:
-        told = "an axis of length one, which is left out of what is compared"
-        yield finding("same", "shape", before["pyro"], before["numpyro"], told)
+        left_out = (
+            f"{before['numpyro']} in numpyro: an axis of length one, which is left out of what is compared"
+        )
+        told = finding("same", "shape", before["pyro"], before["numpyro"])
+        yield replace(told, detail=told.detail.replace(f"{before['numpyro']} in numpyro", left_out))
     apart = supports_differ(context, name, a, b) if a.kind == "latent" else None
     if apart is not None and apart[2]:
         told = finding("unresolved", "support", *apart[:2], "its bounds move with other sites")
