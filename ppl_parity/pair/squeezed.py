@@ -14,7 +14,7 @@ import numpy as np
 
 from ppl_parity.backend.contract import DISCRETE_SUPPORTS, Arrays, Groups, Plate, Program, Site, Values
 from ppl_parity.pair.pairs import SIDES
-from ppl_parity.pair.stacked_side import StackedProgram
+from ppl_parity.pair.stacked_side import StackedProgram, StackedSide
 from ppl_parity.process.sides import Side
 
 Dropped = Mapping[str, tuple[int, ...]]
@@ -145,20 +145,12 @@ class SqueezedProgram(StackedProgram):
         return {"kept": tuple(names)} if names else {}
 
 
-class SqueezedSide:
+class SqueezedSide(StackedSide):
     """See ``sides.Side``: of anything but programs and draws it is the side itself."""
 
     def __init__(self, side: Any, dropped: Dropped) -> None:
-        self._side, self._dropped = side, dropped
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._side, name)
-
-    def __enter__(self) -> SqueezedSide:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._side.close()
+        super().__init__(side, ())
+        self._dropped = dropped
 
     def another(self) -> Side:
         """One more process of the same kind, whose sites are presented likewise."""
