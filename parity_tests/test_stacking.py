@@ -20,6 +20,7 @@ from ppl_parity.findings import Report
 from ppl_parity.frozen.freezing import freeze
 from ppl_parity.frozen.side import FrozenSide
 from ppl_parity.pair.loading import load_pair
+from ppl_parity.pair.own_values import own_values
 from ppl_parity.pair.pairs import Pair
 from ppl_parity.pair.stacked_side import StackedProgram, StackedSide
 from ppl_parity.pair.stacking import (
@@ -30,7 +31,6 @@ from ppl_parity.pair.stacking import (
     merge_sites,
     merge_sums,
     merge_terms,
-    own_values,
     presented,
     split,
 )

@@ -27,9 +27,10 @@ from ppl_parity.pair.loading import load_pair, split_data
 from ppl_parity.pair.options import check_names, check_rename, checked, make_way
 from ppl_parity.pair.pairs import SIDES, Pair
 from ppl_parity.pair.points import Point
-from ppl_parity.pair.squeezed import SqueezedProgram, SqueezedSide, find_squeezing, squeeze, squeeze_site
 from ppl_parity.pair.stacked_side import StackedProgram, StackedSide
 from ppl_parity.pair.stacking import find_stacks, merge_sites
+from ppl_parity.pair.viewed_side import ViewedProgram, ViewedSide
+from ppl_parity.pair.views import find_turned, find_views, shown, shown_site
 from ppl_parity.process.at_once import at_once
 from ppl_parity.process.defaults import default_precision
 from ppl_parity.process.references import CallableReference
@@ -239,6 +240,7 @@ def prepare(
         both = {side: future.result() for side, future in opened.items()}
     programs: dict[str, Program] = {side: program for side, (program, _) in both.items()}
     own: dict[str, dict[str, Site]] = {side: found for side, (_, found) in both.items()}
+    pair, turned = find_turned(pair, own)
     pair, stacks = find_stacks(pair, own)
     opened_sides: dict[str, Any] = dict(sides)
     for side, found in stacks.items():
@@ -251,15 +253,15 @@ def prepare(
     sites = {side: pair.from_side(side, own[side]) for side in SIDES}
     check_names(asked, sites)
     frozen = next((side for side in sides.values() if isinstance(side, FrozenSide)), None)
-    squeezing = find_squeezing(sites) if frozen is None else None
-    for side, dropped in squeezing.dropped.items() if squeezing else ():
-        if dropped:
-            opened_sides[side] = SqueezedSide(opened_sides[side], dropped)
-            programs[side] = cast(Program, SqueezedProgram(programs[side], dropped))
-            sites[side] = {name: squeeze_site(site, dropped) for name, site in sites[side].items()}
-    if squeezing and squeezing.dropped["pyro"]:  # a user's points are in the shapes of pyro's sites
-        points = {name: squeeze(values, squeezing.dropped["pyro"]) for name, values in pair.points.items()}
-        pair = replace(pair, points=points)
+    seen = find_views(sites, turned)
+    for side, views in seen.views.items():
+        if views:
+            opened_sides[side] = ViewedSide(opened_sides[side], views, pair.from_side(side, views))
+            programs[side] = cast(Program, ViewedProgram(programs[side], views))
+            sites[side] = {name: shown_site(site, views) for name, site in sites[side].items()}
+    # A user's points are in the shapes of pyro's sites.
+    points = {name: shown(values, seen.views["pyro"]) for name, values in pair.points.items()}
+    pair = replace(pair, points=points)
     for side in SIDES:
         refuse_subsampling(side, sites[side].values())
     shared = tuple(
@@ -280,8 +282,8 @@ def prepare(
         deadline=time.monotonic() + settings.seconds(rungs),
         rungs=tuple(rungs),
         stacks=stacks,
-        squeezed=squeezing.shapes if squeezing else {},
-        dropped=squeezing.dropped if squeezing else {},
+        shapes=seen.shapes,
+        views=seen.views,
     )
     if frozen is not None:
         context.frozen, context.walks = frozen.name, opened_sides[frozen.name].walks(pair)

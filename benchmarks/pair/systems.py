@@ -13,8 +13,8 @@ from benchmarks.child import Child
 from benchmarks.identity import Identity, same_gradients
 from ppl_parity.backend.contract import Arrays
 from ppl_parity.ladder.context import Context
-from ppl_parity.pair.squeezed import expand, squeeze
 from ppl_parity.pair.stacking import merge, split
+from ppl_parity.pair.views import own, shown
 from ppl_parity.spec import SamplerSettings
 
 EAGER = {"PPL_PARITY_RECORD": "0"}
@@ -74,7 +74,7 @@ class System:
         self.name, self.side = name, side
         self._child, self._context, self._plan = child, context, plan
         self._stacks = tuple(context.stacks.get(side, ()))
-        self._dropped = dict(context.dropped.get(side, {}))
+        self._views = dict(context.views.get(side, {}))
         self._starts = None if starts is None else self._own(starts)
         pair = context.pair
         self.about: dict[str, Any] = self._call(
@@ -95,7 +95,7 @@ class System:
     def sample(self, num_draws: int, seed: int) -> dict[str, Any]:
         """A run of NUTS; see ``benchmarks.pair.child.sample``."""
         run = self._call("sample", settings=self._plan.settings(num_draws, seed), starts=self._starts)
-        merged = squeeze(merge(run["posterior"], self._stacks, axis=2), self._dropped, 2)
+        merged = shown(merge(run["posterior"], self._stacks, axis=2), self._views, 2)
         return run | {"posterior": self._context.pair.from_side(self.side, merged)}
 
     def hold(self, points: list[Arrays]) -> Identity:
@@ -103,14 +103,14 @@ class System:
         program = self._context.programs[self.side]
         named = [self._context.pair.to_side(self.side, point) for point in points]
         checked = [program.potential_and_gradient(point) for point in named]
-        rows = [split(expand(point, self._dropped), self._stacks) for point in named]
+        rows = [split(own(point, self._views), self._stacks) for point in named]
         stacked = {name: np.stack([np.asarray(row[name]) for row in rows]) for name in rows[0]}
         typical = {name: value[:1] for name, value in stacked.items()}
         timed = self._call("begin", points=stacked, typical=typical)
         self.about |= {name: timed[name] for name in ("first_seconds", "potential", "compiled_loop")}
         values = np.array([value for value, _ in checked])
         slopes = {name: np.stack([slope[name] for _, slope in checked]) for name in checked[0][1]}
-        got = squeeze(merge(timed["gradients"], self._stacks, axis=1), self._dropped, 1)
+        got = shown(merge(timed["gradients"], self._stacks, axis=1), self._views, 1)
         score = float(np.median([_largest(slope) for _, slope in checked]))
         return same_gradients(
             (values, slopes), (np.asarray(timed["values"]), got), self._plan.precision, score
@@ -123,7 +123,7 @@ class System:
     def _own(self, values: Arrays) -> Mapping[str, Any]:
         """Starts (C, ...) under the side's own names."""
         named = self._context.pair.to_side(self.side, values)
-        return split(expand(named, self._dropped, 1), self._stacks, axis=1)
+        return split(own(named, self._views, 1), self._stacks, axis=1)
 
     def _call(self, name: str, **arguments: Any) -> Any:
         return self._child.call(f"benchmarks.pair.child:{name}", self._plan.patience, **arguments)

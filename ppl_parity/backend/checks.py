@@ -142,9 +142,11 @@ def explain(side: str, what: str) -> Iterator[None]:
 
 
 def _reason(message: str) -> str:
-    """The first line; and, of types that a loop of JAX must carry on unchanged, the line that names them."""
+    """The first line, and the one that it announces: of what a loop of JAX must carry on unchanged, the types."""
     first, *others = message.splitlines()
     named = next((line for line in others if " has type " in line), None) if "differ" in first else None
+    if named is None and first.endswith(":") and others and others[0].count("(") == others[0].count(")"):
+        named = others[0].strip()
     return first if named is None else f"{first.rstrip(':.')}: {named}"
 
 

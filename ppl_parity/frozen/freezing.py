@@ -20,9 +20,9 @@ from ppl_parity.ladder.rungs.dynamics import plan_walks, walk_along
 from ppl_parity.ladder.rungs.forward import MOST_LOOKS, batch_size, repeated
 from ppl_parity.ladder.samples.convergence import converged
 from ppl_parity.ladder.samples.convergence import finding as convergence
+from ppl_parity.pair.own_values import own_values
 from ppl_parity.pair.pairs import Pair
 from ppl_parity.pair.points import Point, Walk
-from ppl_parity.pair.stacking import own_values
 from ppl_parity.process.references import MixtureReference
 from ppl_parity.process.sides import Side
 from ppl_parity.spec import SamplerSettings

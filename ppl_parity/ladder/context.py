@@ -16,6 +16,7 @@ from ppl_parity.findings import RungResult
 from ppl_parity.pair.pairs import SIDES, Pair
 from ppl_parity.pair.points import Point, Walk
 from ppl_parity.pair.stacking import Stack
+from ppl_parity.pair.views import Views
 from ppl_parity.process.at_once import at_once
 from ppl_parity.process.sides import Side
 from ppl_parity.spec import check_seed
@@ -109,8 +110,8 @@ class Context:
         precision: float32 once a side was found to store a site in it, and to differ by no more than that.
         rungs: that are climbed; empty where that is not known.
         stacks: side -> those of its sites that are compared as one of the other's.
-        squeezed: site -> side -> its shape, where one side's has axes of length one that are left out.
-        dropped: side -> site (the side's own name) -> these axes.
+        views: side -> those of its sites (the side's own names) that are presented with other axes.
+        shapes: site -> side -> its shape as the model has it, of these.
     """
 
     pair: Pair
@@ -130,8 +131,8 @@ class Context:
     precision: str = "float64"
     rungs: tuple[str, ...] = ()
     stacks: Mapping[str, Sequence[Stack]] = field(default_factory=dict)
-    squeezed: Mapping[str, Mapping[str, tuple[int, ...]]] = field(default_factory=dict)
-    dropped: Mapping[str, Mapping[str, tuple[int, ...]]] = field(default_factory=dict)
+    views: Mapping[str, Views] = field(default_factory=dict)
+    shapes: Mapping[str, Mapping[str, tuple[int, ...]]] = field(default_factory=dict)
 
     @property
     def live(self) -> tuple[str, ...]:

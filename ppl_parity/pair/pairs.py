@@ -22,7 +22,8 @@ class Pair:
         models: side -> model, for ``pyro`` and ``numpyro``.
         data: side -> keyword arguments of its model; usually the same ones.
         rename: pyro's site name -> numpyro's, where they differ; a ``*`` on one side stands for the sites of a loop
-            that are one site of the other (``stacking``), on both for the same text.
+            that are one site of the other (``stacking``), on both for the same text; ``.T`` after a name says that its
+            last two axes are exchanged (``views``).
         max_plate_nesting: None lets each framework find it.
         points: more parameter values to compare at: name -> site (pyro's names) -> value, constrained.
         known_differences: ``rung`` or ``rung/site`` -> the reason; reported, not failed, and reported when it

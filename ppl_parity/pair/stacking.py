@@ -81,7 +81,7 @@ def find_stacks(
             rename[both["pyro"]] = both["numpyro"]
             continue
         free = {side: [n for n in sites[side] if n not in plain] for side in starred}
-        found = {side: _fitting(both[side], free[side]) for side in starred}
+        found = {side: fitting(both[side], free[side]) for side in starred}
         empty = [side for side in starred if not found[side]]
         if empty and not partial:
             side = empty[0]
@@ -114,34 +114,6 @@ def find_stacks(
         for point, values in pair.points.items()
     }
     return replace(pair, rename=rename, points=points), {side: tuple(found) for side, found in stacks.items()}
-
-
-def own_values(
-    pair: Pair, side: str, sites: Mapping[str, Site], values: Mapping[str, np.ndarray]
-) -> dict[str, Any]:
-    """A point that a user gave, under the names of one side, where the other's sites are not known.
-
-    Raises:
-        InputError: it names what is no site of the side.
-    """
-    strangers = {name: value for name, value in values.items() if side == "numpyro" or name not in sites}
-    others = {n: _known_by_value(n, np.asarray(value)) for n, value in strangers.items()}
-    both = {side: sites, next(other for other in SIDES if other != side): others}
-    found, stacks = find_stacks(replace(pair, points={}), both, partial=True)
-    own = split(
-        found.to_side(side, merge(dict(values), stacks["pyro"] if side == "numpyro" else ())), stacks[side]
-    )
-    for name in own:
-        if name not in sites:
-            raise InputError(
-                f"points must name sites of {side}'s model, of {', '.join(sites)}; got {name!r}."
-                f"{nearest(name, [*sites])}"
-            )
-    return own
-
-
-def _known_by_value(name: str, value: np.ndarray) -> Site:
-    return Site(name, "latent", "", value.shape, (), "", str(value.dtype), value=value)
 
 
 def members(names: Iterable[str], stacks: Sequence[Stack]) -> list[str]:
@@ -299,7 +271,7 @@ def _is_free(name: str, side: str, sites: Mapping[str, Mapping[str, Site]]) -> b
     return name not in sites[side] or sites[side][name].kind == "deterministic"
 
 
-def _fitting(pattern: str, names: Iterable[str]) -> dict[tuple[str, ...], str]:
+def fitting(pattern: str, names: Iterable[str]) -> dict[tuple[str, ...], str]:
     """What stands for each ``*`` -> the site's name.
 
     Args:

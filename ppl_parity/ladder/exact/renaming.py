@@ -1,7 +1,8 @@
-"""Which sites of one side alone may be one site of the other's under another name."""
+"""Which sites of one side alone may be one site of the other's under another name, or transposed."""
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 
@@ -14,36 +15,62 @@ from ppl_parity.pair.pairs import SIDES
 
 def proposed_rename(context: Context, name: str) -> str | None:
     """The option to give where sites of each side alone may be one: by their names, or as the only two alike."""
-    alone = {
-        s: [
+    left, right = (
+        [
             site
-            for other, site in context.sites[s].items()
-            if site.kind == "latent" and other not in context.sites[SIDES[1 - SIDES.index(s)]]
+            for other, site in context.sites[side].items()
+            if site.kind == "latent" and other not in context.sites[SIDES[1 - SIDES.index(side)]]
         ]
-        for s in SIDES
-    }
-    pairs = _matched(
-        alone["pyro"], alone["numpyro"], lambda s: (_letters(s.name), np.shape(np.asarray(s.value)))
+        for side in SIDES
     )
-    a, b = ([s for s in alone[side] if not any(s is one for both in pairs for one in both)] for side in SIDES)
-    pairs += _matched(a, b, lambda s: (s.support, s.family, np.shape(np.asarray(s.value))))
+    pairs: list[tuple[Site, Site]] = []
+    for named, shaped in itertools.product((True, False), (_shape, _turned, _squeezed)):
+        a, b = (
+            [s for s in own if not any(s is one for both in pairs for one in both)] for own in (left, right)
+        )
+        pairs += _matched(a, b, named, shaped)
     if not any(name in (site.name for site in both) for both in pairs):
         return None
-    rename = ", ".join(f'"{a.name}": "{b.name}"' for a, b in pairs)
+    rename = ", ".join(f'"{a.name}": "{b.name}{".T" if _is_turned(a, b) else ""}"' for a, b in pairs)
     if len(pairs) == 1:
         a, b = pairs[0]
         return f"a renamed site: are {a.name!r} and {b.name!r} one? Then give rename = {{{rename}}}"
     return f"renamed sites: are these the same? Then give rename = {{{rename}}}"
 
 
-def _letters(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+def _shape(site: Site) -> tuple[int, ...]:
+    return np.shape(np.asarray(site.value))
+
+
+def _turned(site: Site) -> tuple[int, ...]:
+    """Of a matrix the shape that is its transpose's, too."""
+    shape = _shape(site)
+    return tuple(sorted(shape)) if len(shape) == 2 else shape
+
+
+def _squeezed(site: Site) -> tuple[int, ...]:
+    return tuple(n for n in _shape(site) if n != 1)
+
+
+def _is_turned(a: Site, b: Site) -> bool:
+    """Axes of length one need no option."""
+    return _shape(a) != _shape(b) and _squeezed(a) != _squeezed(b)
 
 
 def _matched(
-    left: Sequence[Site], right: Sequence[Site], key: Callable[[Site], object]
+    left: Sequence[Site], right: Sequence[Site], named: bool, shaped: Callable[[Site], tuple[int, ...]]
 ) -> list[tuple[Site, Site]]:
-    """Those that no other on their side is like, and one on the other side is."""
+    """Those that no other on their side is like, and one on the other side is.
+
+    Args:
+        named: whether they are alike by their names, or else by family and support.
+        shaped: what must be the same of their shapes.
+    """
+
+    def key(site: Site) -> object:
+        letters = re.sub(r"[^a-z0-9]", "", site.name.lower())
+        return (letters if named else (site.support, site.family)), shaped(site)
+
     keys = [key(site) for site in left], [key(site) for site in right]
     return [
         (a, b)

@@ -103,8 +103,18 @@ def what_if(context: Context, name: str, values: SiteLogProbs) -> str | None:
         for side, other in ways:
             if found := find(asked, side):
                 kind = next((f": {kind}" for begin, kind in KINDS.items() if found.startswith(begin)), "")
+                if not where and (turned := re.match(r"'(.+)' transposed", found)):
+                    kind = _if_meant(context, turned[1])
                 return f"{other}'s is what {side}'s would be with {found}{where}{kind}"
     return None
+
+
+def _if_meant(context: Context, name: str) -> str:
+    """A square matrix that is the other's transpose may be meant to be: a layer's weight."""
+    own = context.sites["numpyro"][name].name
+    if name in context.shapes:
+        return ", which rename says already"
+    return f'; if that is meant, give rename = {{"{name}": "{own}.T"}}'
 
 
 def _of_sites(asked: _Asked, side: str) -> str | None:

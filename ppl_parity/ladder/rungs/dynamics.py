@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ppl_parity.backend.contract import Arrays, Program, Trajectory
+from ppl_parity.errors import InputError
 from ppl_parity.findings import Finding
 from ppl_parity.ladder.context import Context
 from ppl_parity.ladder.exact.coordinates import Position, dynamic_sites, moved_sites, positions
@@ -90,7 +91,10 @@ def plan_walks(program: Program, starts: list[tuple[str, Arrays]], seed: int) ->
 def _step_size(program: Program, start: Arrays, momentum: Arrays) -> float | None:
     """The largest of a few steps that keeps the energy error below one half over the trajectory."""
     for step in (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001):
-        path = walk_along(program, start, momentum, step)
+        try:
+            path = walk_along(program, start, momentum, step)
+        except InputError:  # a coordinate that flew off is NaN, which Pyro's distributions refuse
+            continue
         if np.all(np.isfinite(path.energy)) and np.max(np.abs(path.energy - path.energy[0])) < 0.5:
             return step
     return None

@@ -264,12 +264,10 @@ def _compare(name: str, a: Site, b: Site, context: Context) -> Iterator[Finding]
     if a.kind != "factor" and shapes["pyro"] != shapes["numpyro"]:
         yield finding("different", "shape", shapes["pyro"], shapes["numpyro"], _shape_hint(context, a, b))
         return
-    if (before := context.squeezed.get(name)) is not None:
-        left_out = (
-            f"{before['numpyro']} in numpyro: an axis of length one, which is left out of what is compared"
-        )
+    if (before := context.shapes.get(name)) is not None:
         told = finding("same", "shape", before["pyro"], before["numpyro"])
-        yield replace(told, detail=told.detail.replace(f"{before['numpyro']} in numpyro", left_out))
+        shape = f"{before['numpyro']} in numpyro"
+        yield replace(told, detail=told.detail.replace(shape, f"{shape}: {_otherwise(context, a, b)}"))
     apart = supports_differ(context, name, a, b) if a.kind == "latent" else None
     if apart is not None and apart[2]:
         told = finding("unresolved", "support", *apart[:2], "its bounds move with other sites")
@@ -295,6 +293,21 @@ def _compare(name: str, a: Site, b: Site, context: Context) -> Iterator[Finding]
         yield finding("same", "dtype", a.dtype, b.dtype, hint)
 
 
+def _otherwise(context: Context, a: Site, b: Site) -> str:
+    """What of a site's axes is presented otherwise than the models have it."""
+    views = [
+        view
+        for side, site in zip(SIDES, (a, b), strict=True)
+        if (view := context.views[side].get(site.name)) is not None
+    ]
+    told = []
+    if any(view.order != tuple(sorted(view.order)) for view in views):
+        told.append("one is the other's transpose, as rename says")
+    if any(view.dropped for view in views):
+        told.append("an axis of length one, which is left out of what is compared")
+    return ", and ".join(told)
+
+
 def _shape_hint(context: Context, a: Site, b: Site) -> str:
     """What a shape that differs may come from; of a loop held to a scan it is mostly their lengths."""
     steps = {
@@ -304,7 +317,7 @@ def _shape_hint(context: Context, a: Site, b: Site) -> str:
         if stack.name in (a.name, b.name)
     }
     if not steps:
-        return _length_hint(*(np.asarray(site.value) for site in (a, b)))
+        return _length_hint(a, b)
     ((side, count),) = steps.items()
     whole = np.asarray((b if side == "pyro" else a).value)
     other = SIDES[1 - SIDES.index(side)]
@@ -316,8 +329,11 @@ def _shape_hint(context: Context, a: Site, b: Site) -> str:
     )
 
 
-def _length_hint(left: np.ndarray, right: np.ndarray) -> str:
+def _length_hint(a: Site, b: Site) -> str:
     """Which rows a side has more, where the values show it."""
+    left, right = (np.asarray(site.value) for site in (a, b))
+    if left.ndim == right.ndim == 2 and left.shape == right.shape[::-1]:
+        return f'is one the transpose of the other? Then give rename = {{"{a.name}": "{b.name}.T"}}'
     if left.ndim != right.ndim or not left.ndim:
         return "a missing expand, plate or axis"
     for more, fewer, whose in ((left, right, "numpyro"), (right, left, "pyro")):
