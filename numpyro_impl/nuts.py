@@ -31,7 +31,7 @@ from ppl_parity.backend.chains import (
     run_attributes,
     starting_points,
 )
-from ppl_parity.backend.checks import check_settings, explain
+from ppl_parity.backend.checks import check_settings, explain, refuse_subsampling
 from ppl_parity.backend.contract import Arrays, Groups, Model, Values
 from ppl_parity.backend.foreign import refuse_foreign
 from ppl_parity.errors import InputError
@@ -123,6 +123,8 @@ def run_chains(
         raise InputError(f"numpyro: NUTS needs {', '.join(unenumerable)} summed out, and it cannot be.")
     if not program.continuous:
         raise InputError("numpyro: NUTS needs a continuous latent site; the model has none.")
+    if program.subsampled:  # the same few rows for the whole run
+        refuse_subsampling(NAME, program.sites(), "for NUTS", ", and give None for it here")
     position = starting_points(program, settings, initial_values, program.continuous)
     inverse_mass = checked_inverse_mass(NAME, inverse_mass, position)
     with program.session():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -38,6 +39,7 @@ NEEDS_NUMBERS = (
     jax.errors.TracerIntegerConversionError,
 )
 
+NUM_OTHERS = 2  # values that each discrete site is moved to, to see what moves with it
 NUM_RUNS = 4  # that must draw the same sites before anything is asked of a model
 
 INIT_STRATEGIES = {"uniform": init_to_uniform, "prior": init_to_sample}
@@ -128,7 +130,8 @@ class TracedModel:
 
     def constrain_function(self, arrays: list[Any], unconstrained: dict[str, Any]) -> dict[str, Any]:
         data = self.arguments(arrays)
-        return infer.constrain_fn(self._seeded(), (), data, unconstrained, return_deterministic=True)
+        found = infer.constrain_fn(self._seeded(), (), data, unconstrained, return_deterministic=True)
+        return {name: value for name, value in found.items() if name not in self._of_discrete}
 
     # The rest is private: how each quantity is asked of the framework.
 
@@ -145,6 +148,24 @@ class TracedModel:
         for i, array in zip(self.passed, arrays, strict=True):
             leaves[i] = array
         return jax.tree.unflatten(self.structure, leaves)
+
+    @cached_property
+    def _of_discrete(self) -> frozenset[str]:
+        """The deterministic sites that move with a discrete latent one: what is summed out leaves them no value."""
+        if not self.discrete:
+            return frozenset()
+        with self.session(), jax.ensure_compile_time_eval():  # asked while another function is traced
+            nodes = self._trace(self.arrays, {})
+            computed = {n: node["value"] for n, node in nodes.items() if node["type"] == "deterministic"}
+            values = {n: nodes[n]["value"] for n in self.shapes}
+            found = set()
+            for step in range(1, NUM_OTHERS + 1) if computed else ():
+                moved = {n: _next(nodes[n], step) for n in self.discrete}
+                there = self._trace(self.arrays, values | moved)
+                found |= {
+                    n for n, v in computed.items() if not np.array_equal(v, there[n]["value"], equal_nan=True)
+                }
+        return frozenset(found)
 
     def _trace(self, arrays: list[Any], values: dict[str, Any], key: Any = None) -> dict[str, Any]:
         seeded = handlers.seed(self.model, seed_to_rng(0) if key is None else key)
@@ -305,6 +326,16 @@ class TracedModel:
             return {name: log_probs[name] for name in self.observed}
 
         return jax.lax.map(one, draws, batch_size=1000)
+
+
+def _next(node: dict[str, Any], step: int) -> np.ndarray:
+    """Another value of a discrete site, ``step`` further on."""
+    value, fn = np.asarray(node["value"]), node["fn"]
+    if not fn.has_enumerate_support:
+        return value + np.asarray(step, dtype=value.dtype)
+    support = np.ravel(np.asarray(fn.enumerate_support(expand=False)))
+    place = np.argmin(np.abs(value[..., None] - support), axis=-1)
+    return support[(place + step) % len(support)].astype(value.dtype)
 
 
 def _of_improper(site: dict[str, Any]) -> Any:

@@ -152,6 +152,17 @@ def test_draws_that_are_not_finite_are_no_slow_chains() -> None:
     )
 
 
+def test_chains_that_never_moved_have_not_converged() -> None:
+    """Each of their scalars is constant, as what a model computes of nothing may be."""
+    draws, lp = np.ones((1, 3, 2)), np.full((1, 3), -7.0)
+    assert np.all(converged(draws).usable)
+    assert not np.any(converged(draws, lp).usable)
+    said = finding("pyro", converged(draws, lp), [("mu", ()), ("r", ())], "1 chain of 3 draws")
+    assert said.verdict == "unresolved"
+    assert "no proposal was accepted: the chains never moved" in said.detail
+    assert np.all(converged(draws, lp + np.arange(3)).usable)  # something else moved
+
+
 def test_an_open_posterior_says_which_draws_are_not_finite() -> None:
     class Broken(FakeSide):
         def sample_posterior(self, *args, **options):

@@ -220,12 +220,18 @@ def refuse_varying(
             )
 
 
-def refuse_subsampling(side: str, sites: Iterable[Site]) -> None:
+def refuse_subsampling(
+    side: str,
+    sites: Iterable[Site],
+    doing: str = "while it is checked",
+    cure: str = ", and let data() give None for it",
+) -> None:
     """Refuse a plate that takes some of its rows: each side would draw its own, and neither gives it a potential.
 
     Args:
         side: which side's model it is.
         sites: of the model.
+        doing, cure: when that is refused, and what is then to be done.
 
     Raises:
         InputError: naming the plate.
@@ -233,7 +239,7 @@ def refuse_subsampling(side: str, sites: Iterable[Site]) -> None:
     for plate in (plate for site in sites for plate in site.plates):
         if plate.subsample_size < plate.size:
             raise InputError(
-                f"{side}: a plate must take all of its rows while it is checked; {plate.name!r} takes "
+                f"{side}: a plate must take all of its rows {doing}; {plate.name!r} takes "
                 f"{plate.subsample_size} of {plate.size} at random. Make subsample_size an argument of the "
-                "model, and let data() give None for it."
+                f"model{cure}."
             )

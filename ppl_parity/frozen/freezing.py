@@ -274,11 +274,10 @@ def told(frozen: Frozen) -> dict[str, str]:
         posterior = frozen.posterior["posterior"]
         shapes = {site: value.shape[2:] for site, value in posterior.items() if value.dtype.kind == "f"}
         selection = select(shapes)
-        found = converged(selection.columns(posterior, 2))
-        count = (
-            f"{next(iter(posterior.values())).shape[0]} chains of {frozen.settings['sampler']['num_draws']:,}"
-        )
-        said = convergence(frozen.side, found, selection.names(), f"{count} draws")
+        found = converged(selection.columns(posterior, 2), frozen.posterior["sample_stats"].get("lp"))
+        chains, draws = next(iter(posterior.values())).shape[:2]
+        count = f"{chains} {'chain' if chains == 1 else 'chains'} of {draws:,} draws"
+        said = convergence(frozen.side, found, selection.names(), count)
         rows["Posterior"] = said.detail
         if said.verdict != "same":
             rows["Posterior"] += (

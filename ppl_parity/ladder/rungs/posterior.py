@@ -84,7 +84,7 @@ def run(context: Context) -> Iterator[Finding]:
     while True:
         derived.extend(context, chains, until - time.monotonic())
         look = examine(context, chains, components, derived, number, context.alpha.get(NAME, whole))
-        if look.decided():
+        if look.decided() or _is_hopeless(context, look):
             break
         plan = _plan(context, chains, look, until - time.monotonic())
         if plan is None:
@@ -108,6 +108,11 @@ def run(context: Context) -> Iterator[Finding]:
 
 def _samples(site: Site) -> bool:
     return site.kind == "latent" and not is_discrete(site)
+
+
+def _is_hopeless(context: Context, look: Look) -> bool:
+    """Whether nothing that was frozen can be judged: there will be no more draws of that side."""
+    return context.frozen is not None and not np.any(look.convergence[context.frozen].usable)
 
 
 def _plan(context: Context, chains: Chains, look: Look, seconds: float) -> dict[str, int] | None:
@@ -153,7 +158,9 @@ def _tell(
     for side in SIDES:
         count = chains.num_draws(side)
         shape = next(iter(chains.draws[side].values())).shape
-        yield finding(side, *look.told(side), f"{shape[0]} chains of {count:,} draws")
+        yield finding(
+            side, *look.told(side), f"{shape[0]} {'chain' if shape[0] == 1 else 'chains'} of {count:,} draws"
+        )
     yield from stand_ins(context)
     yield from of_a_part(look.family, NAME)
     if components is not None:

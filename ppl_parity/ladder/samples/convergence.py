@@ -43,10 +43,14 @@ class Convergence:
         return Convergence(*(np.concatenate([getattr(self, p), getattr(other, p)]) for p in parts))
 
 
-def converged(draws: np.ndarray) -> Convergence:
+def converged(draws: np.ndarray, lp: np.ndarray | None = None) -> Convergence:
     """Rank-normalised split R-hat below 1.01, bulk and tail ESS above 400, of draws (C, S, Q).
 
-    A scalar that never moves and is finite is usable; one that is stuck at a value in each chain is not.
+    A scalar that never moves and is finite is usable; one that is stuck at a value in each chain is not. Where
+    nothing moves at all, no proposal was accepted, and nothing is usable.
+
+    Args:
+        lp: (C, S) the sampler's log density, of what the draws are all of; None asks of none that it moved.
 
     Source: Vehtari et al. 2021, Bayesian Analysis 16:667.
     """
@@ -58,6 +62,8 @@ def converged(draws: np.ndarray) -> Convergence:
     # A quantile that all draws share, as that of a bounded discrete scalar, has no ESS.
     ess = np.where(np.isnan(tail), bulk, np.minimum(bulk, tail))
     usable = finite & (constant | ((r_hat < MAX_RHAT) & (ess > MIN_ESS)))
+    if lp is not None and np.size(lp) > 1 and np.ptp(lp) == 0 and np.all(constant):
+        usable = np.zeros_like(usable)
     return Convergence(np.where(constant, np.nan, r_hat), np.where(constant, np.nan, ess), usable, finite)
 
 
@@ -90,6 +96,10 @@ def finding(
             hint=NOT_FINITE,
             numbers=numbers,
         )
+    if np.all(np.isnan(r_hat)):
+        detail = f"{side}: {told} are one and the same, for no proposal was accepted: the chains never moved."
+        hint = "a longer warmup, or a parameterisation that is easier to sample"
+        return Finding("unresolved", "convergence", detail, hint=hint, numbers=numbers)
     order = np.argsort(np.where(convergence.usable, -np.inf, np.nan_to_num(r_hat, nan=np.inf)))[::-1]
     bad = [int(q) for q in order if not convergence.usable[q]]
     worst = ", ".join(

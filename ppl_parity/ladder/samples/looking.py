@@ -113,7 +113,9 @@ def examine(
     names = selection.names()
     a, b = (selection.columns(draws[side], 2) for side in SIDES)
     a, b = settled(context, selection, a, b)
-    convergence = {side: converged(x) for side, x in zip(SIDES, (a, b), strict=True)}
+    convergence = {
+        side: converged(x, chains.stats[side].get("lp")) for side, x in zip(SIDES, (a, b), strict=True)
+    }
     others = {side: elsewhere(context.sites[side], draws[side], selection) for side in SIDES}
     believed = not any(stuck(c) for c in (*convergence.values(), *(c for c, _ in others.values())))
     usable = convergence["pyro"].usable & convergence["numpyro"].usable & believed
@@ -189,7 +191,8 @@ def _derived_blocks(derived: Derived, chains: Chains, usable: bool) -> list[Bloc
     blocks = []
     if derived.log_density:
         # The sampler's own series is long enough for diagnostics; the compared one is thinned.
-        own = [converged(chains.stats[side]["lp"][..., None]).usable for side in SIDES]
+        series = [chains.stats[side]["lp"] for side in SIDES]
+        own = [converged(lp[..., None], lp).usable for lp in series]
         a, b = (derived.log_density[side] for side in SIDES)
         finite = np.all(np.isfinite(a)) & np.all(np.isfinite(b))
         blocks.append(
