@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from ppl_parity.data import load_data, simulate
 from ppl_parity.spec import MixtureSpec
 from ppl_parity.starts import kmeans_start, mode_start
 from ppl_parity.starts.information import observed_information
+from ppl_parity.starts.mode import _emptied, _Mode, _polished, _shared_out
 from ppl_parity.starts.search import Point, _split_and_merge, em_step, one_pass, search
 
 SPEC = MixtureSpec(3, 2, [2.0, 1.0, 3.0], 0.3, [[4.0, 1.0], [1.0, 3.0]], 0.9)
@@ -113,6 +116,58 @@ def test_every_search_finds_one_mode_of_the_bundled_data(name: str) -> None:
         point = search(spec, data.x, np.random.default_rng(seed))
         heights.append(one_pass(spec, point, data.x).log_target)
     assert np.ptp(heights) < 1.0, heights
+
+
+def far_row(prior_var: float, distance: float = 6.0) -> tuple[MixtureSpec, np.ndarray]:
+    """A cluster, and one row that a wide prior lets no component have to itself."""
+    rows = np.random.default_rng(5).normal(size=(200, 3))
+    return MixtureSpec(2, 3, prior_cov=prior_var), np.vstack([rows - rows.mean(axis=0), [distance, 0.0, 0.0]])
+
+
+def log_marginal(rows: np.ndarray, prior_var: float) -> float:
+    """Of rows that share a component, but for (2 pi)^(n D / 2)."""
+    n, total = len(rows), rows.sum(axis=0)
+    return (
+        -0.5 * np.sum(rows**2)
+        + 0.5 * np.sum(total**2) / (n + 1 / prior_var)
+        - 0.5 * rows.shape[1] * np.log1p(n * prior_var)
+    )
+
+
+@pytest.mark.parametrize(("prior_var", "num_empty"), [(1e6, 1), (1000.0, 0)])
+def test_the_mass_of_a_mode_decides_and_not_its_height(prior_var: float, num_empty: int) -> None:
+    spec, x = far_row(prior_var)
+    alone = log_marginal(x[:-1], prior_var) + log_marginal(x[-1:], prior_var) + math.lgamma(201)
+    together = log_marginal(x, prior_var) + math.lgamma(202)
+    assert bool(together > alone) is bool(num_empty)
+    rng = np.random.default_rng(0)
+    spike = _polished(spec, x, Point(np.array([0.99, 0.01]), np.stack([x[:-1].mean(0), x[-1]])), rng)
+    emptied = _emptied(spec, x, spike, rng)
+    assert emptied is not None
+    assert spike.log_target > emptied.log_target - 3  # by height there is nothing to choose
+    # Laplace's error: the skewness of theta, and rows other than the far one that could be alone.
+    np.testing.assert_allclose(emptied.log_mass - spike.log_mass, together - alone, atol=1.0)
+    start = mode_start(spec, x, 4, seed=0)
+    assert ("with 1 of 2 components empty" in start.note) is bool(num_empty)
+
+
+def test_two_equal_modes_are_both_found_and_started_from() -> None:
+    corners = np.array([[2, 2], [2, -2], [-2, 2], [-2, -2]])
+    around = 0.3 * np.random.default_rng(1).normal(size=(10, 2))
+    around = np.vstack([around, around[:, ::-1]])  # x and y exchanged: the same rows
+    x = np.vstack([corner + around * corner / 2 for corner in corners])
+    spec = MixtureSpec(2, 2, prior_cov=25.0)
+    for seed in range(20):
+        start = mode_start(spec, x, 4, seed)
+        assert start.num_modes == 2
+        assert "2 modes hold 50%, 50% of the posterior by Laplace's method; 2, 2 chains" in start.note
+
+
+def test_chains_are_shared_out_by_mass() -> None:
+    modes = [_Mode(np.zeros(1), np.eye(1), 0.0, np.log(mass)) for mass in (0.7, 0.25, 0.05)]
+    assert [modes.index(one) for one in _shared_out(modes, 10)] == [0] * 7 + [1] * 2 + [2]
+    assert [modes.index(one) for one in _shared_out(modes, 4)] == [0, 0, 1, 2]
+    assert [modes.index(one) for one in _shared_out(modes, 2)] == [0, 1]
 
 
 def test_more_components_than_rows_is_said_and_not_trusted() -> None:

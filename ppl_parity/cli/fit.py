@@ -36,6 +36,7 @@ def fit(
     plots: options.Plots = None,
     json: options.Json = None,
     log_likelihood: options.LogLikelihood = None,
+    assignments: options.Assignments = None,
     posterior_predictive: options.PosteriorPredictive = False,
     force: options.Force = False,
     precision: options.Precision = "float64",

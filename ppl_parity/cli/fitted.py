@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ppl_parity.draws.posterior import attribute, group, to_datatree
+from ppl_parity.fitting.reached import in_words
 from ppl_parity.spec import MixtureSpec
 from ppl_parity.statistics import invariants
 from ppl_parity.statistics.diagnostics import mcse_mean
@@ -113,5 +114,7 @@ def read_fit(
     rows = summarize(to_datatree({"posterior": whole}, {}, dims=DIMS, coords=columns))
     rounding = attribute(tree, "rounding")
     orders = order_troubles(tree, summary.relabelling)
-    troubles = [*([rounding] if rounding else []), *orders, *diagnose(tree, summary)]
-    return Fitted(tree, summary, rows, predictive, troubles, misfits(tree, summary.relabelling), recovery)
+    below = in_words(float(attribute(tree, "below_a_mode") or 0.0))
+    troubles = [*filter(None, (rounding, below)), *orders, *diagnose(tree, summary)]
+    unsuited = [] if below else misfits(tree, summary.relabelling)  # such draws say nothing of the model
+    return Fitted(tree, summary, rows, predictive, troubles, unsuited, recovery)

@@ -46,6 +46,7 @@ class Job:
     initial_values: Arrays | None
     formulation: str
     log_likelihood: bool | None
+    assignments: bool | None
     posterior_predictive: bool
     short_warmup: bool
     long_steps: bool
@@ -72,6 +73,7 @@ class Job:
             initial_values,
             asked["formulation"],
             asked["log_likelihood"],
+            asked["assignments"],
             asked["posterior_predictive"],
             short_warmup=asked["num_warmup"] is None,
             long_steps=asked["target_accept"] is None,
@@ -96,6 +98,7 @@ class Job:
                 formulation=self.formulation,
                 initial_values=self.initial_values,
                 log_likelihood=self.log_likelihood,
+                assignments=self.assignments,
                 posterior_predictive=self.posterior_predictive,
                 short_warmup=self.short_warmup,
                 long_steps=self.long_steps,

@@ -408,6 +408,15 @@ LogLikelihood = Annotated[
         help="Keep log p(x_i | theta, beta) of every draw and row. Default: unless draws x rows is large.",
     ),
 ]
+Assignments = Annotated[
+    bool | None,
+    _option(
+        "--assignments/--no-assignments",
+        panel=OUTPUT,
+        help="Keep z of every draw and row, and the mean responsibilities. Default: unless draws x rows is large; "
+        "the mean, over a few draws, even then.",
+    ),
+]
 PosteriorPredictive = Annotated[
     bool, _option("--posterior-predictive", panel=OUTPUT, help="Keep a replicate of the data for every draw.")
 ]

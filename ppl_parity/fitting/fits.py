@@ -16,7 +16,9 @@ from ppl_parity.backend.contract import Groups, Values
 from ppl_parity.data import Dataset
 from ppl_parity.draws.posterior import MIXTURE_DIMS, to_datatree
 from ppl_parity.errors import InputError
+from ppl_parity.fitting.reached import below_mode
 from ppl_parity.fitting.rounding import RoundingWarning, rounding_warning
+from ppl_parity.fitting.second import is_better, ordinary, trouble
 from ppl_parity.process.importing import import_ahead
 from ppl_parity.process.references import MixtureReference
 from ppl_parity.process.sides import Side
@@ -27,6 +29,8 @@ from ppl_parity.statistics.labels import apply, relabel
 if TYPE_CHECKING:
     from xarray import DataTree
 
+FEW_DRAWS = 64  # of which the mean responsibilities of many rows are
+LARGEST_MEAN = 2_000_000  # numbers, rows x components, up to which these are kept unasked
 HUGE = 1e140  # whose square float64 still holds, with room for sums
 # Noise scales from the mean: beyond, a start's information on beta and on theta are not one matrix.
 MOST_SPREAD = 1e12
@@ -58,7 +62,8 @@ def fit_mixture(
         formulation: which density NUTS uses; what is added afterwards does not depend on it.
         initial_values: explicit starts, theta (C, K) and beta (C, K, D); they replace ``settings.init``.
         log_likelihood: keep log p(x_i | theta, beta) for every draw; None keeps it unless it is large.
-        assignments: keep exact draws of z, and the mean responsibilities; None likewise.
+        assignments: keep exact draws of z, and the mean responsibilities over all draws; None keeps them unless
+            they are large, and of large ones the mean over a few draws, if that is not large itself.
         posterior_predictive: keep one replicate of x for every draw.
         short_warmup: let a start that brings a good mass matrix cut ``num_warmup`` down to what the step
             size needs.
@@ -82,13 +87,18 @@ def fit_mixture(
     settings, start = _start(spec, data.x, settings, initial_values, short_warmup, long_steps)
     begun()
     import_ahead(("xarray",))  # half a second, while the side is at work
-    groups, attributes = side.sample_posterior(
-        MixtureReference(spec, formulation),
-        {"x": data.x},
-        settings,
-        progress=progress,
-        **start.options,
-    )
+    model, given = MixtureReference(spec, formulation), {"x": data.x}
+    groups, attributes = side.sample_posterior(model, given, settings, progress=progress, **start.options)
+    if start.otherwise is not None and (what := trouble(groups, start.num_modes)):
+        values = {"initial_values": start.options["initial_values"]}
+        second = side.sample_posterior(model, given, start.otherwise, progress=progress, **values)
+        if is_better(second[0], groups):
+            (groups, attributes), settings = second, start.otherwise
+            start = replace(
+                start, note=f"{start.note}; but so {what}: drawn again, from a mass of warmup's own"
+            )
+        else:
+            start = replace(start, note=f"{start.note}; {what}, and a mass of warmup's own did no better")
     posterior = groups["posterior"]
     options: dict[str, Any] = {"precision": settings.precision, "device": settings.device}
     flat = _flat(posterior["theta"], posterior["beta"])
@@ -100,15 +110,22 @@ def fit_mixture(
         program = side.program(MixtureReference(spec, "fused"), {"x": data.x}, **options)
         replicates = program.predictive_samples({"theta": flat[0], "beta": flat[1]}, seed=settings.seed)
         groups["posterior_predictive"] = by_chain(replicates, settings)
-    if small if assignments is None else assignments:
-        groups = _with_assignments(side, spec, data.x, settings, groups)
-    left_out = [] if small else ["what has a number for each draw and row, unless asked for"]
+    kept = small if assignments is None else assignments
+    if kept or (assignments is None and data.num_data * spec.num_components <= LARGEST_MEAN):
+        groups = _with_assignments(side, spec, data.x, settings, groups, num_draws if kept else FEW_DRAWS)
+    if kept:
+        groups = _with_z(side, spec, data.x, settings, groups)
+    of_each_row = {"z": kept, "log_likelihood": "log_likelihood" in groups}
+    below = 0.0
+    if settings.init != "mode" or initial_values is not None:
+        below = below_mode(spec, data.x, groups, settings.seed)
     attributes |= {
         "spec": json.dumps(spec.as_dict()),
         "data": json.dumps(data.summary()),
         "formulation": formulation,
         "start": start.note,
-        "left_out": json.dumps(left_out),
+        "left_out": json.dumps([name for name, there in of_each_row.items() if not there]),
+        "below_a_mode": below,
         "rounding": "" if warning is None else warning,
         "label_switching": "draws are raw; summaries relabel them, and so are assignments.responsibilities: their "
         "component k is component raw_component[chain, draw, k] of a draw",
@@ -138,10 +155,12 @@ def _check_scales(spec: MixtureSpec, x: np.ndarray) -> None:
 
 @dataclass(frozen=True)
 class _Start:
-    """What a start hands to the sampler, and what it did."""
+    """What a start hands to the sampler, what it did, and the settings to draw with again if that goes wrong."""
 
     note: str
     options: dict[str, Any] = field(default_factory=dict)
+    otherwise: SamplerSettings | None = None
+    num_modes: int = 1
 
 
 def _start(
@@ -161,6 +180,7 @@ def _start(
         return settings, _Start(f"the framework's {settings.init} strategy")
     found = mode_start(spec, x, settings.num_chains, settings.seed)
     inverse_mass = found.inverse_mass
+    otherwise = ordinary(settings, long_steps) if settings.adapt_mass and settings.num_warmup else None
     if found.trusted:
         num_warmup = min(settings.num_warmup, SHORT_WARMUP) if short_warmup else settings.num_warmup
         settings = replace(settings, adapt_mass=False, num_warmup=num_warmup)
@@ -169,23 +189,32 @@ def _start(
             settings = replace(settings, orbit=orbit, target_accept=target_accept)
     elif inverse_mass.ndim == 2 and not settings.dense_mass:
         inverse_mass = np.diag(inverse_mass).copy()
-    return settings, _Start(found.note, {"initial_values": found.values, "inverse_mass": inverse_mass})
+    options = {"initial_values": found.values, "inverse_mass": inverse_mass}
+    return settings, _Start(found.note, options, otherwise, found.num_modes)
 
 
-def _with_assignments(
+def _with_z(
     side: Side, spec: MixtureSpec, x: np.ndarray, settings: SamplerSettings, groups: Groups
 ) -> Groups:
     theta, beta = groups["posterior"]["theta"], groups["posterior"]["beta"]
-    shape = theta.shape[:2]
     options: dict[str, Any] = {"precision": settings.precision, "device": settings.device}
     z = side.sample_assignments(spec, *_flat(theta, beta), x, seed=settings.seed, **options)
     # The draws' own size would be eight times this one's.
-    z = z.reshape(*shape, len(x)).astype(np.int16)
+    z = z.reshape(*theta.shape[:2], len(x)).astype(np.int16)
+    return groups | {"posterior": groups["posterior"] | {"z": z}}
+
+
+def _with_assignments(
+    side: Side, spec: MixtureSpec, x: np.ndarray, settings: SamplerSettings, groups: Groups, most: int
+) -> Groups:
+    """With the mean responsibilities, over ``most`` draws at most."""
+    theta, beta = groups["posterior"]["theta"], groups["posterior"]["beta"]
+    options: dict[str, Any] = {"precision": settings.precision, "device": settings.device}
     named = relabel(theta, beta, lp=groups["sample_stats"]["lp"])
-    relabelled = _flat(apply(named, theta), apply(named, beta))
-    mean = side.responsibilities(spec, *relabelled, x, **options)
+    theta, beta = _flat(apply(named, theta), apply(named, beta))
+    chosen = np.linspace(0, len(theta) - 1, min(most, len(theta))).round().astype(int)
+    mean = side.responsibilities(spec, theta[chosen], beta[chosen], x, **options)
     return groups | {
-        "posterior": groups["posterior"] | {"z": z},
         "assignments": {
             "responsibilities": mean,
             # In each draw, which component the k of that mean is.

@@ -115,6 +115,12 @@ def search(spec: MixtureSpec, x: np.ndarray, rng: np.random.Generator) -> Point:
     return _split_and_merge(spec, *best, rows, weight, rng)
 
 
+def quick_search(spec: MixtureSpec, x: np.ndarray, rng: np.random.Generator) -> tuple[Point, float]:
+    """One seeding, climbed by EM on all rows, and its height."""
+    rows = np.ascontiguousarray(x, dtype=np.float64)
+    return _climb(spec, _seeded(spec, rows, rng), rows, 1.0)
+
+
 def sample_rows(x: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
     """At most so many rows of x, in float64: all of them, or a sample."""
     if len(x) > most:
