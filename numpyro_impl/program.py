@@ -16,6 +16,7 @@ from numpyro_impl.tracing import INIT_STRATEGIES, NEEDS_NUMBERS, TracedModel
 from ppl_parity.backend.checks import check_values, explain
 from ppl_parity.backend.contract import Arrays, Site, Trajectory, Values
 from ppl_parity.backend.foreign import foreign_statements
+from ppl_parity.backend.no_start import why_no_start
 from ppl_parity.errors import InputError, one_of
 from ppl_parity.spec import int_at_least
 
@@ -124,10 +125,7 @@ class Program(TracedModel):
                     chains.append(point)
                     break
             else:
-                raise InputError(
-                    f"numpyro: no starting point with a finite potential and gradient in 100 tries by the "
-                    f"strategy {strategy!r}; try another --init or check the model's supports."
-                )
+                raise why_no_start(NAME, self, strategy)
         return {name: np.stack([point[name] for point in chains]) for name in self.continuous}
 
     def prior_samples(self, *, num_draws: int, seed: int, kept: Collection[str] = ()) -> Arrays:
@@ -143,7 +141,8 @@ class Program(TracedModel):
         if self.enumerated:
             raise InputError(
                 f"numpyro: the model sums out {', '.join(sorted(self.enumerated))}, so no row of the data "
-                "has a log likelihood of its own; use a formulation without enumerated sites."
+                "has a log likelihood of its own: sum them out in the likelihood itself, as the mixture's "
+                "formulation fused does."
             )
         given = {name: self._counted(name, np.asarray(draws[name])) for name in self.shapes}
         check_values(NAME, given, self.shapes, required=self.shapes, batch_ndim=1)

@@ -23,6 +23,7 @@ from numpyro_impl.runtime import NAME, seed_to_rng, session, to_framework, to_nu
 from numpyro_impl.sharding import Shards, check_shards, spread, use
 from ppl_parity.backend.checks import check_model, check_values, explain, refuse_varying
 from ppl_parity.backend.contract import Model, Values
+from ppl_parity.backend.plain import plain
 from ppl_parity.errors import one_of
 from ppl_parity.spec import PRECISIONS
 
@@ -62,7 +63,7 @@ class TracedModel:
         one_of("precision", precision, PRECISIONS)
         self.model, self.precision, self.device = model, precision, device
         check_shards(model, device, num_shards)
-        data = getattr(model, "prepared", dict)(data)
+        data = getattr(model, "prepared", dict)(plain(data))
         self.shards: Shards | None = None
         with self.session():
             if num_shards > 1:

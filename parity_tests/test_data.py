@@ -209,8 +209,8 @@ def test_users_data_are_standardised_only_on_request(tmp_path):
         ("data.parqet", "Did you mean '.parquet'"),
         ("penguin.csv", "there is no file 'penguin.csv'. Did you mean 'penguins'"),
         ("", "Data must be one of|must end in"),
-        (3, "by a string or a path; got int"),
-        (None, "by a string or a path; got NoneType"),
+        (3, "a name, a path, an array or a table; got int"),
+        (None, "a name, a path, an array or a table; got NoneType"),
     ],
 )
 def test_bad_names(given, message):

@@ -97,3 +97,23 @@ def test_the_command_line_takes_them_as_a_header_has_them(tmp_path: Path) -> Non
     assert json.loads(found.stdout)["data"]["columns"] == ["size", "mass, in g"]
     found = CliRunner().invoke(app, ["render", "--columns", "size", "--out", str(tmp_path / "g.gv")])
     assert (found.exit_code, found.stderr) == (2, "Error: --columns must go with --data; got no data.\n")
+
+
+def test_arrays_and_tables_in_memory_are_taken_and_copied() -> None:
+    pandas = pytest.importorskip("pandas")
+    x = np.arange(6.0).reshape(3, 2)
+    data = load_data(x, columns=["size", "mass"])
+    x[0, 0] = 9
+    assert (data.columns, data.x[0, 0]) == (("size", "mass"), 0)
+    assert load_data([1.0, 2.0]).x.shape == (2, 1)
+    table = pandas.DataFrame({"kind": ["a", "b", "c"], "size": [1, 2, 4], "mass": [0.5, 1.5, 2.5]})
+    data = load_data(table, columns=["mass", "size"], standardize=True)
+    assert data.columns == ("mass", "size")
+    np.testing.assert_allclose(data.x.mean(axis=0), 0, atol=1e-12)
+    with pytest.raises(InputError, match=r"got 'masse'\. Did you mean 'mass'"):
+        load_data(table, columns=["masse"])
+    with pytest.raises(InputError):
+        load_data(table)  # which holds text
+    for nothing in (None, 3, {"x": x}):
+        with pytest.raises(InputError, match="Data must be a name, a path, an array or a table"):
+            load_data(nothing)  # type: ignore[arg-type]

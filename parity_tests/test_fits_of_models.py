@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from parity_tests.written import libraries, numbers
+from ppl_parity import diagnose
 from ppl_parity.errors import InputError
 from ppl_parity.spec import SamplerSettings
 
@@ -71,3 +72,56 @@ def test_a_count_that_has_no_support_to_sum_over_moves_what_hangs_on_it() -> Non
 
     found: dict[str, Any] = Program(model, {"y": np.array(2.0)}).constrain({"rate": np.array(0.0)})
     assert set(found) == {"rate", "root"}
+
+
+def _normal(ppl: str) -> Callable:
+    def model(y):
+        library, dist = libraries(ppl)
+        mu = library.sample("mu", dist.Normal(0.0, 3.0))
+        with library.plate("rows", len(y)):
+            library.sample("y", dist.Normal(mu, 2.0), obs=y)
+
+    return model
+
+
+def _gamma(ppl: str) -> Callable:
+    def model(y):
+        library, dist = libraries(ppl)
+        rate = library.sample("rate", dist.HalfNormal(1.0))
+        with library.plate("rows", len(y)):
+            library.sample("y", dist.Gamma(2.0, rate), obs=y)
+
+    return model
+
+
+@pytest.mark.parametrize("ppl", BOTH)
+@pytest.mark.parametrize(
+    ("model", "y", "told"),
+    [
+        (_normal, np.array([1.0, 2.0, np.nan]), "the data of 'y' are NaN in row 2. Leave such rows out"),
+        (
+            _gamma,
+            np.array([1.0, -2.0, -1.0]),
+            "the log prob of 'y' is -inf in row 1, and in 1 more. Do the data",
+        ),
+        (_normal, np.array(["a", "b"]), "The data's 'y' is an array of strings. Give whole numbers"),
+        (_normal, np.array([1.0, None]), "The data's 'y' is an array of Python objects."),
+    ],
+)
+def test_data_that_no_chain_can_begin_with_are_told_by_site_and_row(
+    model: Callable, y: np.ndarray, told: str, ppl: str
+) -> None:
+    with pytest.raises(InputError) as error:
+        import_module(f"{ppl}_impl").fit(model(ppl), {"y": y}, SHORT)
+    assert told in str(error.value)
+
+
+@pytest.mark.parametrize("ppl", BOTH)
+def test_a_column_of_pandas_is_an_array_and_a_fit_is_diagnosed(ppl: str) -> None:
+    pandas = pytest.importorskip("pandas")
+    backend = import_module(f"{ppl}_impl")
+    tree, same = (backend.fit(_normal(ppl), {"y": y}, SHORT) for y in (Y, pandas.Series(Y)))
+    np.testing.assert_array_equal(tree["posterior"]["mu"], same["posterior"]["mu"])
+    found = " ".join(diagnose(tree))
+    assert "A chain has 20 draws" in found
+    assert "There is one chain only" in found

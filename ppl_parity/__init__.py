@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ppl_parity.draws.posterior import load, save
     from ppl_parity.errors import InputError
     from ppl_parity.findings import Finding, Report
+    from ppl_parity.fitting.diagnosis import diagnose
     from ppl_parity.fitting.fits import fit_mixture
     from ppl_parity.ladder.context import CheckSettings
     from ppl_parity.process.sides import Side, SideError
@@ -32,6 +33,7 @@ _HOMES = {
     "assert_same_model": "checking",
     "check": "checking",
     "check_file": "checking",
+    "diagnose": "fitting.diagnosis",
     "fit_mixture": "fitting.fits",
     "load": "draws.posterior",
     "load_data": "data",
@@ -53,6 +55,7 @@ __all__ = [
     "assert_same_model",
     "check",
     "check_file",
+    "diagnose",
     "fit_mixture",
     "load",
     "load_data",

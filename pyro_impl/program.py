@@ -14,6 +14,7 @@ from pyro.ops.integrator import potential_grad, velocity_verlet
 from ppl_parity.backend.checks import check_values
 from ppl_parity.backend.contract import Arrays, Site, Trajectory, Values
 from ppl_parity.backend.foreign import foreign_statements
+from ppl_parity.backend.no_start import why_no_start
 from ppl_parity.errors import InputError, one_of
 from ppl_parity.spec import int_at_least
 from pyro_impl.runtime import NAME, seed_to_rng, to_framework, to_numpy
@@ -142,8 +143,11 @@ class Program(TracedModel):
             start = InitMessenger(INIT_STRATEGIES[strategy])(self._summed_out())
             for chain in range(num_chains):
                 with seed_to_rng(int(np.random.SeedSequence([seed, chain]).generate_state(1)[0])):
-                    chains.append(self._start(start, strategy))
-            return to_numpy(stacked(chains))
+                    chains.append(self._start(start))
+            found = [chain for chain in chains if chain is not None]
+            if len(found) == num_chains:
+                return to_numpy(stacked(found))
+        raise why_no_start(NAME, self, strategy)
 
     def prior_samples(self, *, num_draws: int, seed: int, kept: Collection[str] = ()) -> Arrays:
         with self._running("the model cannot be simulated"), seed_to_rng(seed):
@@ -160,7 +164,8 @@ class Program(TracedModel):
         if self.enumerated:
             raise InputError(
                 f"pyro: the model sums out {', '.join(sorted(self.enumerated))}, so no row of the data has "
-                "a log likelihood of its own; use a formulation without enumerated sites."
+                "a log likelihood of its own: sum them out in the likelihood itself, as the mixture's formulation fused "
+                "does."
             )
         given = {name: np.asarray(draws[name]) for name in self.shapes if name in draws}
         check_values(NAME, given, self.shapes, required=self.shapes, batch_ndim=1)

@@ -27,6 +27,7 @@ from torch.distributions import biject_to
 
 from ppl_parity.backend.checks import check_model, check_values, explain, refuse_varying
 from ppl_parity.backend.contract import Arrays, Model, Site, Values
+from ppl_parity.backend.plain import plain
 from ppl_parity.errors import InputError, one_of
 from ppl_parity.spec import PRECISIONS
 from pyro_impl import sites as describing
@@ -72,7 +73,7 @@ class TracedModel:
         self.model, self.precision, self.device = model, precision, device
         check_shards(model, device, num_shards)
         self.learned: Tensors = {}  # param -> its initial value
-        self.given = getattr(model, "prepared", dict)(data)
+        self.given = getattr(model, "prepared", dict)(plain(data))
         self.options = {"precision": precision, "device": device, "max_plate_nesting": max_plate_nesting}
         with self._running("the model cannot be run on these data"), seed_to_rng(0):
             self.data = to_framework(self.given, self.precision)
@@ -257,7 +258,7 @@ class TracedModel:
         nodes = {node["name"]: node for node in samples(trace)}
         return {name: node["log_prob"] for name, node in nodes.items() if name not in self.deterministic}
 
-    def _start(self, model: Model, strategy: str) -> Tensors:
+    def _start(self, model: Model) -> Tensors | None:
         potential, transforms = self._initialized
         for _ in range(100):
             trace = poutine.trace(model).get_trace(**self.data)
@@ -266,10 +267,7 @@ class TracedModel:
             gradient, value = potential_grad(potential, point)
             if all(bool(torch.isfinite(tensor).all()) for tensor in (value, *gradient.values())):
                 return point
-        raise InputError(
-            f"pyro: no starting point with a finite potential and gradient in 100 tries by the strategy "
-            f"{strategy!r}; try another --init or check the model's supports."
-        )
+        return None
 
 
 class _Filled(Messenger):

@@ -33,7 +33,8 @@ def starting_points(
     if initial_values is None:
         if settings.init in ("mode", "kmeans"):
             raise InputError(
-                f"The start {settings.init!r} belongs to the mixture; ppl_parity.starts computes its values."
+                f"The start {settings.init!r} belongs to the mixture, and to fit_mixture, which computes its values; "
+                "any other model starts by uniform, by prior, or from initial_values."
             )
         return program.initial(settings.init, num_chains=settings.num_chains, seed=settings.seed)
     for name, value in initial_values.items():

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ppl_parity.draws.posterior import attribute, group, to_datatree
-from ppl_parity.fitting.reached import in_words
+from ppl_parity.fitting.diagnosis import troubles, unsuited
 from ppl_parity.spec import MixtureSpec
 from ppl_parity.statistics import invariants
 from ppl_parity.statistics.diagnostics import mcse_mean
 from ppl_parity.statistics.labels import Pivot
-from ppl_parity.statistics.misfit import misfits
-from ppl_parity.statistics.orders import order_troubles
 from ppl_parity.statistics.recovery import Recovery, named_as, recover
-from ppl_parity.statistics.summary import Summary, diagnose, summarize
+from ppl_parity.statistics.summary import Summary, summarize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -112,9 +110,4 @@ def read_fit(
         predictive = (total, float(mcse_mean(ratio)))
     columns = {"dim": posterior["dim"].values} if "dim" in posterior.coords else {}
     rows = summarize(to_datatree({"posterior": whole}, {}, dims=DIMS, coords=columns))
-    rounding = attribute(tree, "rounding")
-    orders = order_troubles(tree, summary.relabelling)
-    below = in_words(float(attribute(tree, "below_a_mode") or 0.0))
-    troubles = [*filter(None, (rounding, below)), *orders, *diagnose(tree, summary)]
-    unsuited = [] if below else misfits(tree, summary.relabelling)  # such draws say nothing of the model
-    return Fitted(tree, summary, rows, predictive, troubles, unsuited, recovery)
+    return Fitted(tree, summary, rows, predictive, troubles(tree, summary), unsuited(tree, summary), recovery)

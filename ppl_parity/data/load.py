@@ -20,20 +20,21 @@ from ppl_parity.errors import InputError, nearest
 
 
 def load_data(
-    name_or_path: str | os.PathLike[str],
+    name_or_path: str | os.PathLike[str] | ArrayLike,
     *,
     standardize: bool | None = None,
     columns: Sequence[str] | None = None,
 ) -> Dataset:
-    """Load a bundled data set by its name, or a file.
+    """Load a bundled data set by its name, or a file, or take an array or a table in memory.
 
     Args:
         name_or_path: ``old-faithful``, ``iris`` or ``penguins`` (or with underscores), or the path of a
-            .csv, .npy, .npz or .parquet file.
+            .csv, .npy, .npz or .parquet file; or (N, D) numbers, or a pandas DataFrame, which are copied.
         standardize: bring each column to mean 0 and standard deviation 1. None means the default: yes for
             the bundled sets, whose hints are in standard deviations, and no for a user's own file.
         columns: those to take, by name and in this order; None is all of them. Nothing is asked of a file's other
-            columns, which may hold text. Without a header, and in .npy and .npz files, they are x1, x2, ...
+            columns, which may hold text. Without a header, and in .npy and .npz files, they are x1, x2, ...; an
+            array has no names, so these are the names of all of its columns.
 
     Returns:
         The Dataset, with hints for MixtureSpec if it is a bundled one, or a file that ``ppl-parity sample`` wrote.
@@ -43,7 +44,7 @@ def load_data(
     """
     _check_flag(standardize)
     if not isinstance(name_or_path, str | os.PathLike):
-        raise InputError(f"Data must be named by a string or a path; got {type(name_or_path).__name__}.")
+        return _in_memory(name_or_path, bool(standardize), columns)
     text = os.fspath(name_or_path)
     name = text.lower().replace("_", "-")
     if name in BUNDLED:
@@ -61,6 +62,24 @@ def load_data(
     drawn = read_drawn(path, columns, standardized=bool(standardize))
     source = f"The user's file {path.name}."
     return _build(x, names, path.name, source, bool(standardize), drawn.hints, drawn.truth)
+
+
+def _in_memory(given: Any, standardize: bool, columns: Sequence[str] | None) -> Dataset:
+    if given is None or isinstance(given, Mapping | bytes) or np.ndim(given) == 0:
+        raise InputError(f"Data must be a name, a path, an array or a table; got {type(given).__name__}.")
+    if not hasattr(given, "columns"):
+        return dataset_from_array(given, columns=columns, standardize=standardize)
+    known = [str(name) for name in given.columns]
+    for name in columns or ():
+        if name not in known:
+            raise InputError(
+                f"columns must be names of the table's, {', '.join(known)}; got {name!r}.{nearest(name, known)}"
+            )
+    chosen = list(range(len(known))) if columns is None else [known.index(name) for name in columns]
+    names = tuple(known[i] for i in chosen)
+    return dataset_from_array(
+        given.iloc[:, chosen].to_numpy(), columns=names, name="table", standardize=standardize
+    )
 
 
 def dataset_from_array(

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ppl_parity import orbits
 from ppl_parity.backend.chains import LARGEST_PER_ROW, by_chain
 from ppl_parity.backend.contract import Groups, Values
-from ppl_parity.data import Dataset
+from ppl_parity.data import Dataset, load_data
 from ppl_parity.draws.posterior import MIXTURE_DIMS, to_datatree
 from ppl_parity.errors import InputError
 from ppl_parity.fitting.reached import below_mode
@@ -39,7 +40,7 @@ MOST_SPREAD = 1e12
 def fit_mixture(
     side: Side,
     spec: MixtureSpec,
-    data: Dataset,
+    data: Dataset | ArrayLike,
     settings: SamplerSettings,
     *,
     formulation: str = "fused",
@@ -56,7 +57,7 @@ def fit_mixture(
 
     Args:
         side: the backend's process.
-        spec: the hyperparameters; data: what they are fitted to.
+        spec: the hyperparameters; data: what they are fitted to, as ``load_data`` returns it or takes it.
         settings: of the sampler; ``init="mode"`` starts each chain around a posterior mode, with the mass
             matrix that belongs there, ``init="kmeans"`` from its own k-means++.
         formulation: which density NUTS uses; what is added afterwards does not depend on it.
@@ -78,6 +79,7 @@ def fit_mixture(
         responsibilities in ``assignments`` are those of relabelled draws, since a mean over raw ones would mix
         components.
     """
+    data = data if isinstance(data, Dataset) else load_data(data)
     _check_scales(spec, data.x)
     num_draws = settings.num_chains * settings.num_draws
     small = num_draws * data.num_data <= LARGEST_PER_ROW

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ppl_parity.backend.plain import CODES
 from ppl_parity.errors import InputError
 from ppl_parity.process import wire
 
 BIND = "What is no data may be bound to the model: functools.partial(model, ...)."
-CODES = "Give whole numbers in place of names, as numpy.unique(names, return_inverse=True) makes them"
 
 
 def check_arguments(data: Mapping[str, Any]) -> None:
