@@ -164,8 +164,8 @@ class Program(TracedModel):
         if self.enumerated:
             raise InputError(
                 f"pyro: the model sums out {', '.join(sorted(self.enumerated))}, so no row of the data has "
-                "a log likelihood of its own: sum them out in the likelihood itself, as the mixture's formulation fused "
-                "does."
+                "a log likelihood of its own: sum them out in the likelihood itself, as the mixture's "
+                "formulation fused does."
             )
         given = {name: np.asarray(draws[name]) for name in self.shapes if name in draws}
         check_values(NAME, given, self.shapes, required=self.shapes, batch_ndim=1)
