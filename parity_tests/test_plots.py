@@ -10,6 +10,8 @@ import pytest
 
 from ppl_parity.draws.posterior import MIXTURE_DIMS, to_datatree
 from ppl_parity.errors import InputError
+from ppl_parity.report import plots
+from ppl_parity.report.forest import draw_forest
 from ppl_parity.report.plots import plot_samples, write_plots
 from ppl_parity.spec import MixtureSpec
 
@@ -92,3 +94,26 @@ def test_no_backend_and_nothing_slow_is_loaded_by_importing():
     code += f"print([name for name in {slow.split()} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_forest_tells_its_numbers_and_marks_the_truth() -> None:
+    from matplotlib.figure import Figure
+
+    axes = Figure().add_subplot()
+    draws = {name: at + 0.01 * np.linspace(-1, 1, 201) for name, at in (("a", -4.0), ("b", 5.0))}
+    draw_forest(axes, ["a", "b"], draws, {"b": 5.5})
+    assert [text.get_text() for text in axes.texts] == [
+        "-4.0000  [-4.0090, -3.9910]",
+        "5.0000  [4.9910, 5.0090]",
+    ]
+    assert [line.get_xdata().tolist() for line in axes.lines if line.get_marker() == "D"] == [[5.5]]
+
+
+def test_the_truth_is_marked_in_every_picture(tmp_path, monkeypatch) -> None:
+    marked: list[object] = []
+    monkeypatch.setattr(plots, "_true_places", lambda axes, truth, plane: marked.append((truth.shape, plane)))
+    monkeypatch.setattr(plots, "draw_forest", lambda axes, names, draws, truth: marked.append(sorted(truth)))
+    tree, spec, (_, _, places) = fit(2, 2)
+    write_plots(tree, spec, tmp_path, truth={"theta": np.array([0.5, 0.5]), "beta": places})
+    every = ["beta[0, 0]", "beta[0, 1]", "beta[1, 0]", "beta[1, 1]", "theta[0]", "theta[1]"]
+    assert marked == [every, every, ((2, 2), (0, 1))]

@@ -87,7 +87,8 @@ def fit(
         try:
             names = fitted.summary.relabelling
             title, pivot = f"{job.data.name}, {backend}", None if names is None else names.pivot
-            files += write_plots(tree, job.spec, plots, title=title, pivot=pivot)
+            truth = job.data.truth if fitted.recovery is not None else None
+            files += write_plots(tree, job.spec, plots, title=title, pivot=pivot, truth=truth)
         except KeyboardInterrupt:
             console.written(screen, files)  # the fit is there, whatever became of its pictures
             raise

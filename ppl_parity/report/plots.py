@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from scipy.special import softmax
 from ppl_parity.draws import arviz_compat
 from ppl_parity.draws.posterior import attribute, group
 from ppl_parity.errors import InputError
+from ppl_parity.report.forest import draw_forest
 from ppl_parity.spec import MixtureSpec
 from ppl_parity.statistics.labels import Pivot, relabelled_posterior
 from ppl_parity.statistics.summary import Row, Summary, scalar_names, summarize
@@ -31,6 +32,7 @@ MAX_CLOUD = 400  # posterior draws of each component's place
 MAX_CURVES = 200  # draws that the predictive density and the responsibilities are averaged over
 SEED = 20  # of the sample of points and draws that is shown
 DPI = 130
+LONG_NAME, SMALLEST = 18, 2.2  # letters from which on a name is set smaller, and how much at most
 # Okabe and Ito's colours, told apart by colour-blind readers too, without the yellow, which paper swallows.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C510A", "#762A83", "#000000")
 
@@ -41,6 +43,7 @@ def write_plots(
     out_dir: str | Path,
     title: str = "Posterior",
     pivot: Pivot | None = None,
+    truth: Mapping[str, np.ndarray] | None = None,
 ) -> list[Path]:
     """Write the pictures of a fit as PNG files: trace, rank, pair or forest, and the mixture on its data.
 
@@ -53,6 +56,7 @@ def write_plots(
         out_dir: created if absent; files of the same names are replaced.
         title: above each picture.
         pivot: of the table that stands beside them, whose names the components get; None is their own order.
+        truth: variable -> the value that the data were drawn with, components named as by the pivot; marked.
 
     Returns:
         The files, in the order in which to look at them.
@@ -65,13 +69,14 @@ def write_plots(
         raise InputError(f"The output of plots must be a folder; {folder} is a file.")
     folder.mkdir(parents=True, exist_ok=True)
     posterior, _ = relabelled_posterior(tree, pivot)
-    written = _sampler_plots(tree, posterior, folder, title, pivot)
+    truth = truth or {}
+    written = _sampler_plots(tree, posterior, folder, title, pivot, truth)
     if spec is None and isinstance(stored := attribute(tree, "spec"), dict):
         spec = MixtureSpec(**stored)
     observed = group(tree, "observed_data")
     if spec is not None and "x" in observed and {"theta", "beta"} <= set(posterior.data_vars):
         x = np.asarray(observed["x"].values, dtype=np.float64).reshape(-1, spec.dim)
-        written.append(_mixture_plot(x, posterior, spec, folder / "mixture.png", title))
+        written.append(_mixture_plot(x, posterior, spec, folder / "mixture.png", title, truth.get("beta")))
     return written
 
 
@@ -101,8 +106,10 @@ def plot_samples(x: np.ndarray, z: np.ndarray, beta: np.ndarray, out: str | Path
         colours = [_colour(k) for k in range(len(beta))]
         axes.hist(parts, bins=_bins(x), stacked=True, color=colours, alpha=0.7)
         for k, place in enumerate(beta[:, 0]):
-            axes.axvline(place, color=_colour(k), linestyle="--", label=_name(k, f"n = {len(parts[k])}"))
-        axes.set(xlabel="x[0]", ylabel="samples")
+            axes.axvline(
+                place, color=_colour(k), linestyle="--", label=_name(k, f"n = {len(parts[k])}; dashed: beta")
+            )
+        axes.set(xlabel="x1", ylabel="samples")
     else:
         first, second = _widest_pair(beta)
         shown = _sample(len(x), MAX_POINTS)
@@ -110,19 +117,31 @@ def plot_samples(x: np.ndarray, z: np.ndarray, beta: np.ndarray, out: str | Path
         counts = np.bincount(z, minlength=len(beta))
         for k, place in enumerate(beta[:, (first, second)]):
             _centre(axes, place, k, _name(k, f"n = {counts[k]}"))
-        _scatter_axes(axes, (f"x[{first}]", f"x[{second}]"), len(shown), len(x))
+        _scatter_axes(
+            axes, (f"x{first + 1}", f"x{second + 1}"), len(shown), len(x)
+        )  # as in the file's columns
+        apart = (
+            ", of all columns those along which the components lie furthest apart" if x.shape[1] > 2 else ""
+        )
+        axes.annotate(f"cross: beta{apart}", (0, -0.13), xycoords="axes fraction", fontsize=8, color="0.3")
     _legend(axes, len(beta))
     return _save(figure, Path(out))
 
 
 def _sampler_plots(
-    tree: DataTree, posterior: Dataset, folder: Path, title: str, pivot: Pivot | None
+    tree: DataTree,
+    posterior: Dataset,
+    folder: Path,
+    title: str,
+    pivot: Pivot | None,
+    truth: Mapping[str, np.ndarray],
 ) -> list[Path]:
     summary = summarize(tree, pivot)
     rows = [row for row in summary if not row.constant and np.isfinite(row.sd)]
     if not rows or summary.num_draws < 4:
         return []
     scalars = _scalars(posterior, {row.name for row in rows})
+    true = _true_scalars(posterior, truth)
     az = arviz_compat.plots()
     panels = _pick(rows, MAX_PANELS)
     columns = min(3, len(panels))
@@ -132,7 +151,12 @@ def _sampler_plots(
     grid.add_legend("chain")
     stats = group(tree, "sample_stats")
     divergent = "diverging" in stats and bool(stats["diverging"].values.any())
-    heading = _heading(title, f"traces{' (black ticks: divergences)' * divergent}", panels, rows)
+    told = [*(["black ticks: divergences"] * divergent), *(["dashed: truth"] if true else [])]
+    what = f"traces ({', '.join(told)})" if told else "traces"
+    heading = _heading(title, what, panels, rows)
+    for axes in grid.viz["figure"].item().axes:
+        if axes.get_title() in true:
+            axes.axhline(true[axes.get_title()], color="black", linestyle="--", linewidth=1.2)
     written = [_finish(grid, folder / "trace.png", heading)]
     if summary.num_chains > 1:  # ranks compare chains
         every = _stride(summary, rows)
@@ -158,14 +182,21 @@ def _sampler_plots(
         if len(own) < 2 or len(written) >= MAX_FILES:
             continue
         shown = _pick(own, MAX_FOREST)
-        options = {"combined": True, "ci_kind": "eti", "ci_probs": (0.5, 0.9), "point_estimate": "median"}
-        grid = _arviz(az.plot_forest, tree, scalars, shown, (8, 0.32 * len(shown) + 1.4), **options)
-        labels, intervals = grid.viz["figure"].item().axes[:2]
-        labels.set_axis_off()
-        intervals.set_xlabel(str(name))
-        what = f"{name}, median, 50% and 90% intervals"
-        written.append(_finish(grid, folder / f"forest_{name}.png", _heading(title, what, shown, own)))
+        what = f"{name}, median, 50% and 90% intervals{' (diamonds: truth)' if true else ''}"
+        figure, axes = _figure(_heading(title, what, shown, own), (8, 0.32 * len(shown) + 1.4))
+        draw_forest(axes, [row.name for row in shown], scalars, true)
+        axes.set_xlabel(str(name))
+        written.append(_save(figure, folder / f"forest_{name}.png"))
     return written
+
+
+def _true_scalars(posterior: Dataset, truth: Mapping[str, np.ndarray]) -> dict[str, float]:
+    return {
+        scalar: float(value)
+        for name, values in truth.items()
+        if name in posterior.data_vars and posterior[name].shape[2:] == np.shape(values)
+        for scalar, value in zip(scalar_names(posterior[name]), np.ravel(values), strict=True)
+    }
 
 
 def _stride(summary: Summary, rows: list[Row]) -> int:
@@ -208,6 +239,10 @@ def _finish(grid: Any, path: Path, heading: str) -> Path:
 
     figure = grid.viz["figure"].item()
     figure.set_layout_engine("constrained")  # ArviZ's own spacing lets axis names run into titles
+    for axes in figure.axes:  # and a long name into the next panel's
+        for label in (axes.title, axes.xaxis.label, axes.yaxis.label):
+            long = len(label.get_text()) / LONG_NAME
+            label.set_fontsize(label.get_fontsize() / max(1.0, min(long, SMALLEST)))
     figure.suptitle("\n".join(textwrap.wrap(heading, int(10 * figure.get_figwidth()))), fontsize=11)
     figure.savefig(path, dpi=DPI)
     plt.close(figure)
@@ -228,7 +263,9 @@ def _heading(title: str, what: str, shown: list[Row], rows: list[Row]) -> str:
     return f"{title}: {what}{some}"
 
 
-def _mixture_plot(x: np.ndarray, posterior: Dataset, spec: MixtureSpec, path: Path, title: str) -> Path:
+def _mixture_plot(
+    x: np.ndarray, posterior: Dataset, spec: MixtureSpec, path: Path, title: str, truth: np.ndarray | None
+) -> Path:
     theta, beta = (np.asarray(posterior[name].values, dtype=np.float64) for name in ("theta", "beta"))
     theta, beta = theta.reshape(-1, theta.shape[-1]), beta.reshape(-1, *beta.shape[-2:])
     columns = _columns(posterior, spec.dim)
@@ -238,8 +275,19 @@ def _mixture_plot(x: np.ndarray, posterior: Dataset, spec: MixtureSpec, path: Pa
     else:
         figure, axes = _figure(f"{title}: data and components")
         _scatter(axes, x, theta, beta, spec.noise_scale, columns)
+    if truth is not None and np.shape(truth) == beta.shape[1:]:
+        _true_places(axes, truth, _widest_pair(beta.mean(axis=0)) if spec.dim > 1 else None)
     _legend(axes, spec.num_components)
     return _save(figure, path)
+
+
+def _true_places(axes: Any, truth: np.ndarray, plane: tuple[int, int] | None) -> None:
+    if plane is None:
+        for k, (place,) in enumerate(truth):
+            axes.axvline(place, color="black", linestyle=":", label="true beta" if k == 0 else None)
+        return
+    places = truth[:, plane].T
+    axes.scatter(*places, marker="D", s=60, facecolor="none", edgecolor="black", zorder=6, label="true beta")
 
 
 def _columns(posterior: Dataset, dim: int) -> list[str]:
@@ -287,7 +335,8 @@ def _scatter(
     _scatter_axes(axes, (columns[first], columns[second]), len(shown), len(x))
     axes.autoscale_view()
     axes.annotate(
-        "cross: posterior mean of beta; black dots around it: draws of beta; circles: 1 and 2 noise sd",
+        "cross: posterior mean of beta; black dots around it: draws of beta; circles: 1 and 2 noise sd"
+        + ("; columns along which the components lie furthest apart" if len(columns) > 2 else ""),
         (0, -0.13),
         xycoords="axes fraction",
         fontsize=8,
@@ -324,12 +373,12 @@ def _bins(x: np.ndarray) -> np.ndarray:
     return np.linspace(x.min(), x.max(), int(np.clip(np.sqrt(x.size), 10, 80)) + 1)
 
 
-def _figure(heading: str) -> tuple[Any, Any]:
+def _figure(heading: str, size: tuple[float, float] = (8, 6)) -> tuple[Any, Any]:
     """A figure outside of pyplot: no global state, no display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 6), layout="constrained")
+    figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.set_title("\n".join(textwrap.wrap(heading, 75)), fontsize=11)
