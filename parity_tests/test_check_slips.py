@@ -236,18 +236,20 @@ def test_coordinates_that_part_are_seen_where_the_energy_is_kept(slope: float) -
 
 
 def test_points_near_a_narrow_mode_are_within_its_posterior() -> None:
+    from ppl_parity.ladder.exact.curvature import curvature
     from ppl_parity.ladder.exact.points import NEAR, _spread
 
     sd = np.array([1e-6, 0.02, 5.0])
     program: Any = SimpleNamespace(
         potential_and_gradient=lambda at: (0.0, {"w": at["w"] / sd**2, "v": 0 * at["v"]})
     )
-    spread = _spread(program, {"w": np.zeros(3), "v": np.zeros(2)}, np.random.default_rng(0))
+    mode = {"w": np.zeros(3), "v": np.zeros(2)}
+    spread = _spread(curvature(program, mode, np.random.default_rng(0)), mode)
     np.testing.assert_allclose(spread["w"], np.minimum(sd, NEAR), rtol=1e-6)
     many: Any = SimpleNamespace(potential_and_gradient=lambda at: (0.0, {"w": at["w"] / 1e-4**2}))
-    np.testing.assert_allclose(
-        _spread(many, {"w": np.ones(200)}, np.random.default_rng(0))["w"], 1e-4, rtol=1e-6
-    )
+    ones = {"w": np.ones(200)}
+    spread = _spread(curvature(many, ones, np.random.default_rng(0)), ones)
+    np.testing.assert_allclose(spread["w"], 1e-4, rtol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["observed", "factor"])

@@ -39,7 +39,7 @@ class Hills:
 
 def starts(program: Any) -> np.ndarray:
     drawn = program.initial("uniform", num_chains=CANDIDATES * NUM_CHAINS, seed=1)["u"]
-    return np.array([point["u"] for point in _dispersed(program, [{"u": u} for u in drawn], NUM_CHAINS)])
+    return np.array([point["u"] for point in _dispersed(program, [{"u": u} for u in drawn], NUM_CHAINS)[0]])
 
 
 class Cut(Hills):
@@ -68,7 +68,7 @@ def test_chains_start_at_shared_points_where_no_other_is_found() -> None:
     climb.points = [Point(f"prior {i}", {"w": np.asarray(w)}) for i, w in enumerate(values)]
     found = shared_starts(climb, NUM_CHAINS)
     assert found is not None
-    np.testing.assert_allclose(found["pyro"]["w"], values[1:])
+    np.testing.assert_allclose(found.values["pyro"]["w"], values[1:])
     climb.points = climb.points[:1]
     assert shared_starts(climb, NUM_CHAINS) is None
 

@@ -64,7 +64,7 @@ class Frozen:
         """Write the file; a crash leaves no half of one."""
         content = {each.name: getattr(self, each.name) for each in fields(self)}
         content["walks"] = [
-            {each.name: getattr(walk, each.name) for each in fields(walk)} for walk in self.walks
+            {name: value for name, value in vars(walk).items() if value is not None} for walk in self.walks
         ]
         structure, arrays = wire.pack({"schema": SCHEMA, "content": content})
         shapes = [[array.dtype.str, list(array.shape)] for array in arrays]

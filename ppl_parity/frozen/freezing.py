@@ -80,7 +80,7 @@ def freeze(
     near = [(point.name, u) for point, u in sorted(starts, key=lambda start: start[0].kind != "near")]
     walks = tuple(plan_walks(program, near, seed)) if near else ()
     for walk in walks:
-        path = walk_along(program, walk.start, walk.momentum, walk.step)
+        path = walk_along(program, walk)
         record.keep(path, "leapfrog", walk.start, walk.momentum, **_steps(walk, path.energy))
     progress("drawing from the prior")
     prior, prior_refused = _prior(name, record, points, described, seed)
@@ -187,7 +187,8 @@ def _lighter(site: Site) -> Site:
 
 
 def _steps(walk: Walk, energy: np.ndarray) -> dict[str, Any]:
-    return {"step_size": walk.step, "num_steps": len(energy) - 1}
+    mass = {} if walk.inverse_mass is None else {"inverse_mass": walk.inverse_mass}
+    return {"step_size": walk.step, "num_steps": len(energy) - 1, **mass}
 
 
 def _check_steady(name: str, program: Program, points: list[Point]) -> None:

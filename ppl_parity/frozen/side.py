@@ -144,12 +144,7 @@ class FrozenSide:
     def walks(self, pair: Pair) -> tuple[Walk, ...]:
         """The frozen trajectories' starts, likewise."""
         return tuple(
-            replace(
-                walk,
-                start=pair.from_side(self.name, walk.start),
-                momentum=pair.from_side(self.name, walk.momentum),
-            )
-            for walk in self.frozen.walks
+            walk.presented(lambda values: pair.from_side(self.name, values)) for walk in self.frozen.walks
         )
 
     def moved_data(self, data: Mapping[str, Any]) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ppl_parity.backend.contract import Arrays
@@ -32,9 +33,19 @@ class Point:
 
 @dataclass(frozen=True)
 class Walk:
-    """Where a leapfrog trajectory starts, unconstrained, and the length of its steps."""
+    """Where a leapfrog trajectory starts, unconstrained, and the length of its steps.
+
+    Attributes:
+        inverse_mass: diagonal, of a posterior that is badly scaled; None is the identity.
+    """
 
     point: str
     start: Arrays
     momentum: Arrays
     step: float
+    inverse_mass: Arrays | None = None
+
+    def presented(self, by: Callable[[Arrays], Arrays]) -> Walk:
+        """With its sites renamed, or put together, by ``by``."""
+        mass = None if self.inverse_mass is None else by(self.inverse_mass)
+        return replace(self, start=by(self.start), momentum=by(self.momentum), inverse_mass=mass)

@@ -27,6 +27,11 @@ class StackedProgram:
     def _merge(self, values: Values, axis: int = 0) -> Arrays:
         return merge(values, self._stacks, axis)
 
+    def own(self, values: Values) -> dict[str, Any]:
+        """Values of the sites that are presented, as the side's own sites have them."""
+        split = self._split(values)
+        return self._program.own(split) if isinstance(self._program, StackedProgram) else split
+
     def sites(self, values: Values | None = None, *, seed: int = 0) -> tuple[Site, ...]:
         """The members' descriptions, put together."""
         own = None if values is None else self._split(values)
@@ -170,10 +175,7 @@ class StackedSide:
 
     def walks(self, pair: Pair) -> tuple[Walk, ...]:
         """A frozen side's trajectories."""
-        return tuple(
-            replace(walk, start=self._merge(walk.start), momentum=self._merge(walk.momentum))
-            for walk in self._side.walks(pair)
-        )
+        return tuple(walk.presented(self._merge) for walk in self._side.walks(pair))
 
     def _merge(self, values: Mapping[str, np.ndarray]) -> Arrays:
         return merge(values, self._stacks)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize
 
 from ppl_parity.backend.contract import Arrays, Program, Site
 from ppl_parity.errors import InputError
 from ppl_parity.ladder.context import is_discrete
+from ppl_parity.ladder.exact.curvature import Curvature, Layout, curvature
+from ppl_parity.ladder.exact.descent import HOPELESS, badly_scaled_mode, descend
 from ppl_parity.pair.pairs import Pair
 from ppl_parity.pair.points import Point, PointKind
 from ppl_parity.tolerances import CLAMPED_FAMILIES
@@ -19,8 +19,6 @@ TAIL = 3.0  # unconstrained prior draws are moved this many times as far out
 MODE_STEPS = 100
 SHRUNK = (0.1, 1e-2, 1e-4, 0.0)  # of a prior draw's coordinates, where the search for a mode may begin, too
 NEAR = 0.1  # unconstrained: how far from the mode points near it are, at most; else a standard deviation
-CURVATURES, PROBES = 30, 8  # so many coordinates are asked one by one; more together, so many times
-HOPELESS = 1e299  # a potential above this is no number
 VANISHING = 1e-140  # a value whose square is no number: most draws of a Gamma(0.001, 0.001)
 EDGE = 8.0  # unconstrained coordinates of this size: exp(8), a probability of 0.0003
 
@@ -105,8 +103,7 @@ def _moved(
     """Points near the mode, in the tails and at the edges, in about equal numbers."""
     discrete = [name for name, site in sites.items() if site.kind == "latent" and is_discrete(site)]
     points: list[Point] = []
-    mode = _mode(program, [point.values for point in prior], discrete)
-    spread = None if mode is None else _spread(program, mode, rng)
+    mode, spread = _mode(program, [point.values for point in prior], discrete, rng)
     for i in range(max(count, 6)):
         values = prior[i % len(prior)].values
         continuous = {name: value for name, value in values.items() if name not in discrete}
@@ -133,77 +130,38 @@ def _moved(
     return points
 
 
-def _mode(program: Program, draws: list[Arrays], discrete: list[str]) -> Arrays | None:
-    """A mode of the posterior, unconstrained, from the best of some prior draws; None if there is none."""
+def _mode(
+    program: Program, draws: list[Arrays], discrete: list[str], rng: np.random.Generator
+) -> tuple[Arrays | None, Arrays | None]:
+    """A mode of the posterior, unconstrained, from the best of some prior draws, and its spread; None if there is none.
+
+    Args:
+        rng: of the directions in which the spread is looked for.
+    """
     starts = [program.unconstrain({n: v for n, v in d.items() if n not in discrete}) for d in draws[:6]]
     # And towards the origin: where every row of a prior draw is certain and clamped, nothing leads downhill.
     starts += [{n: share * v for n, v in start.items()} for start in starts[:1] for share in SHRUNK]
     values = [program.potential(start) for start in starts]
     if not starts or not starts[0] or not np.any(np.isfinite(values)):
-        return None
+        return None, None
     start = starts[int(np.nanargmin(np.where(np.isfinite(values), values, np.nan)))]
     value, where, _ = descend(program, start, MODE_STEPS)
-    return where if value < HOPELESS else None
+    if not value < HOPELESS:
+        return None, None
+    bends = curvature(program, where, rng)
+    found = badly_scaled_mode(program, value, where, bends)
+    if found is None:
+        return where, _spread(bends, where)
+    return found.where, found.scale.layout.parts(np.minimum(NEAR, found.scale.widths))
 
 
-def _spread(program: Program, mode: Arrays, rng: np.random.Generator) -> Arrays:
+def _spread(bends: Curvature, mode: Arrays) -> Arrays:
     """How far from the mode the posterior reaches along each coordinate, the others held; ``NEAR`` at most.
 
     A coefficient of incomes in dollars has a posterior sd of 1e-4: 0.1 away all rows are certain, and as far from
     data as a prior draw.
     """
-    flat = np.concatenate([value.ravel() for value in mode.values()])
-    ends = np.cumsum([value.size for value in mode.values()])[:-1]
-
-    def parts(values: np.ndarray) -> Arrays:
-        split = np.split(values, ends)
-        return {n: part.reshape(v.shape) for (n, v), part in zip(mode.items(), split, strict=True)}
-
-    def slope(at: np.ndarray) -> np.ndarray:
-        gradient = program.potential_and_gradient(parts(at))[1]
-        return np.concatenate([gradient[name].ravel() for name in mode])
-
-    step = 1e-6 * np.maximum(1.0, np.abs(flat))
-    whole = flat.size <= CURVATURES
-    # Random signs estimate a diagonal up to what is beside it, which is enough for a scale.
-    directions = np.eye(flat.size) if whole else rng.choice([-1.0, 1.0], size=(PROBES, flat.size))
-    curvature = np.zeros(flat.size)
-    for one in directions:
-        with np.errstate(invalid="ignore", over="ignore"):
-            change = one * (slope(flat + step * one) - slope(flat - step * one)) / (2 * step)
-        curvature += np.where(np.isfinite(change), change, 0.0)
-    curvature = np.abs(curvature) / (1 if whole else PROBES)
-    return parts(np.minimum(NEAR, 1 / np.sqrt(np.maximum(curvature, 1.0))))
-
-
-def descend(program: Program, start: Arrays, num_steps: int) -> tuple[float, Arrays, bool]:
-    """The potential downhill of an unconstrained point, where, and whether that is a minimum.
-
-    The potential is above ``HOPELESS`` if it is no number at the start; a density without a bound has no minimum.
-
-    Args:
-        program: whose potential it is.
-        start: where to begin.
-        num_steps: of L-BFGS, at most.
-    """
-    names = list(start)
-    sizes = [start[name].size for name in names]
-
-    def unflatten(flat: np.ndarray) -> Arrays:
-        parts = np.split(flat, np.cumsum(sizes)[:-1])
-        return {name: part.reshape(start[name].shape) for name, part in zip(names, parts, strict=True)}
-
-    def value_and_gradient(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = program.potential_and_gradient(unflatten(flat))
-        flat_gradient = np.concatenate([gradient[name].ravel() for name in names])
-        usable = np.isfinite(value) and np.all(np.isfinite(flat_gradient))
-        return (value, flat_gradient) if usable else (10 * HOPELESS, np.zeros_like(flat))
-
-    flat = np.concatenate([start[name].ravel() for name in names])
-    options = {"maxiter": num_steps}
-    found: Any = minimize(value_and_gradient, flat, jac=True, method="L-BFGS-B", options=options)
-    value = float(found.fun) if np.isfinite(found.fun) else np.inf
-    return value, unflatten(found.x), bool(found.success) and value < HOPELESS
+    return Layout.of(mode).parts(np.minimum(NEAR, 1 / np.sqrt(np.maximum(bends.diagonal, 1.0))))
 
 
 def is_inside(point: Point, sites: Mapping[str, Site]) -> bool:

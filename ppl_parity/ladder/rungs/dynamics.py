@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from ppl_parity.errors import InputError
 from ppl_parity.findings import Finding
 from ppl_parity.ladder.context import Context
 from ppl_parity.ladder.exact.coordinates import Position, dynamic_sites, moved_sites, positions
+from ppl_parity.ladder.exact.scales import own_widths
 from ppl_parity.pair.pairs import SIDES
 from ppl_parity.pair.points import Walk
 from ppl_parity.tolerances import library_limit
@@ -20,6 +22,10 @@ NAME = "dynamics"
 NUM_TRAJECTORIES = 2
 NUM_STEPS = 20
 NUDGE = 1e-9  # how far a position is moved to measure how fast errors grow along a trajectory
+DIGITS = (
+    1e-3  # of a coordinate: its rounding is 1e-16 of it, and that of a unit is taken to be ROUNDING at most
+)
+MOST_IN_UNITS = 6  # starts whose widths are measured
 ROUNDING = {"float64": 1e-12, "float32": 1e-6}  # relative error of one gradient, at most
 LEAST = {"float64": 1e-9, "float32": 1e-5}  # of an energy
 APART = {
@@ -57,19 +63,12 @@ def run(context: Context) -> Iterator[Finding]:
 def _plan(context: Context, near: list[Position]) -> tuple[Walk, ...]:
     side = context.asked
     starts = [(p.point.name, context.pair.to_side(side, p.coordinates[context.anchor])) for p in near]
-    return tuple(
-        Walk(
-            walk.point,
-            context.pair.from_side(side, walk.start),
-            context.pair.from_side(side, walk.momentum),
-            walk.step,
-        )
-        for walk in plan_walks(context.programs[side], starts, context.settings.seed)
-    )
+    walks = plan_walks(context.programs[side], starts, context.settings.seed)
+    return tuple(walk.presented(lambda values: context.pair.from_side(side, values)) for walk in walks)
 
 
 def plan_walks(program: Program, starts: list[tuple[str, Arrays]], seed: int) -> list[Walk]:
-    """Trajectories from the first starts that have a stable step size.
+    """Trajectories from the first starts that have a stable step size; if none has, in units of the posterior's widths.
 
     Args:
         program: that finds the step sizes.
@@ -80,40 +79,73 @@ def plan_walks(program: Program, starts: list[tuple[str, Arrays]], seed: int) ->
     walks: list[Walk] = []
     for name, start in starts:
         momentum = {site: rng.standard_normal(value.shape) for site, value in start.items()}
-        step = _step_size(program, start, momentum)
-        if step is not None:  # a density without a bound, such as a funnel's, has none near its mode
-            walks.append(Walk(name, start, momentum, step))
+        walk = _stable(program, Walk(name, start, momentum, np.nan))
+        if walk is not None:  # a density without a bound, such as a funnel's, has none near its mode
+            walks.append(walk)
+        if len(walks) == NUM_TRAJECTORIES:
+            break
+    return walks or _in_units(program, starts[:MOST_IN_UNITS], rng)
+
+
+def _in_units(program: Program, starts: list[tuple[str, Arrays]], rng: np.random.Generator) -> list[Walk]:
+    """The same where one coordinate reaches so far, and another so little, that no step suits both."""
+    walks: list[Walk] = []
+    for name, start in starts:
+        try:
+            widths = own_widths(program, start)
+        except InputError:
+            continue
+        momentum = {site: rng.standard_normal(width.shape) / width for site, width in widths.items()}
+        mass = {site: width**2 for site, width in widths.items()}
+        walk = _stable(program, Walk(name, start, momentum, np.nan, mass))
+        if walk is not None:
+            walks.append(walk)
         if len(walks) == NUM_TRAJECTORIES:
             break
     return walks
 
 
-def _step_size(program: Program, start: Arrays, momentum: Arrays) -> float | None:
-    """The largest of a few steps that keeps the energy error below one half over the trajectory."""
+def _stable(program: Program, walk: Walk) -> Walk | None:
+    """With the largest of a few steps that keeps the energy error below one half over the trajectory."""
     for step in (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001):
+        tried = replace(walk, step=step)
         try:
-            path = walk_along(program, start, momentum, step)
+            path = walk_along(program, tried)
         except InputError:  # a coordinate that flew off is NaN, which Pyro's distributions refuse
             continue
         if np.all(np.isfinite(path.energy)) and np.max(np.abs(path.energy - path.energy[0])) < 0.5:
-            return step
+            return tried
     return None
 
 
-def walk_along(program: Program, start: Arrays, momentum: Arrays, step: float) -> Trajectory:
+def walk_along(program: Program, walk: Walk) -> Trajectory:
     """The trajectory of this rung's length."""
-    return program.leapfrog(start, momentum, step_size=step, num_steps=NUM_STEPS)
+    # What a frozen side was not asked, it cannot answer.
+    mass = {} if walk.inverse_mass is None else {"inverse_mass": walk.inverse_mass}
+    return program.leapfrog(walk.start, walk.momentum, step_size=walk.step, num_steps=NUM_STEPS, **mass)
+
+
+def _units(walk: Walk) -> Arrays:
+    """Of each coordinate: one, or its width, if that is not lost in the coordinate's own digits."""
+    if walk.inverse_mass is None:
+        return {name: np.ones_like(value) for name, value in walk.start.items()}
+    return {
+        name: np.maximum(np.sqrt(walk.inverse_mass[name]), DIGITS * np.abs(value))
+        for name, value in walk.start.items()
+    }
 
 
 def _compare(context: Context, walk: Walk, *, plot: bool) -> Finding:
-    def along(side: str, start: Arrays) -> Trajectory:
-        own = [context.pair.to_side(side, values) for values in (start, walk.momentum)]
-        return walk_along(context.programs[side], own[0], own[1], walk.step)
+    def along(side: str, walk: Walk) -> Trajectory:
+        own = walk.presented(lambda values: context.pair.to_side(side, values))
+        return walk_along(context.programs[side], own)
 
-    start, step, point = walk.start, walk.step, walk.point
-    paths = context.both(lambda side, _: along(side, start))
+    step, point, units = walk.step, walk.point, _units(walk)
+    paths = context.both(lambda side, _: along(side, walk))
     # The allowance grows as a nudge of the start grows: chaos is no difference between models.
-    nudged = along(context.asked, {n: v + NUDGE for n, v in start.items()})
+    nudged = along(
+        context.asked, replace(walk, start={n: v + NUDGE * units[n] for n, v in walk.start.items()})
+    )
     growth = np.maximum.accumulate(np.abs(nudged.energy - paths[context.asked].energy)) / NUDGE
     scale = 1.0 + np.abs(paths["pyro"].energy)
     limit = sum(library_limit(site) for side in SIDES for site in context.sites[side].values())
@@ -146,10 +178,15 @@ def _compare(context: Context, walk: Walk, *, plot: bool) -> Finding:
     strayed = _strayed(context, walk, paths, nudged, limit)
     if strayed is not None:
         return strayed
+    scaled = (
+        ""
+        if walk.inverse_mass is None
+        else ", in units of how far the posterior reaches along each coordinate,"
+    )
     return Finding(
         "same",
         "energy",
-        f"{NUM_STEPS} leapfrog steps of {step:g} from {point} stay together.",
+        f"{NUM_STEPS} leapfrog steps of {step:g}{scaled} from {point} stay together.",
         size=float(gap.max()),
         point=point,
         numbers=(numbers if plot else {}) | {"magnitude": float(scale[int(gap.argmax())])},
@@ -163,11 +200,14 @@ def _strayed(
 
     Energies do not tell: on a slope leapfrog keeps them whatever the slope is.
     """
-    own = paths[context.asked]
+    units = _units(walk)
+    ends, own = (
+        context.pair.from_side(context.asked, path.position) for path in (nudged, paths[context.asked])
+    )
     # How far a nudge of the start has come to matter, by the step, over all coordinates.
     moved = [
-        np.abs(nudged.position[name] - own.position[name]).reshape(NUM_STEPS + 1, -1).max(axis=1, initial=0.0)
-        for name in own.position
+        (np.abs(ends[name] - own[name]) / units[name]).reshape(NUM_STEPS + 1, -1).max(axis=1, initial=0.0)
+        for name in own
     ]
     growth = np.maximum.accumulate(np.max(moved, axis=0)) / NUDGE
     named = {side: context.pair.from_side(side, paths[side].position) for side in SIDES}
@@ -176,7 +216,7 @@ def _strayed(
     for name, position in named["pyro"].items():
         a, b = (np.asarray(x).reshape(NUM_STEPS + 1, -1) for x in (position, named["numpyro"][name]))
         way = np.maximum.accumulate(np.abs(a - a[0]), axis=0)
-        allowed = APART[context.precision] * way + rounding[:, None] * (1.0 + np.abs(a))
+        allowed = APART[context.precision] * way + rounding[:, None] * (np.ravel(units[name]) + np.abs(a))
         parted = np.argwhere(~(np.abs(a - b) <= allowed))
         if len(parted):
             step, column = map(int, parted[0])

@@ -30,6 +30,7 @@ from ppl_parity.ladder.samples.sampling import (
     affordable,
     first_round,
     next_round,
+    of_scale,
     stand_ins,
 )
 from ppl_parity.ladder.together import Refused
@@ -162,6 +163,7 @@ def _tell(
             side, *look.told(side), f"{shape[0]} {'chain' if shape[0] == 1 else 'chains'} of {count:,} draws"
         )
     yield from stand_ins(context)
+    yield from of_scale(chains)
     yield from of_a_part(look.family, NAME)
     if components is not None:
         names = ", ".join(map(repr, components.axes))

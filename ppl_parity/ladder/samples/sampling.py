@@ -13,6 +13,7 @@ from ppl_parity.cores import usable
 from ppl_parity.errors import InputError
 from ppl_parity.findings import Finding
 from ppl_parity.ladder.context import Context
+from ppl_parity.ladder.exact.scales import BAD_RATIO, Scale
 from ppl_parity.ladder.samples.starting import latent_sites, shared_starts
 from ppl_parity.ladder.together import together
 from ppl_parity.pair.pairs import SIDES
@@ -46,12 +47,16 @@ class Chains:
         diverging: side -> the share of draws that diverged.
         per_iteration: side -> seconds of one iteration of all chains, at the last round.
         rounds: how many.
+        masses: side -> the inverse mass that its NUTS was given, of a badly scaled posterior.
+        scale: of that.
     """
 
     draws: dict[str, Arrays] = field(default_factory=dict)
     stats: dict[str, Arrays] = field(default_factory=dict)
     per_iteration: dict[str, float] = field(default_factory=dict)
     rounds: int = 0
+    masses: dict[str, np.ndarray] = field(default_factory=dict)
+    scale: Scale | None = None
 
     def num_draws(self, side: str) -> int:
         """Draws per chain so far."""
@@ -76,7 +81,9 @@ def first_round(context: Context, seconds: float) -> Chains:
     starts = shared_starts(context, NUM_CHAINS)
     scale = _scale(context, seconds) if starts is not None else 1.0
     draws = {side: int(FIRST_DRAWS[side] * scale) for side in SIDES}
-    _run(context, chains, draws, int(NUM_WARMUP * scale), starts)
+    if starts is not None:
+        chains.masses, chains.scale = starts.masses, starts.scale
+    _run(context, chains, draws, int(NUM_WARMUP * scale), None if starts is None else starts.values)
     return chains
 
 
@@ -128,12 +135,14 @@ def _run(
             num_chains=NUM_CHAINS,
             seed=int(seeds[SIDES.index(side)]),
             init="uniform",
+            adapt_mass=side not in chains.masses,
         )
         groups, _ = context.sides[side].sample_posterior(
             sampled_model(context, side),
             context.pair.data[side],
             settings,
             initial_values=None if starts is None else context.pair.to_side(side, starts[side]),
+            inverse_mass=chains.masses.get(side),
             max_plate_nesting=context.pair.max_plate_nesting,
             timeout=patience(context),
         )
@@ -208,3 +217,27 @@ def stand_ins(context: Context) -> Iterator[Finding]:
             f"the checked one at all {len(context.points)} shared points.",
             notable=True,
         )
+
+
+def of_scale(chains: Chains) -> Iterator[Finding]:
+    """What is to be known of a badly scaled posterior: a user's own NUTS is not helped as the check's was."""
+    scale, sides = chains.scale, [side for side in SIDES if side in chains.masses]
+    if scale is None or not sides:
+        return
+    wide = scale.ratio() > BAD_RATIO
+    long = f"in directions that no coordinate has, it is some {scale.condition**0.5:.0g} times as long as it is wide"
+    told = (
+        f"its numbers reach from {scale.widths.min():.1g} ({scale.narrowest()!r}) to {scale.widths.max():.1g} in "
+        "unconstrained coordinates"
+        if wide
+        else long
+    )
+    yield Finding(
+        "same",
+        "scale",
+        f"The posterior is badly scaled: {told}. So NUTS was given the curvature at the mode as its mass, in "
+        f"{' and '.join(sides)}; NUTS as either library runs it would need data that are "
+        f"{'standardised' if wide else 'centred'}.",
+        notable=True,
+        numbers={"ratio": scale.ratio(), "condition": scale.condition},
+    )
