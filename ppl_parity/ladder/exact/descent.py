@@ -74,15 +74,16 @@ def badly_scaled_mode(
     """
     if not value < HOPELESS:
         return None
-    first = scale = bad_scale(program, where, known)
+    scale = bad_scale(program, where, known, whole=False)
+    most = np.inf if scale is None else NARROWING * scale.ratio()
     for _ in range(ROUNDS):
-        if scale is None or first is None or scale.ratio() > NARROWING * first.ratio():
+        if scale is None:
             return None
         lower, there, _ = descend(program, where, STEPS, scale)
         gain = value - lower
         if gain > 0:
             value, where = lower, there
-            scale = bad_scale(program, where)
+            scale = bad_scale(program, where, most=most)
         if gain < GAIN:
             break
     if scale is None:

@@ -62,11 +62,15 @@ class Scale:
         return min(least, key=lambda name: least[name])
 
 
-def bad_scale(program: Program, at: Arrays, known: Curvature | None = None) -> Scale | None:
+def bad_scale(
+    program: Program, at: Arrays, known: Curvature | None = None, *, whole: bool = True, most: float = np.inf
+) -> Scale | None:
     """The scale of a badly scaled potential at a point; None where there is nothing amiss.
 
     Args:
         known: the curvature there, if it was asked for already.
+        whole: whether to ask for all second derivatives of more than ``CURVATURES`` coordinates, too.
+        most: a ratio beyond which there is no use in it, as down a funnel; None there, too.
     """
     layout = Layout.of(at)
     size = sum(np.size(value) for value in at.values())
@@ -81,9 +85,12 @@ def bad_scale(program: Program, at: Arrays, known: Curvature | None = None) -> S
         return None
     if found.matrix is None:
         widths = _estimated(program, at, widths, widest)
-        if _ratio(widths) <= BAD_RATIO or size > MOST_WHOLE:
-            scale = Scale(layout, widths, widths, 1.0)
-            return scale if scale.ratio() > BAD_RATIO else None
+        if _ratio(widths) <= BAD_RATIO:
+            return None
+        if not whole or size > MOST_WHOLE:
+            return Scale(layout, widths, widths, 1.0) if _ratio(widths) <= most else None
+    if _ratio(widths) > most:
+        return None
     scale = _measured(program, at, widths, widest)
     return scale if scale.ratio() > BAD_RATIO or scale.condition > BAD_CONDITION else None
 
