@@ -169,3 +169,12 @@ def test_moves_stay_within_their_support() -> None:
     assert bounds("greater_than(?)") == (-np.inf, np.inf)
     assert bounds("integer_interval(0, 12)") == (0, 12)
     assert bounds("less_than(2.5)") == (-np.inf, 2.5)
+
+
+def test_counts_beyond_integers_are_moved_too() -> None:
+    draws = np.random.default_rng(0).integers(1, 9, size=(50, 3, 4)) * 1e25
+    moves = move_within("nonnegative_integer", draws)
+    assert moves is not None
+    there, moved = moves(np.random.default_rng(1), draws[0], 1.0)
+    assert moved.any()
+    assert np.all(there >= 0)

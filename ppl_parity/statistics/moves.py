@@ -14,6 +14,7 @@ import numpy as np
 Move = Callable[[np.random.Generator, np.ndarray, float], tuple[np.ndarray, np.ndarray]]
 """y (B, E), and how far in standard deviations -> y' (B, E), and which elements moved (B,)."""
 
+LARGEST = 2.0**62  # of a whole step
 CONTINUOUS = ("real", "positive", "interval", "greater_than", "less_than", "circular")
 INTEGERS = ("boolean", "nonnegative_integer", "positive_integer", "integer_interval", "integer_greater_than")
 
@@ -90,7 +91,7 @@ def _additive(scale: np.ndarray, inside: Callable[[np.ndarray], np.ndarray]) -> 
 
 def _one_entry(scale: np.ndarray, inside: Callable[[np.ndarray], np.ndarray]) -> Move:
     def move(rng: np.random.Generator, y: np.ndarray, far: float) -> tuple[np.ndarray, np.ndarray]:
-        most = np.maximum(1, np.round(far * scale)).astype(int)
+        most = _whole(far * scale)
         rows, entry = np.arange(len(y)), rng.integers(0, y.shape[-1], size=len(y))
         proposed = y.copy()
         sign = rng.choice([-1, 1], size=len(y))
@@ -98,6 +99,11 @@ def _one_entry(scale: np.ndarray, inside: Callable[[np.ndarray], np.ndarray]) ->
         return _kept(y, proposed, inside(y) & inside(proposed))
 
     return move
+
+
+def _whole(length: np.ndarray) -> np.ndarray:
+    """At least one, and no more than an integer holds: counts of 1e30 are drawn from wide priors."""
+    return np.clip(np.round(length), 1, LARGEST).astype(int)
 
 
 def _transfer(scale: np.ndarray, *, whole: bool) -> Move:
@@ -109,7 +115,7 @@ def _transfer(scale: np.ndarray, *, whole: bool) -> Move:
         target = (source + rng.integers(1, max(2, size), size=len(y))) % size
         both = np.minimum(scale[source], scale[target])
         if whole:
-            amount = rng.integers(1, np.maximum(1, np.round(far * both)).astype(int) + 1)
+            amount = rng.integers(1, _whole(far * both) + 1)
         else:
             amount = np.abs(far * both * rng.normal(size=len(y)))
         proposed = y.copy()

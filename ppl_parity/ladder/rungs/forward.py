@@ -101,9 +101,9 @@ def _run(context: Context, way: Way) -> Iterator[Finding]:
                 break
             columns = {s: np.concatenate([columns[s], selection.columns(more[s], 1)]) for s in SIDES}
         took = time.monotonic() - began
-    if (known := _known(context, family)) is not None and not way.conditional:
+    if (known := _known(context, family, draws)) is not None and (other := _past(context, way, known)) != way:
         yield known
-        yield from _run(context, replace(way, conditional=True))
+        yield from _run(context, other)
         return
     beyond = _one_sided_factors(context)
     for finding in _tell(context, family, joint, draws, len(columns["pyro"])):
@@ -113,22 +113,34 @@ def _run(context: Context, way: Way) -> Iterator[Finding]:
     yield from of_a_part(family, *LABELS)
 
 
-def _known(context: Context, family: Family) -> Finding | None:
+def _past(context: Context, way: Way, known: Finding) -> Way:
+    """How to draw without a site whose sampler is wrong: data are left as they are, others given as the points are."""
+    name = known.site or ""
+    if _observed(context, name):
+        return replace(way, kept=(*dict.fromkeys((*way.kept, name)),))
+    return replace(way, conditional=True)
+
+
+def _known(context: Context, family: Family, draws: dict[str, Arrays]) -> Finding | None:
     """What is said where a site differs whose sampler is known to be wrong, and its density was found to be right."""
     if context.results.get("verdicts", {}).get("density") != "same" or not context.points:
         return None
     differ = {one.site for one in family.judged if one.verdict == "different"}
-    for (side, name), wrong in SAMPLER_LIMITS.items():
-        for site in context.sites[side]:
-            if site in differ and name in parts(context.sites[side][site].family):
-                return Finding(
-                    "same",
-                    "prior draws",
-                    f"The prior draws of {site!r} differ, and so may those that hang on it: {wrong}. Its log prob was "
-                    "compared by density. The data are drawn at the shared points instead.",
-                    site=site,
-                    notable=True,
-                )
+    for limit in SAMPLER_LIMITS:
+        for site, described in context.sites[limit.side].items():
+            if site not in differ or limit.family not in parts(described.family):
+                continue
+            if not any(limit.holds(draws[side][site]) for side in SIDES):
+                continue
+            rest = "" if described.kind == "observed" else " The data are drawn at the shared points instead."
+            return Finding(
+                "same",
+                "prior draws",
+                f"The prior draws of {site!r} differ, and so may those that hang on it: {limit.reason}. Its log prob "
+                f"was compared by density.{rest}",
+                site=site,
+                notable=True,
+            )
     return None
 
 
