@@ -274,7 +274,10 @@ class Program(Protocol):
         ...
 
     def log_likelihood(self, draws: Values) -> Arrays:
-        """Elementwise log probability of every observed site for each draw.
+        """Elementwise log probability of every observed site for each draw, as it enters the density.
+
+        So a ``scale`` multiplies it, and a row that is masked has 0: leave such rows out before a leave-one-out
+        comparison counts them.
 
         Returns:
             observed site -> (num_draws, ...).
