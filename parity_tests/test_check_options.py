@@ -262,3 +262,9 @@ def test_models_that_observe_nothing_say_so(sides: dict[str, Side]) -> None:
     )
     assert report.verdict == "same"
     assert any("Nothing is observed" in finding.detail for finding in told(report, "structure"))
+
+
+def test_a_rename_that_is_the_wrong_way_round_is_turned(sides: dict[str, Side]) -> None:
+    models = two_outcomes("pyro"), two_outcomes("numpyro", latent="c")
+    with pytest.raises(InputError, match=r"got 'c'\. Turn it round: \{'b': 'c'\}"):
+        check(*models, Y, sides=sides, rename={"c": "b"})

@@ -125,3 +125,21 @@ def test_a_column_of_pandas_is_an_array_and_a_fit_is_diagnosed(ppl: str) -> None
     found = " ".join(diagnose(tree))
     assert "A chain has 20 draws" in found
     assert "There is one chain only" in found
+
+
+class _Callable:
+    """A model that is an object, as a module of torch's is."""
+
+    def __call__(self, y):
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("ppl", BOTH)
+def test_a_class_and_a_compiled_function_are_no_models(ppl: str) -> None:
+    backend = import_module(f"{ppl}_impl")
+    with pytest.raises(InputError, match=r"got the class _Callable: make one, _Callable\(\)"):
+        backend.fit(_Callable, {"y": Y}, SHORT)
+    if ppl == "numpyro":
+        jitted = import_module("jax").jit(_normal(ppl))
+        with pytest.raises(InputError, match=r"not what jax\.jit made of it"):
+            backend.fit(jitted, {"y": Y}, SHORT)

@@ -19,6 +19,16 @@ def check_model(side: str, model: object, data: object) -> None:
     """Refuse what is no model, or no data for one; a framework would say it in words of its own."""
     if not callable(model):
         raise InputError(f"{side}: a model must be a function; got {type(model).__name__}.")
+    if isinstance(model, type):
+        raise InputError(
+            f"{side}: a model must be a function, or an instance that can be called; got the class {model.__name__}: "
+            f"make one, {model.__name__}()."
+        )
+    if type(model).__name__ == "PjitFunction":
+        raise InputError(
+            f"{side}: a model must be the function itself, and not what jax.jit made of it, where no handler sees its "
+            "sites: leave the decorator out. It is compiled here."
+        )
     if not (isinstance(data, Mapping) and all(isinstance(name, str) for name in data)):
         raise InputError(
             f"{side}: data must be a mapping from the names of the model's arguments to their values; got "

@@ -121,9 +121,10 @@ def check_names(pair: Pair, sites: Mapping[str, Mapping[str, Site]]) -> None:
     own += [plate.name for site in sites["numpyro"].values() for plate in site.plates]
     for name, other in pair.rename.items():
         if name not in known["pyro"]:
+            turned = name in own and other in known["pyro"]
             raise InputError(
                 f"rename must lead from a site of pyro's model, of {_list(known['pyro'])}; got {name!r}."
-                f"{nearest(name, known['pyro'])}"
+                + (f" Turn it round: {{{other!r}: {name!r}}}." if turned else nearest(name, known["pyro"]))
             )
         if other not in own:
             raise InputError(
