@@ -179,7 +179,9 @@ def test_one_sides_draws_serve_the_other_that_finds_none(sides: dict[str, Side],
 
 def test_a_pair_without_a_point_is_refused_in_one_sentence(sides: dict[str, Side]) -> None:
     models = [cut_short(ppl, flat=True) for ppl in ("pyro", "numpyro")]
-    with pytest.raises(InputError, match=r"no starting point .* in row 0, and in 2 more\. Do the data lie in its support\?$"):
+    with pytest.raises(
+        InputError, match=r"no starting point .* in row 0, and in 2 more\. Do the data lie in its support\?$"
+    ):
         check(*models, CUT, level="quick", sides=sides)
 
 
