@@ -43,6 +43,9 @@ class Program(TracedModel):
                 numbers = run(self.arrays, given, words)
             return describing.describe(traces[0], to_numpy(numbers), self.enumerated)
 
+    def of_discrete(self) -> frozenset[str]:
+        return self._of_discrete
+
     def foreign_statements(self) -> tuple[str, ...]:
         with self.session(), explain(NAME, "the model cannot be traced"):
             return foreign_statements("pyro", self._skeleton)

@@ -22,7 +22,8 @@ from numpyro_impl.discrete import tilt
 from numpyro_impl.runtime import NAME, seed_to_rng, session, to_framework, to_numpy
 from numpyro_impl.sharding import Shards, check_shards, spread, use
 from ppl_parity.backend.checks import check_model, check_values, explain, refuse_varying
-from ppl_parity.backend.contract import Model, Values
+from ppl_parity.backend.contract import Arrays, Model, Values
+from ppl_parity.backend.of_discrete import moved_by
 from ppl_parity.backend.plain import plain
 from ppl_parity.errors import one_of
 from ppl_parity.spec import PRECISIONS
@@ -40,7 +41,6 @@ NEEDS_NUMBERS = (
     jax.errors.TracerIntegerConversionError,
 )
 
-NUM_OTHERS = 2  # values that each discrete site is moved to, to see what moves with it
 NUM_RUNS = 4  # that must draw the same sites before anything is asked of a model
 
 INIT_STRATEGIES = {"uniform": init_to_uniform, "prior": init_to_sample}
@@ -152,21 +152,26 @@ class TracedModel:
 
     @cached_property
     def _of_discrete(self) -> frozenset[str]:
-        """The deterministic sites that move with a discrete latent one: what is summed out leaves them no value."""
         if not self.discrete:
             return frozenset()
         with self.session(), jax.ensure_compile_time_eval():  # asked while another function is traced
             nodes = self._trace(self.arrays, {})
-            computed = {n: node["value"] for n, node in nodes.items() if node["type"] == "deterministic"}
-            values = {n: nodes[n]["value"] for n in self.shapes}
-            found = set()
-            for step in range(1, NUM_OTHERS + 1) if computed else ():
-                moved = {n: _next(nodes[n], step) for n in self.discrete}
-                there = self._trace(self.arrays, values | moved)
-                found |= {
-                    n for n, v in computed.items() if not np.array_equal(v, there[n]["value"], equal_nan=True)
-                }
-        return frozenset(found)
+            values = {n: np.asarray(nodes[n]["value"]) for n in self.shapes}
+
+            def run(arrays, given):
+                found = self._trace(arrays, given)
+                return {n: node["value"] for n, node in found.items() if node["type"] == "deterministic"}
+
+            jitted = jax.jit(run)
+
+            def computed(given: Arrays) -> Arrays:
+                ours = {name: jnp.asarray(value) for name, value in given.items()}  # what a scan can index
+                try:
+                    return to_numpy(jitted(self.arrays, ours))
+                except NEEDS_NUMBERS:
+                    return to_numpy(run(self.arrays, ours))
+
+            return moved_by(values, {n: _support(nodes[n]["fn"]) for n in self.discrete}, computed)
 
     def _trace(self, arrays: list[Any], values: dict[str, Any], key: Any = None) -> dict[str, Any]:
         seeded = handlers.seed(self.model, seed_to_rng(0) if key is None else key)
@@ -329,14 +334,12 @@ class TracedModel:
         return jax.lax.map(one, draws, batch_size=1000)
 
 
-def _next(node: dict[str, Any], step: int) -> np.ndarray:
-    """Another value of a discrete site, ``step`` further on."""
-    value, fn = np.asarray(node["value"]), node["fn"]
-    if not fn.has_enumerate_support:
-        return value + np.asarray(step, dtype=value.dtype)
-    support = np.ravel(np.asarray(fn.enumerate_support(expand=False)))
-    place = np.argmin(np.abs(value[..., None] - support), axis=-1)
-    return support[(place + step) % len(support)].astype(value.dtype)
+def _support(fn: Any) -> np.ndarray | None:
+    """The possible values of a discrete site, in any shape; None where there is no end of them, or none is known."""
+    try:
+        return np.asarray(fn.enumerate_support(expand=False)) if fn.has_enumerate_support else None
+    except NotImplementedError:  # of trials whose numbers differ
+        return None
 
 
 def _of_improper(site: dict[str, Any]) -> Any:

@@ -112,8 +112,10 @@ def test_arrays_and_tables_in_memory_are_taken_and_copied() -> None:
     np.testing.assert_allclose(data.x.mean(axis=0), 0, atol=1e-12)
     with pytest.raises(InputError, match=r"got 'masse'\. Did you mean 'mass'"):
         load_data(table, columns=["masse"])
-    with pytest.raises(InputError):
-        load_data(table)  # which holds text
+    with pytest.raises(InputError, match=r"'kind' is not. Take others by columns="):
+        load_data(table)
+    with pytest.raises(InputError, match="must be an array of numbers"):
+        load_data([[1, 2], [3]])
     for nothing in (None, 3, {"x": x}):
         with pytest.raises(InputError, match="Data must be a name, a path, an array or a table"):
             load_data(nothing)  # type: ignore[arg-type]

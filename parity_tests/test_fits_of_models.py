@@ -68,10 +68,55 @@ def test_a_count_that_has_no_support_to_sum_over_moves_what_hangs_on_it() -> Non
         count = numpyro.sample("count", dist.Poisson(rate))
         numpyro.deterministic("twice", 2 * count)
         numpyro.deterministic("root", rate**0.5)
+        trials = numpyro.sample("trials", dist.Binomial(np.array([3, 5]), 0.5).to_event(1))
+        numpyro.deterministic("more", trials + 1)
         numpyro.sample("y", dist.Normal(count, 1.0), obs=y)
 
     found: dict[str, Any] = Program(model, {"y": np.array(2.0)}).constrain({"rate": np.array(0.0)})
     assert set(found) == {"rate", "root"}
+
+
+@pytest.mark.parametrize("ppl", BOTH)
+def test_what_depends_on_several_discrete_sites_together_is_seen(ppl: str) -> None:
+    """A total of six coins is the same after many a change of them, and a number of changes after all are turned."""
+
+    def model(y):
+        library, dist = libraries(ppl)
+        p = library.sample("p", dist.Beta(2.0, 2.0))
+        library.deterministic("odds", p / (1 - p))
+        with library.plate("rows", 6):
+            z = library.sample("z", dist.Bernoulli(p), infer={"enumerate": "parallel"})
+            library.sample("y", dist.Normal(4.0 * z - 2.0, 1.0), obs=y)
+        library.deterministic("total", z.sum())
+        library.deterministic("changes", (z[..., 1:] != z[..., :-1]).sum())
+
+    program = import_module(f"{ppl}_impl").Program(model, {"y": Y[:6]})
+    assert program.of_discrete() == {"total", "changes"}
+    assert set(program.constrain({"p": np.array(0.0)})) == {"p", "odds"}
+
+
+def test_a_scan_over_states_keeps_what_hangs_on_none() -> None:
+    import jax.numpy as jnp
+    import numpyro
+    import numpyro.distributions as dist
+    from numpyro.contrib.control_flow import scan
+
+    from numpyro_impl import Program
+
+    def model(y):
+        mu = numpyro.sample("mu", dist.Normal(jnp.zeros(2), 3.0).to_event(1))
+        numpyro.deterministic("sum", mu.sum())
+
+        def step(state, now):
+            z = numpyro.sample("z", dist.Bernoulli(0.2 + 0.6 * state), infer={"enumerate": "parallel"})
+            numpyro.deterministic("mean", mu[z])
+            numpyro.sample("y", dist.Normal(mu[z], 1.0), obs=now)
+            return z, None
+
+        scan(step, 0, y)
+
+    program = Program(model, {"y": Y})
+    assert set(program.constrain({"mu": np.zeros(2)})) == {"mu", "sum"}
 
 
 def _normal(ppl: str) -> Callable:

@@ -161,6 +161,10 @@ def test_chains_that_never_moved_have_not_converged() -> None:
     assert said.verdict == "unresolved"
     assert "no proposal was accepted: the chains never moved" in said.detail
     assert np.all(converged(draws, lp + np.arange(3)).usable)  # something else moved
+    few = finding(
+        "pyro", converged(np.random.default_rng(0).normal(size=(1, 3, 2))), [("mu", ()), ("r", ())], "few"
+    )
+    assert "have not converged at" in few.detail  # they moved, and are too few for an R-hat
 
 
 def test_an_open_posterior_says_which_draws_are_not_finite() -> None:

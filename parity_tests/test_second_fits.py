@@ -61,12 +61,10 @@ def test_a_mass_that_does_not_suit_is_replaced(
     tree = fit_mixture(sides["numpyro"], SPEC, data, settings, **asked)  # type: ignore[arg-type]
     used = json.loads(tree.attrs["settings"])
     if better:
-        assert tree.attrs["start"].endswith(
-            "; but so R-hat was 1.2: drawn again, from a mass of warmup's own"
-        )
+        assert tree.attrs["start"].endswith("; but so R-hat was 1.2: drawn again after an ordinary warmup")
         assert (used["num_warmup"], used["adapt_mass"], used["orbit"]) == (150, True, "any")
     else:
-        assert tree.attrs["start"].endswith("; R-hat was 1.2, and a mass of warmup's own did no better")
+        assert tree.attrs["start"].endswith("; R-hat was 1.2, and an ordinary warmup did no better")
         assert (used["num_warmup"], used["adapt_mass"], used["orbit"]) == (100, False, "half")
 
 
@@ -82,6 +80,15 @@ def test_chains_that_never_reached_the_posterior_are_told(data: Dataset) -> None
     below = below_mode(spec, data.x, {"posterior": far, "sample_stats": {"lp": one}}, 0)
     assert below > 100
     assert "No chain has reached the posterior" in in_words(below)
+    wide = MixtureSpec(30, 2, prior_cov=1e6)  # of which the highest mode has a row for each component
+    theta = np.tile(np.r_[0.36, 0.62, np.full(28, 0.02 / 28)], (1, 30, 1))
+    beta = np.concatenate([near["beta"], np.full((1, 30, 28, 2), 500.0)], axis=2)
+    assert (
+        below_mode(
+            wide, data.x, {"posterior": {"theta": theta, "beta": beta}, "sample_stats": {"lp": one}}, 0
+        )
+        == 0
+    )
     assert in_words(0.0) == ""
 
 
@@ -95,7 +102,12 @@ def test_of_many_rows_the_mean_over_a_few_draws_is_kept(
     tree = fit_mixture(side, SPEC, data, SHORT, assignments=asked)
     assert ("z" in tree["posterior"]) is bool(asked)
     assert ("assignments" in tree.children) is (asked is not False)
-    assert json.loads(tree.attrs["left_out"]) == ["log_likelihood"] if asked else ["z", "log_likelihood"]
+    left_out = {
+        None: ["z", "log_likelihood"],
+        True: ["log_likelihood"],
+        False: ["z", "log_likelihood", "assignments"],
+    }
+    assert json.loads(tree.attrs["left_out"]) == left_out[asked]
     if asked is not False:
         mean, other = (each["assignments"]["responsibilities"].values for each in (tree, whole))
         np.testing.assert_allclose(mean, other, atol=0.0 if asked else 0.02)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -12,6 +13,7 @@ from ppl_parity.data import load_data, simulate
 from ppl_parity.spec import MixtureSpec
 from ppl_parity.starts import kmeans_start, mode_start
 from ppl_parity.starts.information import observed_information
+from ppl_parity.starts.masses import log_share_of_empty
 from ppl_parity.starts.mode import _emptied, _Mode, _polished, _shared_out
 from ppl_parity.starts.search import Point, _split_and_merge, em_step, one_pass, search
 
@@ -160,7 +162,40 @@ def test_two_equal_modes_are_both_found_and_started_from() -> None:
     for seed in range(20):
         start = mode_start(spec, x, 4, seed)
         assert start.num_modes == 2
-        assert "2 modes hold 50%, 50% of the posterior by Laplace's method; 2, 2 chains" in start.note
+        assert (
+            "2 modes hold 50%, 50% of the posterior by Laplace's method; chains that start there: 2, 2"
+            in start.note
+        )
+
+
+def test_components_that_the_prior_does_not_tell_apart_are_one_mode_in_any_order() -> None:
+    places = np.array([[0.0, 0.0], [8.0, 0.0], [0.0, 8.0]])
+    x = (places[:, None] + np.random.default_rng(0).normal(size=(3, 40, 2))).reshape(-1, 2)
+    start = mode_start(MixtureSpec(3, 2, concentration=[1.0, 1.0, 2.0], prior_cov=50.0), x, 4, seed=0)
+    assert start.num_modes == 3  # whichever cluster the third component has
+
+
+def test_a_tiny_data_set_has_no_mode_twice() -> None:
+    assert mode_start(MixtureSpec(2, 1), np.zeros((1, 1)), 4, seed=0).num_modes == 1
+
+
+@pytest.mark.parametrize(("concentration", "empty"), [([1.0, 1.0, 1.0], [1, 2]), ([1.0, 2.0, 5.0], [0])])
+def test_the_share_of_empty_components_is_that_of_the_labellings(concentration: list, empty: list) -> None:
+    """Of all z that leave them empty, over all z of the others, and once for each order of what is alike."""
+    spec, n = MixtureSpec(3, 1, concentration=concentration), 4
+    kept = [k for k in range(3) if k not in empty]
+
+    def log_prob(z: tuple[int, ...], of: list[int]) -> float:
+        alpha = spec.concentration[of]
+        counts = np.array([z.count(k) for k in of])
+        head = math.lgamma(alpha.sum()) - math.lgamma(alpha.sum() + n)
+        return head + sum(math.lgamma(a + c) - math.lgamma(a) for a, c in zip(alpha, counts, strict=True))
+
+    whole, part = (
+        sum(math.exp(log_prob(z, of)) for z in itertools.product(kept, repeat=n)) for of in ([0, 1, 2], kept)
+    )
+    orders = math.factorial(len(empty)) if len(set(concentration)) == 1 else 1
+    np.testing.assert_allclose(log_share_of_empty(spec, empty, n), math.log(whole / part / orders))
 
 
 def test_chains_are_shared_out_by_mass() -> None:

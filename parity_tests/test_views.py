@@ -104,6 +104,19 @@ def test_rename_says_what_is_transposed() -> None:
     assert seen.views["numpyro"]["k"].shown(np.zeros((7, 5, 4, 3, 2)), 1).shape == (7, 2, 3, 5, 4)
 
 
+def test_a_matrix_whose_coordinates_are_a_vector_has_the_axes_of_its_batch() -> None:
+    """A correlation's three numbers: (1, 3) beside (3,), and of a batch that is transposed (2, 4, 3)."""
+    one = View((0, 1, 2), (0,))
+    assert one.shown(np.zeros((5, 1, 3)), 1).shape == (5, 3)
+    assert one.own(np.zeros((5, 3)), 1).shape == (5, 1, 3)
+    batch, numbers_ = View((1, 0, 2, 3)), np.arange(24.0).reshape(2, 4, 3)
+    np.testing.assert_array_equal(batch.shown(numbers_), numbers_.transpose(1, 0, 2))
+    np.testing.assert_array_equal(batch.own(batch.shown(numbers_)), numbers_)
+    alone = View((1, 0))
+    assert alone.shown(np.arange(3.0)).tolist() == [0, 1, 2]
+    assert alone.own(np.arange(3.0)).tolist() == [0, 1, 2]
+
+
 @pytest.mark.parametrize(
     ("shape", "name", "rule"),
     [

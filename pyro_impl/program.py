@@ -31,6 +31,9 @@ class Program(TracedModel):
             given = self._given(values or {}, required=())
             return self._described(self._drawn(given), self.enumerated)
 
+    def of_discrete(self) -> frozenset[str]:
+        return self._of_discrete
+
     def foreign_statements(self) -> tuple[str, ...]:
         with self._running("the model cannot be traced"), seed_to_rng(0):
             return foreign_statements("numpyro", lambda: self._drawn({}))

@@ -27,12 +27,13 @@ from torch.distributions import biject_to
 
 from ppl_parity.backend.checks import check_model, check_values, explain, refuse_varying
 from ppl_parity.backend.contract import Arrays, Model, Site, Values
+from ppl_parity.backend.of_discrete import moved_by
 from ppl_parity.backend.plain import plain
 from ppl_parity.errors import InputError, one_of
 from ppl_parity.spec import PRECISIONS
 from pyro_impl import sites as describing
 from pyro_impl.discrete import tilt
-from pyro_impl.runtime import NAME, seed_to_rng, session, to_framework
+from pyro_impl.runtime import NAME, seed_to_rng, session, to_framework, to_numpy
 from pyro_impl.sharding import check_shards
 
 NUM_RUNS = 4  # that must draw the same sites before anything is asked of a model
@@ -246,11 +247,27 @@ class TracedModel:
         return poutine.trace(_Filled(value)(self._summed_out())).get_trace(**self.data)
 
     def _kept(self, trace: Any) -> list[str]:
-        # A deterministic site that depends on an enumerated one has a value for each of its values, not one.
+        # A site that depends on an enumerated one has a value for each of its values, or a sum over them.
         whole = [
-            n for n, shape in self.deterministic.items() if tuple(trace.nodes[n]["value"].shape) == shape
+            n
+            for n, shape in self.deterministic.items()
+            if n not in self._of_discrete and tuple(trace.nodes[n]["value"].shape) == shape
         ]
         return [*self.continuous, *whole]
+
+    @cached_property
+    def _of_discrete(self) -> frozenset[str]:
+        if not (self.discrete and self.deterministic):
+            return frozenset()
+
+        def computed(given: Arrays) -> Arrays:
+            found = self.trace({name: to_framework(value) for name, value in given.items()}).nodes
+            return to_numpy({name: found[name]["value"] for name in self.deterministic})
+
+        with self._running("the model cannot be traced"), seed_to_rng(0):
+            nodes = self.trace({}, _Filled(_draw)(self.model)).nodes
+            supports = {name: _support(nodes[name]["fn"]) for name in self.discrete}
+            return moved_by(to_numpy(self.prototype), supports, computed)
 
     def _site_log_probs(self, given: Tensors) -> Tensors:
         trace = self.trace(given)
@@ -280,6 +297,14 @@ class _Filled(Messenger):
     def _pyro_sample(self, msg: Any) -> None:
         if msg["value"] is None and not site_is_subsample(msg):
             msg["value"] = self.value(msg)
+
+
+def _support(fn: Any) -> np.ndarray | None:
+    """The possible values of a discrete site, in any shape; None where there is no end of them, or none is known."""
+    try:
+        return to_numpy(fn.enumerate_support(expand=False)) if fn.has_enumerate_support else None
+    except NotImplementedError:  # of trials whose numbers differ
+        return None
 
 
 def samples(trace: Any) -> list[dict[str, Any]]:

@@ -136,6 +136,10 @@ class Program(Protocol):
         num_shards: int = 1,
     ) -> None: ...
 
+    def of_discrete(self) -> frozenset[str]:
+        """The deterministic sites that move with a discrete latent one, and have no value where that is summed out."""
+        ...
+
     def sites(self, values: Values | None = None, *, seed: int = 0) -> tuple[Site, ...]:
         """The model's sites in the order it visits them, at the given latent values if there are any.
 

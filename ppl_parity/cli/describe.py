@@ -93,7 +93,7 @@ def of_run(tree: DataTree) -> str:
     shown = f"{target:.2g}" if target < 0.99 else f"{target:g}"
     warmup = f"{settings['num_warmup']} warmup iterations to acceptance {shown}{orbit}"
     left_out = " and ".join(attribute(tree, "left_out") or ()).replace("_", " ")
-    without = f"; {left_out}, a number for each draw and row, left out of the file" if left_out else ""
+    without = f"; left out of the file, for it is large or as asked: {left_out}" if left_out else ""
     return (
         f"chains {method} ({reason}), from {attribute(tree, 'start')}; {warmup}; density by {kernel}; "
         f"sampling took {seconds:.1f} s{without}"

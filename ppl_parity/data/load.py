@@ -65,9 +65,9 @@ def load_data(
 
 
 def _in_memory(given: Any, standardize: bool, columns: Sequence[str] | None) -> Dataset:
-    if given is None or isinstance(given, Mapping | bytes) or np.ndim(given) == 0:
+    if given is None or isinstance(given, Mapping | bytes | bool | int | float | complex):
         raise InputError(f"Data must be a name, a path, an array or a table; got {type(given).__name__}.")
-    if not hasattr(given, "columns"):
+    if not hasattr(given, "iloc") or not hasattr(given, "columns"):
         return dataset_from_array(given, columns=columns, standardize=standardize)
     known = [str(name) for name in given.columns]
     for name in columns or ():
@@ -76,6 +76,12 @@ def _in_memory(given: Any, standardize: bool, columns: Sequence[str] | None) -> 
                 f"columns must be names of the table's, {', '.join(known)}; got {name!r}.{nearest(name, known)}"
             )
     chosen = list(range(len(known))) if columns is None else [known.index(name) for name in columns]
+    words = [known[i] for i in chosen if np.asarray(given.iloc[:, i]).dtype.kind not in "iufb"]
+    if words:
+        raise InputError(
+            f"A table's columns must be numbers; {', '.join(map(repr, words))} {'is' if len(words) == 1 else 'are'} "
+            "not. Take others by columns=."
+        )
     names = tuple(known[i] for i in chosen)
     return dataset_from_array(
         given.iloc[:, chosen].to_numpy(), columns=names, name="table", standardize=standardize

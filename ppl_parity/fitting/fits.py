@@ -95,12 +95,12 @@ def fit_mixture(
         values = {"initial_values": start.options["initial_values"]}
         second = side.sample_posterior(model, given, start.otherwise, progress=progress, **values)
         if is_better(second[0], groups):
+            second[1]["sampling_seconds"] += attributes["sampling_seconds"]
             (groups, attributes), settings = second, start.otherwise
-            start = replace(
-                start, note=f"{start.note}; but so {what}: drawn again, from a mass of warmup's own"
-            )
+            start = replace(start, note=f"{start.note}; but so {what}: drawn again after an ordinary warmup")
         else:
-            start = replace(start, note=f"{start.note}; {what}, and a mass of warmup's own did no better")
+            attributes["sampling_seconds"] += second[1]["sampling_seconds"]
+            start = replace(start, note=f"{start.note}; {what}, and an ordinary warmup did no better")
     posterior = groups["posterior"]
     options: dict[str, Any] = {"precision": settings.precision, "device": settings.device}
     flat = _flat(posterior["theta"], posterior["beta"])
@@ -117,7 +117,7 @@ def fit_mixture(
         groups = _with_assignments(side, spec, data.x, settings, groups, num_draws if kept else FEW_DRAWS)
     if kept:
         groups = _with_z(side, spec, data.x, settings, groups)
-    of_each_row = {"z": kept, "log_likelihood": "log_likelihood" in groups}
+    of_each_row = {"z": kept} | {name: name in groups for name in ("log_likelihood", "assignments")}
     below = 0.0
     if settings.init != "mode" or initial_values is not None:
         below = below_mode(spec, data.x, groups, settings.seed)

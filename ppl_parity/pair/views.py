@@ -37,20 +37,28 @@ class View:
     def shown(self, value: Any, lead: int = 0) -> np.ndarray:
         """A value, or what has its axes after ``lead`` others; more may follow.
 
-        What has fewer is left: a matrix's unconstrained coordinates are a vector.
+        Of what has fewer those of the batch: a matrix's unconstrained coordinates are a vector.
         """
         value = np.asarray(value)
         if value.ndim < lead + len(self.order):
-            return value
+            part = self.of_batch(value.ndim - lead)
+            return value if part is None else part.shown(value, lead)
         return np.squeeze(_transposed(value, self.order, lead), tuple(lead + axis for axis in self.dropped))
 
     def own(self, value: Any, lead: int = 0) -> np.ndarray:
         """The inverse of ``shown``."""
         value = np.asarray(value)
         if value.ndim + len(self.dropped) < lead + len(self.order):
-            return value
+            parts = (self.of_batch(count) for count in reversed(range(len(self.order))))
+            sizes = [part for part in parts if part and part.num_shown == value.ndim - lead]
+            return sizes[0].own(value, lead) if sizes else value
         whole = np.expand_dims(value, tuple(lead + axis for axis in self.dropped))
         return _transposed(whole, tuple(map(int, np.argsort(self.order))), lead)
+
+    @property
+    def num_shown(self) -> int:
+        """Axes that are left."""
+        return len(self.order) - len(self.dropped)
 
     def of_batch(self, count: int) -> View | None:
         """Of the first ``count`` axes alone; None where the view mixes them with the others."""

@@ -151,7 +151,10 @@ def _sampler_plots(
     grid.add_legend("chain")
     stats = group(tree, "sample_stats")
     divergent = "diverging" in stats and bool(stats["diverging"].values.any())
-    told = [*(["black ticks: divergences"] * divergent), *(["dashed: truth"] if true else [])]
+    told = [
+        *(["black ticks: divergences"] * divergent),
+        *(["dashed: truth"] if _any_true(panels, true) else []),
+    ]
     what = f"traces ({', '.join(told)})" if told else "traces"
     heading = _heading(title, what, panels, rows)
     for axes in grid.viz["figure"].item().axes:
@@ -182,7 +185,7 @@ def _sampler_plots(
         if len(own) < 2 or len(written) >= MAX_FILES:
             continue
         shown = _pick(own, MAX_FOREST)
-        what = f"{name}, median, 50% and 90% intervals{' (diamonds: truth)' if true else ''}"
+        what = f"{name}, median, 50% and 90% intervals{' (diamonds: truth)' * _any_true(shown, true)}"
         figure, axes = _figure(_heading(title, what, shown, own), (8, 0.32 * len(shown) + 1.4))
         draw_forest(axes, [row.name for row in shown], scalars, true)
         axes.set_xlabel(str(name))
@@ -197,6 +200,10 @@ def _true_scalars(posterior: Dataset, truth: Mapping[str, np.ndarray]) -> dict[s
         if name in posterior.data_vars and posterior[name].shape[2:] == np.shape(values)
         for scalar, value in zip(scalar_names(posterior[name]), np.ravel(values), strict=True)
     }
+
+
+def _any_true(rows: list[Row], true: Mapping[str, float]) -> bool:
+    return any(row.name in true for row in rows)
 
 
 def _stride(summary: Summary, rows: list[Row]) -> int:

@@ -9,23 +9,23 @@ a millionth of the volume that it has where it explains nothing and its mean is 
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 import numpy as np
 
 from ppl_parity.spec import MixtureSpec
 
 
-def log_mass(spec: MixtureSpec, log_target: float, scale: np.ndarray, num_empty: int = 0) -> float:
+def log_mass(spec: MixtureSpec, log_target: float, scale: np.ndarray) -> float:
     """log M of one labelling of a mode, up to a constant of the data and of K.
 
     Args:
         log_target: of ``search.one_pass``, at the mode.
         scale: L, (P, P) lower triangular, or its diagonal (P,).
-        num_empty: components without rows; their exchange leads to no other mode.
     """
     diagonal = scale if scale.ndim == 1 else np.diagonal(scale)
     volume = float(np.sum(np.log(np.abs(diagonal)))) + 0.5 * len(diagonal) * math.log(2 * math.pi)
-    return log_target + log_constant(spec) + volume - math.lgamma(num_empty + 1)
+    return log_target + log_constant(spec) + volume
 
 
 def log_constant(spec: MixtureSpec) -> float:
@@ -36,15 +36,20 @@ def log_constant(spec: MixtureSpec) -> float:
 
 
 def log_share_of_empty(spec: MixtureSpec, empty: list[int], num_data: int) -> float:
-    """What components without rows change: log p(z | K) - log p(z | K without them).
+    """What components without rows change: log p(z | K) - log p(z | K without them), of one labelling among as many.
 
-    With beta of an empty component integrated out, a mode has the mass of its rows' mixture times this.
+    With beta of an empty component integrated out, a mode has the mass of its rows' mixture times this. Empty
+    components that the prior does not tell apart have one labelling where others of theirs have many.
     """
     total, of_empty = float(spec.concentration.sum()), float(spec.concentration[empty].sum())
     left = total - of_empty
-    return sum(
-        sign * math.lgamma(of)
-        for sign, of in ((1, total), (-1, total + num_data), (-1, left), (1, left + num_data))
+    alike = Counter(spec.concentration[empty].tolist()).values()
+    return (
+        math.lgamma(total)
+        - math.lgamma(total + num_data)
+        - math.lgamma(left)
+        + math.lgamma(left + num_data)
+        - sum(math.lgamma(count + 1) for count in alike)
     )
 
 

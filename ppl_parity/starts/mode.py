@@ -10,7 +10,6 @@ warmup could find, and warmup is left with the step size alone.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -28,11 +27,11 @@ from ppl_parity.statistics.assignment import assign
 SPREAD = 2.0  # posterior standard deviations between a chain's start and its mode
 MAX_DENSE = 256  # numbers in a chain up to which the mass matrix is dense
 FAR_BELOW = 5.0  # nats: a mode that holds less than e^-5 of the best one's mass
-FEW_ROWS = 5_000  # of data that are searched some more
+LITTLE_WORK = 100_000  # rows x columns x components up to which data are searched some more
 MORE_SEARCHES = 16  # of these: seeds and EM alone, some milliseconds each
 WORTH_A_CLIMB = 20.0  # nats below the best height, up to which volume may make up for what is lacking
 FEW = 10, 5  # rows of a component, and more for each column, up to which it may hold more mass without any
-EMPTY = 0.5  # rows of a component that has none
+EMPTY, SHUNNED = 0.5, 0.1  # rows of a component that has none, and the share of those that its weight is due
 NUM_WEIGHTS = 64  # draws of the approximation that judge it
 MAX_DEVIATION = 1.5  # nats, of their log importance weights, up to which the approximation is trusted
 MAX_STEPS = 20  # of the last climb
@@ -103,7 +102,8 @@ def mode_start(spec: MixtureSpec, x: np.ndarray, num_chains: int, seed: int) -> 
     if len(kept) > 1:
         shares = ", ".join(f"{share:.0%}" for share in _shares(kept))
         started = ", ".join(str(chosen.count(mode)) for mode in kept)
-        note += f"; {len(kept)} modes hold {shares} of the posterior by Laplace's method; {started} chains start there"
+        note += f"; {len(kept)} modes hold {shares} of the posterior by Laplace's method; chains that start there: "
+        note += started
     if best.num_empty:
         note += f"; with {best.num_empty} of {spec.num_components} components empty, which holds more mass"
     values = {
@@ -158,9 +158,10 @@ def _reach(spec: MixtureSpec, x: np.ndarray) -> float:
 def _relabelled(spec: MixtureSpec, point: Point, pivot: Point) -> Point:
     """The same point with its components in the order that is nearest to the pivot's."""
     apart = np.sum((pivot.beta[:, None] - point.beta) ** 2, axis=-1) / spec.noise_scale**2
-    if len(np.unique(spec.concentration)) > 1:
-        return point  # the prior tells the components apart: a permutation is another point
-    order = assign(apart[None])[0]
+    order = np.arange(spec.num_components)
+    for alike in (spec.concentration == value for value in np.unique(spec.concentration)):
+        own = np.flatnonzero(alike)  # the prior tells the others apart: their permutation is another point
+        order[own] = own[assign(apart[np.ix_(own, own)][None])[0]]
     return Point(point.theta[order], point.beta[order])
 
 
@@ -193,7 +194,7 @@ def _distinct(modes: Sequence[_Mode]) -> list[_Mode]:
 
 def _others(spec: MixtureSpec, x: np.ndarray, known: list[_Mode], rng: np.random.Generator) -> list[_Mode]:
     """Modes that a few chains' searches may all have missed, as the second of two equal ones."""
-    if len(x) > FEW_ROWS or spec.num_components == 1:
+    if x.size * spec.num_components > LITTLE_WORK or spec.num_components == 1:
         return []
     found: list[_Mode] = []
     highest = max(mode.log_target for mode in known)
@@ -213,6 +214,8 @@ def _others(spec: MixtureSpec, x: np.ndarray, known: list[_Mode], rng: np.random
 
 def _emptied(spec: MixtureSpec, x: np.ndarray, mode: _Mode, rng: np.random.Generator) -> _Mode | None:
     """The mode without its smallest components' rows, if that holds more mass, or nearly as much."""
+    if mode.scale.ndim == 1:  # whose volume is another one's than that of fewer numbers, which are dense
+        return None
     theta, beta = (part := _point(spec, mode.coordinates)).theta, part.beta
     counts = one_pass(spec, part, x).counts
     empty: list[int] = []
@@ -220,11 +223,13 @@ def _emptied(spec: MixtureSpec, x: np.ndarray, mode: _Mode, rng: np.random.Gener
     for k in map(int, np.argsort(counts)):
         if counts[k] > FEW[0] + FEW[1] * spec.dim or len(empty) == spec.num_components - 1:
             break
+        if counts[k] < EMPTY:
+            continue
         tried = [*empty, k]
         kept = [j for j in range(spec.num_components) if j not in tried]
         less = without(spec, tried)
         rest = _polished(less, x, Point(theta[kept] / theta[kept].sum(), beta[kept]), rng)
-        mass = rest.log_mass + log_share_of_empty(spec, tried, len(x)) - math.lgamma(len(tried) + 1)
+        mass = rest.log_mass + log_share_of_empty(spec, tried, len(x))
         if mass <= held:
             continue
         if (whole := _with_empty(spec, x, rest, tried, mass, rng)) is not None:
@@ -235,9 +240,9 @@ def _emptied(spec: MixtureSpec, x: np.ndarray, mode: _Mode, rng: np.random.Gener
 def _with_empty(
     spec: MixtureSpec, x: np.ndarray, rest: _Mode, empty: list[int], mass: float, rng: np.random.Generator
 ) -> _Mode | None:
-    """A mode of the other components with those that are empty, each of which has its prior; None if none is empty.
+    """A mode of the other components with those that are empty, each of which has its prior.
 
-    Where the prior is no wider than the data a component takes rows wherever it is, and has no mode without.
+    None where the prior is no wider than the data: there a component takes rows from most places, and is not empty.
     """
     kept = [k for k in range(spec.num_components) if k not in empty]
     others = _point(without(spec, empty), rest.coordinates)
@@ -249,10 +254,11 @@ def _with_empty(
     away = beta.copy()
     for k in empty:
         drawn = rng.multivariate_normal(spec.prior_mean, spec.prior_cov, size=PRIOR_DRAWS)
-        away[k] = drawn[np.argmin([one_pass(spec, _moved(theta, away, k, at), x).counts[k] for at in drawn])]
+        counts = [one_pass(spec, _moved(theta, away, k, at), x).counts[k] for at in drawn]
+        if np.median(counts) > min(EMPTY, SHUNNED * len(x) * theta[k]):
+            return None
+        away[k] = drawn[np.argmin(counts)]
     now = one_pass(spec, Point(theta, away), x)
-    if np.any(now.counts[empty] > EMPTY):
-        return None
     scale = _scale(spec, Point(theta, away), x, rng)
     return _Mode(_coordinates(spec, Point(theta, beta)), scale, now.log_target, mass, len(empty))
 

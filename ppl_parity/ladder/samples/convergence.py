@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -26,21 +26,24 @@ class Convergence:
         r_hat, ess: (Q,); ess is the smaller of the bulk's and the tail's.
         usable: (Q,) whether the scalar may be judged.
         finite: (Q,) whether all draws are numbers.
+        still: (Q,) whether it never moves.
     """
 
     r_hat: np.ndarray
     ess: np.ndarray
     usable: np.ndarray
     finite: np.ndarray
+    still: np.ndarray
 
     def where(self, keep: np.ndarray) -> Convergence:
         """Of some of the scalars; ``keep`` (Q,) of bool."""
-        return Convergence(*(part[keep] for part in (self.r_hat, self.ess, self.usable, self.finite)))
+        return Convergence(*(getattr(self, part.name)[keep] for part in fields(self)))
 
     def joined(self, other: Convergence) -> Convergence:
         """These scalars and then the other's."""
-        parts = ("r_hat", "ess", "usable", "finite")
-        return Convergence(*(np.concatenate([getattr(self, p), getattr(other, p)]) for p in parts))
+        return Convergence(
+            *(np.concatenate([getattr(self, p.name), getattr(other, p.name)]) for p in fields(self))
+        )
 
 
 def converged(draws: np.ndarray, lp: np.ndarray | None = None) -> Convergence:
@@ -64,7 +67,8 @@ def converged(draws: np.ndarray, lp: np.ndarray | None = None) -> Convergence:
     usable = finite & (constant | ((r_hat < MAX_RHAT) & (ess > MIN_ESS)))
     if lp is not None and np.size(lp) > 1 and np.ptp(lp) == 0 and np.all(constant):
         usable = np.zeros_like(usable)
-    return Convergence(np.where(constant, np.nan, r_hat), np.where(constant, np.nan, ess), usable, finite)
+    r_hat, ess = (np.where(constant, np.nan, of) for of in (r_hat, ess))
+    return Convergence(r_hat, ess, usable, finite, constant)
 
 
 def stuck(convergence: Convergence) -> bool:
@@ -96,7 +100,7 @@ def finding(
             hint=NOT_FINITE,
             numbers=numbers,
         )
-    if np.all(np.isnan(r_hat)):
+    if np.all(convergence.still):
         detail = f"{side}: {told} are one and the same, for no proposal was accepted: the chains never moved."
         hint = "a longer warmup, or a parameterisation that is easier to sample"
         return Finding("unresolved", "convergence", detail, hint=hint, numbers=numbers)

@@ -225,7 +225,7 @@ def of_scale(chains: Chains) -> Iterator[Finding]:
     if scale is None or not sides:
         return
     wide = scale.ratio() > BAD_RATIO
-    long = f"in directions that no coordinate has, it is some {scale.condition**0.5:.0g} times as long as it is wide"
+    long = f"in directions that no coordinate has, it is some {scale.condition**0.5:,.0f} times as long as it is wide"
     told = (
         f"its numbers reach from {scale.widths.min():.1g} ({scale.narrowest()!r}) to {scale.widths.max():.1g} in "
         "unconstrained coordinates"
