@@ -15,18 +15,20 @@ from ppl_parity.backend.contract import Arrays, Site
 from ppl_parity.checking import check, check_pair
 from ppl_parity.frozen.file import load_frozen
 from ppl_parity.frozen.freezing import freeze
+from ppl_parity.frozen.freezing import told as told_of
 from ppl_parity.frozen.side import FrozenSide
 from ppl_parity.ladder.context import CheckSettings
 from ppl_parity.ladder.exact.curvature import Layout
 from ppl_parity.ladder.exact.descent import badly_scaled_mode, descend
-from ppl_parity.ladder.exact.scales import bad_scale
-from ppl_parity.ladder.samples.starting import _dispersed, _own_order
+from ppl_parity.ladder.exact.scales import Scale, bad_scale
+from ppl_parity.ladder.samples.starting import _dispersed, _ordered
 from ppl_parity.pair.pairs import SIDES, Pair
 from ppl_parity.pair.points import Walk
 from ppl_parity.pair.stacked_side import StackedProgram
 from ppl_parity.pair.stacking import Stack
 from ppl_parity.process.references import CallableReference
 from ppl_parity.process.sides import Side
+from ppl_parity.spec import SamplerSettings
 
 
 class Normal:
@@ -121,15 +123,15 @@ def test_a_funnel_has_no_scale() -> None:
 def test_numbers_are_in_the_order_of_the_sides_own_sites() -> None:
     rows = {"a": (2,), "w": (3,), "b": ()}
     described = [Site(f"w_{i}", "latent", "Normal", (), (), "real", "float64") for i in (2, 0, 1)]
-    program: Any = Normal(np.diag([1e10, 1.0, 1.0, 1.0, 1.0, 1.0]))
-    scale = bad_scale(program, {"u": np.zeros(6)})
-    assert scale is not None
-    scale = type(scale)(Layout(rows), scale.widths, scale.factor, 1.0)
-    np.testing.assert_array_equal(_own_order(program, scale), [0, 1, 5, 2, 3, 4])
+    program: Any = SimpleNamespace()
+    scale = Scale(Layout(rows), np.ones(6), np.sqrt(np.arange(6.0)), 1.0)  # whose mass is 0 to 5
+    np.testing.assert_allclose(_ordered(program, scale), [0, 1, 5, 2, 3, 4])
     stacked: Any = StackedProgram(
         SimpleNamespace(sites=lambda: described), [Stack("w", ("w_2", "w_0", "w_1"), (3,))]
     )
-    np.testing.assert_array_equal(_own_order(stacked, scale), [0, 1, 5, 3, 4, 2])
+    np.testing.assert_allclose(_ordered(stacked, scale), [0, 1, 5, 3, 4, 2])
+    dense = Scale(Layout(rows), np.ones(6), np.diag(np.sqrt(np.arange(6.0))), 1.0)
+    np.testing.assert_allclose(_ordered(stacked, dense), np.diag([0.0, 1, 5, 3, 4, 2]))
 
 
 def regression(ppl: str, **wrong: float) -> Callable:
@@ -205,3 +207,14 @@ def test_a_walk_without_a_mass_is_renamed_without() -> None:
     }
     walk = Walk(**old).presented(lambda values: {f"{name}!": value for name, value in values.items()})
     assert (walk.inverse_mass, list(walk.start), list(walk.momentum)) == (None, ["w!"], ["w!"])
+
+
+@pytest.mark.pyro
+def test_a_frozen_side_is_drawn_from_in_its_own_units(sides: dict[str, Side]) -> None:
+    models, data = {ppl: regression(ppl) for ppl in sides}, incomes()
+    written = {side: CallableReference.of(model) for side, model in models.items()}
+    pair = Pair("incomes", written, dict.fromkeys(sides, data))
+    frozen = freeze(
+        pair, "numpyro", sides["numpyro"], settings=SamplerSettings(num_draws=600, num_warmup=200)
+    )
+    assert "converged: R-hat at most 1.0" in told_of(frozen)["Posterior"]

@@ -104,7 +104,7 @@ def _opened(
         caches = stack.enter_context(tempfile.TemporaryDirectory())
         variables = environment | {"JAX_COMPILATION_CACHE_DIR": os.path.join(caches, "jax")}
         child = stack.enter_context(Child(name, python=pythons.get(side), environment=variables))
-        own = None if starts is None else starts.values[side]
+        own = None if starts is None else starts.values.get(side)
         systems.append(System(name, side, child, context, plan, own))
         if plan.samplers:
             cold[name] = {"cold_seconds": systems[-1].cold()["whole_seconds"]}

@@ -20,6 +20,7 @@ from ppl_parity.ladder.rungs.dynamics import plan_walks, walk_along
 from ppl_parity.ladder.rungs.forward import MOST_LOOKS, batch_size, repeated
 from ppl_parity.ladder.samples.convergence import converged
 from ppl_parity.ladder.samples.convergence import finding as convergence
+from ppl_parity.ladder.samples.starting import scaled_starts
 from ppl_parity.pair.own_values import own_values
 from ppl_parity.pair.pairs import Pair
 from ppl_parity.pair.points import Point, Walk
@@ -88,7 +89,7 @@ def freeze(
     latent = [n for n, site in sites.items() if site.kind == "latent" and not is_discrete(site)]
     if settings is not None and latent:
         progress("drawing from the posterior by NUTS")
-        posterior, posterior_refused = _posterior(pair, name, side, settings)
+        posterior, posterior_refused = _posterior(pair, name, side, program, settings)
         if posterior is not None and any(site.enumerated for site in described):
             draws = thinned(name, posterior["posterior"], latent)
             for point in draws:
@@ -234,9 +235,15 @@ def _prior(
     return {n: np.concatenate([row[n] for row in rows]) for n in rows[0]}, ""
 
 
-def _posterior(pair: Pair, name: str, side: Side, settings: SamplerSettings) -> tuple[Groups | None, str]:
-    model, start = pair.models[name], None
-    if isinstance(model, MixtureReference):
+def _posterior(
+    pair: Pair, name: str, side: Side, program: Program, settings: SamplerSettings
+) -> tuple[Groups | None, str]:
+    model, start, mass = pair.models[name], None, None
+    if not isinstance(model, MixtureReference):
+        if (scaled := scaled_starts(program, settings.num_chains, settings.seed)) is not None:
+            start, mass, _ = scaled
+            settings = replace(settings, adapt_mass=False)
+    else:
         x = np.asarray(pair.data[name]["x"], dtype=np.float64)
         start, _ = kmeans_start(model.spec, x, settings.num_chains, settings.seed)
     try:
@@ -245,6 +252,7 @@ def _posterior(pair: Pair, name: str, side: Side, settings: SamplerSettings) -> 
             pair.data[name],
             settings,
             initial_values=start,
+            inverse_mass=mass,
             max_plate_nesting=pair.max_plate_nesting,
         )
     except InputError as error:

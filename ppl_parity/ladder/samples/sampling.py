@@ -128,7 +128,7 @@ def _run(
     seeds = np.random.SeedSequence([context.settings.seed, 7, chains.rounds]).generate_state(2)
 
     def work(side: str):
-        began = time.monotonic()
+        began, own = time.monotonic(), (starts or {}).get(side)
         settings = SamplerSettings(
             num_draws=draws[side],
             num_warmup=num_warmup,
@@ -141,7 +141,7 @@ def _run(
             sampled_model(context, side),
             context.pair.data[side],
             settings,
-            initial_values=None if starts is None else context.pair.to_side(side, starts[side]),
+            initial_values=None if own is None else context.pair.to_side(side, own),
             inverse_mass=chains.masses.get(side),
             max_plate_nesting=context.pair.max_plate_nesting,
             timeout=patience(context),
@@ -239,5 +239,5 @@ def of_scale(chains: Chains) -> Iterator[Finding]:
         f"{' and '.join(sides)}; NUTS as either library runs it would need data that are "
         f"{'standardised' if wide else 'centred'}.",
         notable=True,
-        numbers={"ratio": scale.ratio(), "condition": scale.condition},
+        numbers={"widest_to_narrowest": scale.ratio(), "condition": scale.condition},
     )

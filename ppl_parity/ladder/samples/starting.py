@@ -32,7 +32,7 @@ class Starts:
     """Where the chains of both sides begin.
 
     Attributes:
-        values: side -> site (Pyro's names) -> (num_chains, ...).
+        values: side -> site (Pyro's names) -> (num_chains, ...); a side that is not there begins where it likes.
         masses: side -> the inverse mass of a badly scaled posterior, over the side's own numbers (``contract``).
         scale: of it, in the coordinates of the side that was asked; or None.
     """
@@ -56,7 +56,7 @@ def shared_starts(context: Context, num_chains: int) -> Starts | None:
         return Starts(dict.fromkeys(SIDES, start))
     # A file has a potential at its own points only.
     if context.reparameterised or context.frozen == "numpyro":
-        return None
+        return _of_each(context, num_chains)
     program = context.programs["numpyro"]
     found = _found(context, program, CANDIDATES * num_chains)
     if not found:
@@ -71,6 +71,37 @@ def shared_starts(context: Context, num_chains: int) -> Starts | None:
     at = {name: value[0] for name, value in _constrained(context, program, [mode.where]).items()}
     masses = {side: mass for side in context.live if (mass := _mass(context, side, at)) is not None}
     return Starts(starts, masses, mode.scale)
+
+
+def _of_each(context: Context, num_chains: int) -> Starts | None:
+    """Of sides that share no coordinates, those whose posterior is badly scaled: each has its own."""
+    values, masses, scale = {}, {}, None
+    for side in context.live:
+        found = scaled_starts(context.programs[side], num_chains, context.settings.seed)
+        if found is not None:
+            values[side] = context.pair.from_side(side, found[0])
+            masses[side], scale = found[1:]
+    return Starts(values, masses, scale) if values else None
+
+
+def scaled_starts(program: Program, num_chains: int, seed: int) -> tuple[Arrays, np.ndarray, Scale] | None:
+    """Starts (num_chains, ...) and inverse mass of a side by itself, and its scale; None unless that is bad."""
+    try:
+        drawn = program.initial("uniform", num_chains=CANDIDATES * num_chains, seed=seed)
+    except InputError:
+        return None
+    points = [{name: value[i] for name, value in drawn.items()} for i in range(CANDIDATES * num_chains)]
+    if not points[0] or badly_scaled_mode(program, *descend(program, points[0], DESCENT)[:2]) is None:
+        return None
+    starts, mode = _dispersed(program, points, num_chains, seed)
+    if mode is None:
+        return None
+    rows = [program.constrain(point) for point in starts]
+    return (
+        {name: np.stack([row[name] for row in rows]) for name in points[0]},
+        _ordered(program, mode.scale),
+        mode.scale,
+    )
 
 
 def _constrained(context: Context, program: Program, points: list[Arrays]) -> Arrays:
@@ -89,15 +120,16 @@ def _mass(context: Context, side: str, mode: Arrays) -> np.ndarray | None:
     scale = bad_scale(program, program.unconstrain(context.pair.to_side(side, mode)))
     if scale is None:
         return None
-    mass, order = scale.inverse_mass(), _own_order(program, scale)
-    return mass[order] if mass.ndim == 1 else mass[np.ix_(order, order)]
+    return _ordered(program, scale)
 
 
-def _own_order(program: Program, scale: Scale) -> np.ndarray:
-    """Where each number of the sampler stands in a scale's row: its own sites by name, each in C order."""
+def _ordered(program: Program, scale: Scale) -> np.ndarray:
+    """The inverse mass over the sampler's numbers: the side's own sites by name, each in C order."""
     row = scale.layout.parts(np.arange(len(scale.widths)))
     own = program.own(row) if isinstance(program, StackedProgram) else row
-    return np.concatenate([np.ravel(own[name]) for name in sorted(own)])
+    order = np.concatenate([np.ravel(own[name]) for name in sorted(own)])
+    mass = scale.inverse_mass()
+    return mass[order] if mass.ndim == 1 else mass[np.ix_(order, order)]
 
 
 def latent_sites(context: Context, side: str) -> list[str]:
