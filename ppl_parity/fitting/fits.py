@@ -30,6 +30,9 @@ from ppl_parity.statistics.labels import apply, relabel
 if TYPE_CHECKING:
     from xarray import DataTree
 
+MOST_ROWS_AGAIN = (
+    100_000  # beyond, a posterior is as round as its mode says, and an ordinary warmup takes minutes
+)
 FEW_DRAWS = 64  # of which the mean responsibilities of many rows are
 LARGEST_MEAN = 2_000_000  # numbers, rows x components, up to which these are kept unasked
 HUGE = 1e140  # whose square float64 still holds, with room for sums
@@ -182,7 +185,8 @@ def _start(
         return settings, _Start(f"the framework's {settings.init} strategy")
     found = mode_start(spec, x, settings.num_chains, settings.seed)
     inverse_mass = found.inverse_mass
-    otherwise = ordinary(settings, long_steps) if settings.adapt_mass and settings.num_warmup else None
+    again = settings.adapt_mass and settings.num_warmup and len(x) <= MOST_ROWS_AGAIN
+    otherwise = ordinary(settings, long_steps) if again else None
     if found.trusted:
         num_warmup = min(settings.num_warmup, SHORT_WARMUP) if short_warmup else settings.num_warmup
         settings = replace(settings, adapt_mass=False, num_warmup=num_warmup)

@@ -18,6 +18,7 @@ from ppl_parity.statistics.labels import apply, relabel
 MOST_DIVERGING = 0.005  # of all draws
 MOST_RHAT = 0.01, 4.0  # above 1, of a relabelled scalar; and what few draws do to it, over their number
 APART = 1.4  # R-hat of chains that stay in modes of their own, as they would again
+MANY = 256  # numbers of a draw
 TARGET_ACCEPT = 0.95  # of the second run, whose steps must be short where the first one's diverged
 
 
@@ -41,10 +42,15 @@ def trouble(groups: Groups, num_modes: int) -> str:
 
 
 def badness(groups: Groups) -> tuple[float, float]:
-    """The share of draws that diverged, and the largest R-hat of the relabelled parameters."""
-    theta, beta = groups["posterior"]["theta"], groups["posterior"]["beta"]
-    named = relabel(theta, beta, lp=groups["sample_stats"]["lp"])
-    columns = [apply(named, values).reshape(*theta.shape[:2], -1) for values in (theta, beta)]
+    """The share of draws that diverged, and the largest R-hat of the relabelled parameters.
+
+    Of many numbers the log density's alone: relabelling takes seconds there.
+    """
+    theta, beta, lp = groups["posterior"]["theta"], groups["posterior"]["beta"], groups["sample_stats"]["lp"]
+    columns = [lp[..., None]]
+    if theta.shape[-1] * (beta.shape[-1] + 1) <= MANY:
+        named = relabel(theta, beta, lp=lp)
+        columns += [apply(named, values).reshape(*theta.shape[:2], -1) for values in (theta, beta)]
     r_hat = diagnostics.rhat(np.concatenate(columns, axis=-1))
     return float(np.mean(groups["sample_stats"]["diverging"])), float(np.nanmax(r_hat, initial=1.0))
 
