@@ -12,6 +12,8 @@ import pytest
 
 from parity_tests.written import libraries, numbers
 from ppl_parity import diagnose
+from ppl_parity.backend.axes import plate_dims
+from ppl_parity.backend.contract import Plate, Site
 from ppl_parity.errors import InputError
 from ppl_parity.spec import SamplerSettings
 
@@ -188,3 +190,45 @@ def test_a_class_and_a_compiled_function_are_no_models(ppl: str) -> None:
         jitted = import_module("jax").jit(_normal(ppl))
         with pytest.raises(InputError, match=r"not what jax\.jit made of it"):
             backend.fit(jitted, {"y": Y}, SHORT)
+
+
+@pytest.mark.parametrize("ppl", BOTH)
+def test_the_axes_of_a_fit_have_the_names_of_its_plates(ppl: str) -> None:
+    def model(y):
+        library, dist = libraries(ppl)
+        mu = library.sample("mu", dist.Normal(0.0, 3.0))
+        with library.plate("group", 2, dim=-2):
+            a = library.sample("a", dist.Normal(0.0, 1.0).expand([3]).to_event(1))
+            with library.plate("rows", len(y), dim=-1):
+                mean = library.deterministic("mean", mu + a[..., :1, 0] + 0 * y)
+                library.sample("y", dist.Normal(mean, 2.0), obs=y)
+
+    backend = import_module(f"{ppl}_impl")
+    asked = {"log_likelihood": True, "posterior_predictive": True}
+    tree = backend.fit(model, {"y": Y}, SHORT, **asked)
+    dims = {name: values.dims[2:] for name, values in tree["posterior"].data_vars.items()}
+    assert dims == {
+        "mu": (),
+        "a": ("group", "a_dim_1", "a_dim_2"),
+        "mean": ("group", "rows"),
+    }
+    assert tree["observed_data"]["y"].dims == ("rows",)
+    for group in ("log_likelihood", "posterior_predictive"):
+        assert tree[group]["y"].dims == ("chain", "draw", "group", "rows")
+
+
+def test_an_axis_has_no_name_that_another_has() -> None:
+    def site(name: str, plate: str, size: int) -> Site:
+        plates = (Plate(plate, -1, size, size),)
+        return Site(name, "latent", "Normal", (size,), (), "real", "float64", plates, value=np.zeros(size))
+
+    sites = [
+        site("a", "rows", 2),
+        site("b", "part", 2),
+        site("c", "part", 3),
+        site("d", "a", 4),
+        site("e", "draw", 5),
+        site("f", "x/y", 6),
+    ]
+    posterior = {one.name: np.zeros((1, 7, *one.batch_shape)) for one in sites}
+    assert plate_dims(sites, {"posterior": posterior}) == {"posterior/a": ["rows"]}

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ppl_parity.backend.axes import plate_dims
 from ppl_parity.backend.completion import complete, observed_values
 from ppl_parity.backend.contract import Arrays, Groups, Program, Values
 from ppl_parity.errors import InputError
@@ -169,4 +170,4 @@ def fitted(
         log_likelihood=log_likelihood,
         posterior_predictive=posterior_predictive,
     )
-    return to_datatree(groups, attributes)
+    return to_datatree(groups, attributes, dims=plate_dims(program.sites(), groups))
