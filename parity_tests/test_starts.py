@@ -13,8 +13,9 @@ from ppl_parity.data import load_data, simulate
 from ppl_parity.spec import MixtureSpec
 from ppl_parity.starts import kmeans_start, mode_start
 from ppl_parity.starts.information import observed_information
+from ppl_parity.starts.laplace import Mode, polished
 from ppl_parity.starts.masses import log_share_of_empty
-from ppl_parity.starts.mode import _emptied, _Mode, _polished, _shared_out
+from ppl_parity.starts.modes import _emptied, shared_out
 from ppl_parity.starts.search import Point, _split_and_merge, em_step, one_pass, search
 
 SPEC = MixtureSpec(3, 2, [2.0, 1.0, 3.0], 0.3, [[4.0, 1.0], [1.0, 3.0]], 0.9)
@@ -143,7 +144,7 @@ def test_the_mass_of_a_mode_decides_and_not_its_height(prior_var: float, num_emp
     together = log_marginal(x, prior_var) + math.lgamma(202)
     assert bool(together > alone) is bool(num_empty)
     rng = np.random.default_rng(0)
-    spike = _polished(spec, x, Point(np.array([0.99, 0.01]), np.stack([x[:-1].mean(0), x[-1]])), rng)
+    spike = polished(spec, x, Point(np.array([0.99, 0.01]), np.stack([x[:-1].mean(0), x[-1]])), rng)
     emptied = _emptied(spec, x, spike, rng)
     assert emptied is not None
     assert spike.log_target > emptied.log_target - 3  # by height there is nothing to choose
@@ -199,10 +200,10 @@ def test_the_share_of_empty_components_is_that_of_the_labellings(concentration: 
 
 
 def test_chains_are_shared_out_by_mass() -> None:
-    modes = [_Mode(np.zeros(1), np.eye(1), 0.0, np.log(mass)) for mass in (0.7, 0.25, 0.05)]
-    assert [modes.index(one) for one in _shared_out(modes, 10)] == [0] * 7 + [1] * 2 + [2]
-    assert [modes.index(one) for one in _shared_out(modes, 4)] == [0, 0, 1, 2]
-    assert [modes.index(one) for one in _shared_out(modes, 2)] == [0, 1]
+    modes = [Mode(np.zeros(1), np.eye(1), 0.0, np.log(mass)) for mass in (0.7, 0.25, 0.05)]
+    assert [modes.index(one) for one in shared_out(modes, 10)] == [0] * 7 + [1] * 2 + [2]
+    assert [modes.index(one) for one in shared_out(modes, 4)] == [0, 0, 1, 2]
+    assert [modes.index(one) for one in shared_out(modes, 2)] == [0, 1]
 
 
 def test_more_components_than_rows_is_said_and_not_trusted() -> None:
