@@ -11,7 +11,16 @@ import numpy as np
 from ppl_parity.backend.contract import Arrays, Groups, Program, Site, Trajectory, Values
 from ppl_parity.pair.pairs import Pair
 from ppl_parity.pair.points import Point, Walk
-from ppl_parity.pair.stacking import Stack, members, merge, merge_sites, merge_sums, merge_terms, split
+from ppl_parity.pair.stacking import (
+    Stack,
+    members,
+    merge,
+    merge_sites,
+    merge_sums,
+    merge_terms,
+    presented,
+    split,
+)
 from ppl_parity.process.sides import Side
 
 
@@ -48,6 +57,10 @@ class StackedProgram:
                 steps, whole = np.asarray(site.value), np.asarray(own.value)
                 found[site.name] = steps.shape == whole.shape and np.allclose(steps, whole, equal_nan=True)
         return found
+
+    def of_discrete(self) -> frozenset[str]:
+        """The program's own, as they are presented."""
+        return frozenset(presented(name, self._stacks) for name in self._program.of_discrete())
 
     def foreign_statements(self) -> tuple[str, ...]:
         """The program's own."""
