@@ -268,3 +268,5 @@ def test_a_rename_that_is_the_wrong_way_round_is_turned(sides: dict[str, Side]) 
     models = two_outcomes("pyro"), two_outcomes("numpyro", latent="c")
     with pytest.raises(InputError, match=r"got 'c'\. Turn it round: \{'b': 'c'\}"):
         check(*models, Y, sides=sides, rename={"c": "b"})
+    with pytest.raises(InputError, match=r"got 'c'\. Turn it round: \{'b': 'c.T'\}"):
+        check(*models, Y, sides=sides, rename={"c": "b.T"})

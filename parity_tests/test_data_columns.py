@@ -112,6 +112,13 @@ def test_arrays_and_tables_in_memory_are_taken_and_copied() -> None:
     np.testing.assert_allclose(data.x.mean(axis=0), 0, atol=1e-12)
     with pytest.raises(InputError, match=r"got 'masse'\. Did you mean 'mass'"):
         load_data(table, columns=["masse"])
+    nullable = table[["size", "mass"]].astype("Float64")
+    np.testing.assert_array_equal(load_data(nullable).x, table[["size", "mass"]].to_numpy(dtype=float))
+    nullable.iloc[1, 0] = pandas.NA
+    with pytest.raises(InputError, match="size"):
+        load_data(nullable)
+    with pytest.raises(InputError, match=r"spec takes .*; got 'components'\. Did you mean 'num_components'"):
+        data.spec(components=2)
     with pytest.raises(InputError, match=r"'kind' is not. Take others by columns="):
         load_data(table)
     with pytest.raises(InputError, match="must be an array of numbers"):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from parity_tests.written import libraries, numbers
-from ppl_parity import diagnose
+from ppl_parity import diagnose, save
 from ppl_parity.backend.axes import plate_dims
 from ppl_parity.backend.contract import Plate, Site
 from ppl_parity.errors import InputError
@@ -164,12 +165,15 @@ def test_data_that_no_chain_can_begin_with_are_told_by_site_and_row(
 
 
 @pytest.mark.parametrize("ppl", BOTH)
-def test_a_column_of_pandas_is_an_array_and_a_fit_is_diagnosed(ppl: str) -> None:
+def test_a_column_of_pandas_is_an_array_and_a_fit_is_diagnosed(ppl: str, tmp_path: Path) -> None:
     pandas = pytest.importorskip("pandas")
     backend = import_module(f"{ppl}_impl")
     tree, same = (backend.fit(_normal(ppl), {"y": y}, SHORT) for y in (Y, pandas.Series(Y)))
     np.testing.assert_array_equal(tree["posterior"]["mu"], same["posterior"]["mu"])
     found = " ".join(diagnose(tree))
+    assert diagnose(save(tree, tmp_path / "fit.nc")) == diagnose(tree)
+    with pytest.raises(InputError, match=r"A fit must be a DataTree, .*; got dict"):
+        diagnose({})  # type: ignore[arg-type]
     assert "A chain has 20 draws" in found
     assert "There is one chain only" in found
 

@@ -11,9 +11,9 @@ import pytest
 from ppl_parity import reference
 from ppl_parity.data import load_data, simulate
 from ppl_parity.spec import MixtureSpec
-from ppl_parity.starts import kmeans_start, mode_start
+from ppl_parity.starts import kmeans_start, mode_start, unvisited
 from ppl_parity.starts.information import observed_information
-from ppl_parity.starts.laplace import Mode, polished
+from ppl_parity.starts.laplace import Mode, point_at, polished
 from ppl_parity.starts.masses import log_share_of_empty
 from ppl_parity.starts.modes import _emptied, shared_out
 from ppl_parity.starts.search import Point, _split_and_merge, em_step, one_pass, search
@@ -201,9 +201,23 @@ def test_the_share_of_empty_components_is_that_of_the_labellings(concentration: 
 
 def test_chains_are_shared_out_by_mass() -> None:
     modes = [Mode(np.zeros(1), np.eye(1), 0.0, np.log(mass)) for mass in (0.7, 0.25, 0.05)]
-    assert [modes.index(one) for one in shared_out(modes, 10)] == [0] * 7 + [1] * 2 + [2]
-    assert [modes.index(one) for one in shared_out(modes, 4)] == [0, 0, 1, 2]
+    assert [modes.index(one) for one in shared_out(modes, 10)] == [0] * 7 + [1] * 3
+    assert [modes.index(one) for one in shared_out(modes, 4)] == [0, 0, 0, 1]
     assert [modes.index(one) for one in shared_out(modes, 2)] == [0, 1]
+
+
+def test_a_mode_that_no_draw_is_in_is_told_by_its_share() -> None:
+    x = np.concatenate([np.full((7, 1), -6.0), np.full((1, 1), 6.0)]) + np.linspace(-0.5, 0.5, 8)[:, None]
+    spec = MixtureSpec(2, 1, concentration=[3.0, 0.5], prior_cov=36.0)
+    start = mode_start(spec, x, 4, seed=0)
+    assert len(start.modes) == 2  # the small component has the one row, or the seven
+    assert start.num_modes == 1  # of four chains a few hundredths are none
+    draws = [point_at(spec, mode.coordinates) for mode in start.modes]
+    theta, beta = (np.stack([getattr(point, name) for point in draws]) for name in ("theta", "beta"))
+    lost = unvisited(spec, start.modes, theta[:1], beta[:1])
+    assert 0.005 < lost < 0.1
+    assert unvisited(spec, start.modes, theta, beta) == 0
+    np.testing.assert_allclose(unvisited(spec, start.modes, theta[1:], beta[1:]), 1 - lost)
 
 
 def test_more_components_than_rows_is_said_and_not_trusted() -> None:

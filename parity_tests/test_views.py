@@ -89,10 +89,10 @@ def test_rename_says_what_is_transposed() -> None:
     pyro = {name: _site((2, 3), name=name) for name in ("a", "l.0.w", "l.1.w", "c", "d.T")}
     there = {name: _site((3, 2), name=name) for name in ("b", "v_0", "v_1", "c", "d.T")}
     there["k"] = _site((5, 4, 3, 2), name="k")
-    rename = {"a": "b.T", "l.*.w": "v_*.T", "c.T": "c", "d.T": "d.T", "conv": "k.transpose(3, 2, 0, 1)"}
+    rename = {"a": "b.T", "l.*.w": "v_*.T", "c.T": "c", "d.T": "d.T", "conv": "k.transpose(3, 2, -4, 1)"}
     pair, turned = find_turned(_pair(rename), {"pyro": pyro, "numpyro": there})
     assert pair.rename == {"a": "b", "l.*.w": "v_*", "c": "c", "d.T": "d.T", "conv": "k"}
-    assert turned == {"b": None, "v_*": None, "c": None, "k": (3, 2, 0, 1)}
+    assert turned == {"b": None, "v_*": None, "c": None, "k": (3, 2, -4, 1)}
     named = {"a": there["b"], "l.0.w": there["v_0"], "l.1.w": there["v_1"], "c": there["c"]}
     conv = {"pyro": {**pyro, "conv": _site((2, 3, 5, 4))}, "numpyro": {**named, "conv": there["k"]}}
     seen = find_views(conv, turned)

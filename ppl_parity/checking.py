@@ -251,7 +251,7 @@ def prepare(
     check_rename(pair, own)
     asked, pair = pair, make_way(pair, own)
     sites = {side: pair.from_side(side, own[side]) for side in SIDES}
-    check_names(asked, sites)
+    check_names(asked, sites, turned)
     frozen = next((side for side in sides.values() if isinstance(side, FrozenSide)), None)
     seen = find_views(sites, turned)
     for side, views in seen.views.items():

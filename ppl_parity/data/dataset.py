@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 
 from ppl_parity.data.checks import as_matrix, check_columns, check_finite
-from ppl_parity.errors import InputError
+from ppl_parity.errors import InputError, nearest
 from ppl_parity.spec import MixtureSpec
 
 
@@ -70,6 +70,12 @@ class Dataset:
         Raises:
             InputError: there is no ``num_components``, or a value that MixtureSpec refuses.
         """
+        allowed = [one.name for one in fields(MixtureSpec) if one.name != "dim"]
+        for name in given:
+            if name not in allowed:
+                raise InputError(
+                    f"spec takes {', '.join(allowed)}; got {name!r}.{nearest(f'num_{name}', allowed)}"
+                )
         arguments = {**self.spec_hints, **given}
         if "num_components" not in arguments:
             raise InputError(

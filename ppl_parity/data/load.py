@@ -76,16 +76,17 @@ def _in_memory(given: Any, standardize: bool, columns: Sequence[str] | None) -> 
                 f"columns must be names of the table's, {', '.join(known)}; got {name!r}.{nearest(name, known)}"
             )
     chosen = list(range(len(known))) if columns is None else [known.index(name) for name in columns]
-    words = [known[i] for i in chosen if np.asarray(given.iloc[:, i]).dtype.kind not in "iufb"]
+    words = [known[i] for i in chosen if getattr(given.iloc[:, i].dtype, "kind", "O") not in "iufb"]
     if words:
         raise InputError(
             f"A table's columns must be numbers; {', '.join(map(repr, words))} {'is' if len(words) == 1 else 'are'} "
             "not. Take others by columns=."
         )
     names = tuple(known[i] for i in chosen)
-    return dataset_from_array(
-        given.iloc[:, chosen].to_numpy(), columns=names, name="table", standardize=standardize
-    )
+    numbers = [
+        given.iloc[:, i].to_numpy(dtype=float, na_value=np.nan) for i in chosen
+    ]  # pandas' own kinds, too
+    return dataset_from_array(np.column_stack(numbers), columns=names, name="table", standardize=standardize)
 
 
 def dataset_from_array(

@@ -24,7 +24,7 @@ from ppl_parity.process.importing import import_ahead
 from ppl_parity.process.references import MixtureReference
 from ppl_parity.process.sides import Side
 from ppl_parity.spec import MixtureSpec, SamplerSettings
-from ppl_parity.starts import SHORT_WARMUP, kmeans_start, mode_start
+from ppl_parity.starts import SHORT_WARMUP, Mode, kmeans_start, mode_start, unvisited
 from ppl_parity.statistics.labels import apply, relabel
 
 if TYPE_CHECKING:
@@ -83,6 +83,11 @@ def fit_mixture(
         components.
     """
     data = data if isinstance(data, Dataset) else load_data(data)
+    if data.dim != spec.dim:
+        raise InputError(
+            f"The mixture's dim must be the number of the data's columns; it is {spec.dim}, and {data.name} has "
+            f"{data.dim}: {', '.join(data.columns)}."
+        )
     _check_scales(spec, data.x)
     num_draws = settings.num_chains * settings.num_draws
     small = num_draws * data.num_data <= LARGEST_PER_ROW
@@ -131,6 +136,7 @@ def fit_mixture(
         "start": start.note,
         "left_out": json.dumps([name for name, there in of_each_row.items() if not there]),
         "below_a_mode": below,
+        "unvisited": unvisited(spec, start.modes, *flat) if len(start.modes) > 1 else 0.0,
         "rounding": "" if warning is None else warning,
         "label_switching": "draws are raw; summaries relabel them, and so are assignments.responsibilities: their "
         "component k is component raw_component[chain, draw, k] of a draw",
@@ -166,6 +172,7 @@ class _Start:
     options: dict[str, Any] = field(default_factory=dict)
     otherwise: SamplerSettings | None = None
     num_modes: int = 1
+    modes: tuple[Mode, ...] = ()
 
 
 def _start(
@@ -196,7 +203,7 @@ def _start(
     elif inverse_mass.ndim == 2 and not settings.dense_mass:
         inverse_mass = np.diag(inverse_mass).copy()
     options = {"initial_values": found.values, "inverse_mass": inverse_mass}
-    return settings, _Start(found.note, options, otherwise, found.num_modes)
+    return settings, _Start(found.note, options, otherwise, found.num_modes, found.modes)
 
 
 def _with_z(

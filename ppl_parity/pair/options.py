@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -104,11 +104,14 @@ def _in_the_way(pair: Pair, own: Mapping[str, Mapping[str, Site]]) -> list[str]:
     ]
 
 
-def check_names(pair: Pair, sites: Mapping[str, Mapping[str, Site]]) -> None:
+def check_names(
+    pair: Pair, sites: Mapping[str, Mapping[str, Site]], transposed: Collection[str] = ()
+) -> None:
     """Refuse an option that names what no model has.
 
     Args:
         sites: side -> site, under Pyro's names -> description.
+        transposed: names of numpyro's that rename gave with a ``.T``.
 
     Raises:
         InputError: naming the option and the nearest site.
@@ -124,7 +127,11 @@ def check_names(pair: Pair, sites: Mapping[str, Mapping[str, Site]]) -> None:
             turned = name in own and other in known["pyro"]
             raise InputError(
                 f"rename must lead from a site of pyro's model, of {_list(known['pyro'])}; got {name!r}."
-                + (f" Turn it round: {{{other!r}: {name!r}}}." if turned else nearest(name, known["pyro"]))
+                + (
+                    f" Turn it round: {{{other!r}: {name + '.T' * (other in transposed)!r}}}."
+                    if turned
+                    else nearest(name, known["pyro"])
+                )
             )
         if other not in own:
             raise InputError(

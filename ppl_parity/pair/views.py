@@ -19,7 +19,7 @@ from ppl_parity.errors import InputError
 from ppl_parity.pair.pairs import SIDES, Pair
 from ppl_parity.pair.stacking import fitting
 
-TURNED = re.compile(r"(.+)\.(T|transpose\((\d+(?:, *\d+)*)\))")  # a name of rename
+TURNED = re.compile(r"(.+)\.(m?T|transpose\((-?\d+(?:, *-?\d+)*)\))")  # a name of rename
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def _suffix(name: str, sites: Mapping[str, Site]) -> tuple[str, tuple[int, ...] 
     found = TURNED.fullmatch(name)
     if found is None or name in sites or ("*" in name and fitting(name, sites)):
         return None
-    return found[1], None if found[2] == "T" else tuple(map(int, found[3].split(",")))
+    return found[1], None if found[3] is None else tuple(map(int, found[3].split(",")))
 
 
 @dataclass(frozen=True)
@@ -163,6 +163,7 @@ def _order(name: str, shape: tuple[int, ...], turned: Turned) -> tuple[int, ...]
         if len(shape) < 2:
             raise InputError(f"rename can transpose a site of two axes or more; {name!r} has shape {shape}.")
         return (*axes[:-2], axes[-1], axes[-2])
+    order = tuple(axis + len(axes) * (axis < 0) for axis in order)
     if tuple(sorted(order)) != axes:
         raise InputError(
             f"rename must give every axis of {name!r}, of shape {shape}, one place; got transpose{order}."

@@ -11,6 +11,17 @@ mode.py         starts around these, and the mass matrix that belongs there
 
 from ppl_parity.starts.kmeans import kmeans_start
 from ppl_parity.starts.mode import SHORT_WARMUP, Start, mode_start
+from ppl_parity.starts.modes import Mode, unvisited
 from ppl_parity.starts.search import Point, one_pass, search
 
-__all__ = ["SHORT_WARMUP", "Point", "Start", "kmeans_start", "mode_start", "one_pass", "search"]
+__all__ = [
+    "SHORT_WARMUP",
+    "Mode",
+    "Point",
+    "Start",
+    "kmeans_start",
+    "mode_start",
+    "one_pass",
+    "search",
+    "unvisited",
+]

@@ -36,7 +36,8 @@ class Start:
         inverse_mass: (P, P) or (P,), as ``contract.Backend.sample_posterior`` takes it.
         trusted: the approximation holds, so that the mass matrix need not be adapted.
         note: what was done, in a sentence.
-        num_modes: among which the chains are shared out.
+        num_modes: from which chains start.
+        modes: those that hold some mass, the heaviest first.
     """
 
     values: Arrays
@@ -44,6 +45,7 @@ class Start:
     trusted: bool
     note: str
     num_modes: int = 1
+    modes: tuple[Mode, ...] = ()
 
 
 def mode_start(spec: MixtureSpec, x: np.ndarray, num_chains: int, seed: int) -> Start:
@@ -89,7 +91,9 @@ def mode_start(spec: MixtureSpec, x: np.ndarray, num_chains: int, seed: int) -> 
         "beta": np.stack([point.beta for point in starts]),
     }
     inverse_mass = scale @ scale.T if scale.ndim == 2 else scale**2
-    return Start(values, inverse_mass, trusted, note + too_few(spec, x), len(kept))
+    return Start(
+        values, inverse_mass, trusted, note + too_few(spec, x), len(set(map(id, chosen))), tuple(kept)
+    )
 
 
 def _deviation(spec: MixtureSpec, x: np.ndarray, mode: Mode, rng: np.random.Generator) -> float:

@@ -18,6 +18,7 @@ WORTH_A_CLIMB = 20.0  # nats below the best height, up to which volume may make 
 FEW = 10, 5  # rows of a component, and more for each column, up to which it may hold more mass without any
 EMPTY, SHUNNED = 0.5, 0.1  # rows of a component that has none, and the share of those that its weight is due
 SAME = 0.3  # posterior sd between two ends of one climb
+LOOKED_AT = 400  # draws, for the modes that they are in
 PRIOR_DRAWS = 20  # of where a component is tried that shall have no rows
 
 
@@ -156,14 +157,24 @@ def _moved(theta: np.ndarray, beta: np.ndarray, k: int, at: np.ndarray) -> Point
 
 
 def shared_out(kept: Sequence[Mode], num_chains: int) -> list[Mode]:
-    """A chain for each mode, the heaviest first, and the others by mass."""
-    if len(kept) >= num_chains:
-        return list(kept[:num_chains])
+    """A mode for each chain, by mass: one that holds 3 % would be a quarter of what four chains say."""
     wanted = shares(kept) * num_chains
-    counts = np.ones(len(kept), dtype=int)
-    for _ in range(num_chains - len(kept)):
+    counts = np.floor(wanted).astype(int)
+    for _ in range(num_chains - counts.sum()):
         counts[np.argmax(wanted - counts)] += 1
     return [mode for mode, count in zip(kept, counts, strict=True) for _ in range(count)]
+
+
+def unvisited(spec: MixtureSpec, modes: Sequence[Mode], theta: np.ndarray, beta: np.ndarray) -> float:
+    """The share of the modes' mass that lies in those to which no draw is nearest.
+
+    Args:
+        theta, beta: (S, K) and (S, K, D) draws, of which some hundreds are looked at.
+    """
+    chosen = np.linspace(0, len(theta) - 1, min(len(theta), LOOKED_AT)).round().astype(int)
+    points = [Point(theta[i], beta[i]) for i in chosen]
+    visited = {int(np.argmin([apart(spec, mode, point) for mode in modes])) for point in points}
+    return float(sum(share for i, share in enumerate(shares(modes)) if i not in visited))
 
 
 def shares(modes: Sequence[Mode]) -> np.ndarray:
