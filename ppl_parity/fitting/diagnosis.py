@@ -37,8 +37,8 @@ def diagnose(tree: DataTree | str | PathLike[str]) -> list[str]:
         tree = load(Path(tree))
     if not hasattr(tree, "children"):
         raise InputError(
-            f"A fit must be a DataTree, as fit returns it, or its file; got {type(tree).__name__}. What ArviZ before 1.0 "
-            "has read is none: give the file."
+            f"A fit must be a DataTree, as fit returns it, or its file; got {type(tree).__name__}. What ArviZ "
+            "before 1.0 has read is none: give the file."
         )
     summary = summarize(tree)
     return [*troubles(tree, summary), *unsuited(tree, summary)]
