@@ -10,9 +10,10 @@ import pytest
 
 from ppl_parity.draws.posterior import MIXTURE_DIMS, to_datatree
 from ppl_parity.errors import InputError
-from ppl_parity.report import plots
+from ppl_parity.report import mixture_plots, plots
 from ppl_parity.report.forest import draw_forest
-from ppl_parity.report.plots import plot_samples, write_plots
+from ppl_parity.report.mixture_plots import plot_samples
+from ppl_parity.report.plots import write_plots
 from ppl_parity.spec import MixtureSpec
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -111,7 +112,9 @@ def test_a_forest_tells_its_numbers_and_marks_the_truth() -> None:
 
 def test_the_truth_is_marked_in_every_picture(tmp_path, monkeypatch) -> None:
     marked: list[object] = []
-    monkeypatch.setattr(plots, "_true_places", lambda axes, truth, plane: marked.append((truth.shape, plane)))
+    monkeypatch.setattr(
+        mixture_plots, "_true_places", lambda axes, truth, plane: marked.append((truth.shape, plane))
+    )
     monkeypatch.setattr(plots, "draw_forest", lambda axes, names, draws, truth: marked.append(sorted(truth)))
     tree, spec, (_, _, places) = fit(2, 2)
     write_plots(tree, spec, tmp_path, truth={"theta": np.array([0.5, 0.5]), "beta": places})

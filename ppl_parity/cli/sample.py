@@ -79,7 +79,7 @@ def sample(
     write(out, lambda path: _save(path, arrays, spec, settings))
     files = [out]
     if plot is not None:
-        from ppl_parity.report.plots import plot_samples
+        from ppl_parity.report.mixture_plots import plot_samples
 
         files.append(plot_samples(first["x"], first["z"], first["beta"], plot))
     screen = console.screen(json)
