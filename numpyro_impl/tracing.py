@@ -65,6 +65,7 @@ class TracedModel:
         check_shards(model, device, num_shards)
         data = getattr(model, "prepared", dict)(plain(data))
         self.shards: Shards | None = None
+        self.deterministic: list[str] = []
         with self.session():
             if num_shards > 1:
                 x, self.shards = spread(np.asarray(data["x"], dtype=precision), device)
@@ -152,7 +153,7 @@ class TracedModel:
 
     @cached_property
     def _of_discrete(self) -> frozenset[str]:
-        if not self.discrete:
+        if not (self.discrete and self.deterministic):
             return frozenset()
         with self.session(), jax.ensure_compile_time_eval():  # asked while another function is traced
             nodes = self._trace(self.arrays, {})
@@ -160,7 +161,7 @@ class TracedModel:
 
             def run(arrays, given):
                 found = self._trace(arrays, given)
-                return {n: node["value"] for n, node in found.items() if node["type"] == "deterministic"}
+                return {n: found[n]["value"] for n in self.deterministic}
 
             jitted = jax.jit(run)
 
@@ -183,7 +184,9 @@ class TracedModel:
         nodes: dict[str, dict[str, Any]] = {}
 
         def run(arrays, seed=0):
-            for name, node in self._trace(arrays, {}, seed_to_rng(seed)).items():
+            trace = self._trace(arrays, {}, seed_to_rng(seed))
+            self.deterministic = [n for n, node in trace.items() if node["type"] == "deterministic"]
+            for name, node in trace.items():
                 if node["type"] == "sample":
                     nodes[name] = _outline(node)
                 elif node["type"] == "plate" and len(node["value"]) < node["args"][0]:

@@ -146,10 +146,12 @@ class Program(TracedModel):
             start = InitMessenger(INIT_STRATEGIES[strategy])(self._summed_out())
             for chain in range(num_chains):
                 with seed_to_rng(int(np.random.SeedSequence([seed, chain]).generate_state(1)[0])):
-                    chains.append(self._start(start))
-            found = [chain for chain in chains if chain is not None]
-            if len(found) == num_chains:
-                return to_numpy(stacked(found))
+                    point = self._start(start)
+                if point is None:
+                    break
+                chains.append(point)
+            else:
+                return to_numpy(stacked(chains))
         raise why_no_start(NAME, self, strategy)
 
     def prior_samples(self, *, num_draws: int, seed: int, kept: Collection[str] = ()) -> Arrays:

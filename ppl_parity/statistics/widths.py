@@ -22,12 +22,11 @@ def ratio_of_squares(margin: float, kurtosis: float = 3.0) -> float:
         |s - 1| / sqrt(1 + s^2) = margin sqrt((kurtosis - 1) / 2),    s = ratio^2
 
     Returns:
-        At least 1; infinite where no ratio is as far apart, or only one beyond 64.
+        At least 1; infinite where no ratio is as far apart.
     """
     apart = margin * math.sqrt(max(kurtosis - 1, 0.0) / 2)
     rest = 1 - apart**2
-    ratio = math.sqrt((1 + math.sqrt(1 - rest**2)) / rest) if rest > 0 else math.inf
-    return ratio if ratio <= MOST_RATIO else math.inf
+    return math.sqrt((1 + math.sqrt(1 - rest**2)) / rest) if rest > 0 else math.inf
 
 
 def ratio_of_scores(draws: np.ndarray, margin: float) -> float:
