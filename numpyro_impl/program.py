@@ -13,7 +13,7 @@ from numpyro_impl import sites as describing
 from numpyro_impl.runtime import NAME, seed_to_rng, to_numpy
 from numpyro_impl.simulation import simulate
 from numpyro_impl.tracing import INIT_STRATEGIES, NEEDS_NUMBERS, TracedModel
-from ppl_parity.backend.checks import check_values, explain
+from ppl_parity.backend.checks import check_computed, check_values, explain
 from ppl_parity.backend.contract import Arrays, Site, Trajectory, Values
 from ppl_parity.backend.foreign import foreign_statements
 from ppl_parity.backend.no_start import why_no_start
@@ -43,8 +43,8 @@ class Program(TracedModel):
                 numbers = run(self.arrays, given, words)
             return describing.describe(traces[0], to_numpy(numbers), self.enumerated)
 
-    def of_discrete(self) -> frozenset[str]:
-        return self._of_discrete
+    def of_discrete(self) -> tuple[str, ...]:
+        return tuple(sorted(self._of_discrete))
 
     def foreign_statements(self) -> tuple[str, ...]:
         with self.session(), explain(NAME, "the model cannot be traced"):
@@ -133,6 +133,14 @@ class Program(TracedModel):
 
     def prior_samples(self, *, num_draws: int, seed: int, kept: Collection[str] = ()) -> Arrays:
         return simulate(self, {}, num_draws, seed, kept)
+
+    def vector_jacobian(self, values: Values, vectors: Values, by: Collection[str]) -> Arrays:
+        check_computed(NAME, vectors, self.deterministic, by, self.continuous)
+        check_values(NAME, values, self.shapes, required=self.continuous)
+        given = {name: self._counted(name, np.asarray(value)) for name, value in values.items()}
+        moved = {name: given.pop(name) for name in by}
+        name = f"vector jacobian {sorted(vectors)} {sorted(moved)}"
+        return self._call(name, self._vector_jacobian, (given, moved, dict(vectors)))
 
     def predictive_samples(self, draws: Values, *, seed: int, kept: Collection[str] = ()) -> Arrays:
         given = {name: self._counted(name, np.asarray(draws[name])) for name in self.shapes if name in draws}

@@ -318,6 +318,16 @@ class TracedModel:
         energy = path.potential_energy + jax.vmap(lambda r: kinetic(mass, r))(path.r)
         return path.z, path.r, path.potential_energy, energy
 
+    def _vector_jacobian(self, arrays, given):
+        held, moved, vectors = given
+
+        def computed(moved):
+            trace = self._trace(arrays, {**held, **moved})
+            return {name: trace[name]["value"] for name in vectors}
+
+        _, pull_back = jax.vjp(computed, moved)
+        return jax.vmap(pull_back)(vectors)[0]
+
     def _start(self, strategy: str) -> Callable[..., Any]:
         def start(arrays, words):
             key = jax.random.fold_in(jax.random.fold_in(seed_to_rng(words[0]), words[1]), words[2])

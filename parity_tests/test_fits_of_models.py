@@ -94,7 +94,7 @@ def test_what_depends_on_several_discrete_sites_together_is_seen(ppl: str) -> No
         library.deterministic("changes", (z[..., 1:] != z[..., :-1]).sum())
 
     program = import_module(f"{ppl}_impl").Program(model, {"y": Y[:6]})
-    assert program.of_discrete() == {"total", "changes"}
+    assert program.of_discrete() == ("changes", "total")
     assert set(program.constrain({"p": np.array(0.0)})) == {"p", "odds"}
 
 

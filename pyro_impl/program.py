@@ -11,7 +11,7 @@ from pyro.infer.autoguide.initialization import (
 )
 from pyro.ops.integrator import potential_grad, velocity_verlet
 
-from ppl_parity.backend.checks import check_values
+from ppl_parity.backend.checks import check_computed, check_values
 from ppl_parity.backend.contract import Arrays, Site, Trajectory, Values
 from ppl_parity.backend.foreign import foreign_statements
 from ppl_parity.backend.no_start import why_no_start
@@ -31,8 +31,8 @@ class Program(TracedModel):
             given = self._given(values or {}, required=())
             return self._described(self._drawn(given), self.enumerated)
 
-    def of_discrete(self) -> frozenset[str]:
-        return self._of_discrete
+    def of_discrete(self) -> tuple[str, ...]:
+        return tuple(sorted(self._of_discrete))
 
     def foreign_statements(self) -> tuple[str, ...]:
         with self._running("the model cannot be traced"), seed_to_rng(0):
@@ -157,6 +157,12 @@ class Program(TracedModel):
     def prior_samples(self, *, num_draws: int, seed: int, kept: Collection[str] = ()) -> Arrays:
         with self._running("the model cannot be simulated"), seed_to_rng(seed):
             return simulate(self, [{}] * num_draws, kept)
+
+    def vector_jacobian(self, values: Values, vectors: Values, by: Collection[str]) -> Arrays:
+        check_computed(NAME, vectors, self.deterministic, by, self.continuous)
+        with self._running("vector jacobian failed"), seed_to_rng(0):
+            given = self._given(values, self.continuous)
+            return to_numpy(self._vector_jacobian(given, to_framework(dict(vectors)), tuple(by)))
 
     def predictive_samples(self, draws: Values, *, seed: int, kept: Collection[str] = ()) -> Arrays:
         given = {name: np.asarray(draws[name]) for name in self.shapes if name in draws}

@@ -275,6 +275,25 @@ class TracedModel:
         nodes = {node["name"]: node for node in samples(trace)}
         return {name: node["log_prob"] for name, node in nodes.items() if name not in self.deterministic}
 
+    def _vector_jacobian(self, given: Tensors, vectors: Tensors, by: tuple[str, ...]) -> Tensors:
+        moved = {name: given[name].detach().clone().requires_grad_() for name in by}
+        nodes = self._drawn({**given, **moved}).nodes
+        depends = [name for name in vectors if nodes[name]["value"].requires_grad]
+        count = len(next(iter(vectors.values())))
+        found: Any = [None] * len(by)
+        if depends:
+            found = torch.autograd.grad(
+                [nodes[name]["value"] for name in depends],
+                list(moved.values()),
+                grad_outputs=[vectors[name] for name in depends],
+                is_grads_batched=True,
+                allow_unused=True,
+            )
+        return {
+            name: moved[name].new_zeros((count, *moved[name].shape)) if rows is None else rows
+            for name, rows in zip(by, found, strict=True)
+        }
+
     def _start(self, model: Model) -> Tensors | None:
         potential, transforms = self._initialized
         for _ in range(100):

@@ -158,7 +158,7 @@ def fitted(
     groups, attributes = sampled
     if settings.num_shards > 1:  # no process has all the rows, so none can say what was observed
         return to_datatree(groups, attributes)
-    if summed := sorted(program.of_discrete()):  # of a discrete site there are no draws
+    if summed := program.of_discrete():  # of a discrete site there are no draws
         attributes["left_out"] = json.dumps(
             [f"{name}: it moves with a site that is summed out" for name in summed]
         )

@@ -81,6 +81,26 @@ def check_values(
             )
 
 
+def check_computed(
+    side: str,
+    computed: Collection[str],
+    deterministic: Collection[str],
+    by: Collection[str],
+    continuous: Collection[str],
+) -> None:
+    """Refuse a derivative of what the model does not compute, or by what it does not draw from a density."""
+    for names, known, what in (
+        (computed, deterministic, "deterministic"),
+        (by, continuous, "continuous latent"),
+    ):
+        for name in names:
+            if name not in known:
+                hint = nearest(name, list(known))
+                raise InputError(
+                    f"{side}: the model has no {what} site {name!r}; it has {sorted(known)}.{hint}"
+                )
+
+
 def mixture_data(side: str, spec: MixtureSpec, data: Mapping[str, Any]) -> dict[str, Any]:
     """The mixture's arguments; an x of whole numbers is one of floating-point numbers, like any other."""
     x = data.get("x")

@@ -136,7 +136,7 @@ class Program(Protocol):
         num_shards: int = 1,
     ) -> None: ...
 
-    def of_discrete(self) -> frozenset[str]:
+    def of_discrete(self) -> tuple[str, ...]:
         """The deterministic sites that move with a discrete latent one, and have no value where that is summed out."""
         ...
 
@@ -261,6 +261,22 @@ class Program(Protocol):
 
         Returns:
             site -> (num_draws, ...), deterministic sites included.
+        """
+        ...
+
+    def vector_jacobian(self, values: Values, vectors: Values, by: Collection[str]) -> Arrays:
+        """v . df/dy_j for deterministic sites f, by automatic differentiation, in constrained space.
+
+        Args:
+            values: the latent sites' values, in constrained space; discrete ones may be left out and are then drawn.
+            vectors: deterministic site -> (W, ...): W vectors v over all of these sites.
+            by: the latent sites y_j, continuous ones; the others are held.
+
+        Returns:
+            site of ``by`` -> (W, ...).
+
+        Raises:
+            InputError: a value is missing, or a name there is none.
         """
         ...
 

@@ -58,9 +58,9 @@ class StackedProgram:
                 found[site.name] = steps.shape == whole.shape and np.allclose(steps, whole, equal_nan=True)
         return found
 
-    def of_discrete(self) -> frozenset[str]:
+    def of_discrete(self) -> tuple[str, ...]:
         """The program's own, as they are presented."""
-        return frozenset(presented(name, self._stacks) for name in self._program.of_discrete())
+        return tuple(sorted({presented(name, self._stacks) for name in self._program.of_discrete()}))
 
     def foreign_statements(self) -> tuple[str, ...]:
         """The program's own."""
@@ -145,6 +145,13 @@ class StackedProgram:
 
     def _kept(self, names: Collection[str]) -> dict[str, Any]:
         return {"kept": tuple(members(names, self._stacks))} if names else {}
+
+    def vector_jacobian(self, values: Values, vectors: Values, by: Collection[str]) -> Arrays:
+        """The program's own."""
+        own = tuple(members(by, self._stacks))
+        return self._merge(
+            self._program.vector_jacobian(self._split(values), self._split(vectors, 1), own), 1
+        )
 
     def log_likelihood(self, draws: Values) -> Arrays:
         """The program's own."""
