@@ -20,7 +20,7 @@ QUICK = {"rungs": ["structure", "density", "enumeration"]}
 
 
 def schools(ppl: str, *, scale: float = 5.0, centred: bool = True, factor: bool = False) -> Callable:
-    """A root, a site that hangs on it, and effects that one side computes from a site of its own."""
+    """A root, a site that hangs on it, and effects that one side computes, unrecorded, from a site of its own."""
 
     def model(y):
         library, dist = libraries(ppl)
@@ -32,9 +32,7 @@ def schools(ppl: str, *, scale: float = 5.0, centred: bool = True, factor: bool 
             if centred:
                 theta = library.sample("theta", dist.Normal(mu, tau))
             else:
-                theta = library.deterministic(
-                    "theta", mu + tau * library.sample("raw", dist.Normal(0.0, 1.0))
-                )
+                theta = mu + tau * library.sample("raw", dist.Normal(0.0, 1.0))
             library.sample("y", dist.Normal(theta, 10.0), obs=y)
 
     return model

@@ -56,17 +56,17 @@ def moved_sites(context: Context, found: list[Position]) -> list[str]:
     )
 
 
-def dynamic_sites(context: Context) -> list[str]:
-    """Latent sites whose support moves with the point: Pyro's sampler freezes it where it starts."""
+def dynamic_sites(context: Context, side: str = "numpyro") -> list[str]:
+    """Latent sites whose support moves with the point, as a side has it: Pyro's sampler freezes it where it starts."""
     cached = context.results.get("dynamic sites")
     if cached is not None:
         return cached
     seen: dict[str, set[tuple[Any, ...]]] = {}
     for point in context.points[:: max(1, len(context.points) // 4)]:
-        for site in context.programs["numpyro"].sites(context.values("numpyro", point, discrete=True)):
+        for site in context.programs[side].sites(context.values(side, point, discrete=True)):
             if site.kind == "latent":
                 bounds = ((end, value.tobytes()) for end, value in sorted(site.bounds.items()))
                 seen.setdefault(site.name, set()).add((site.support, *bounds))
-    names = context.pair.from_side("numpyro", {name: s for name, s in seen.items() if len(s) > 1})
+    names = context.pair.from_side(side, {name: s for name, s in seen.items() if len(s) > 1})
     context.results["dynamic sites"] = sorted(names)
     return context.results["dynamic sites"]

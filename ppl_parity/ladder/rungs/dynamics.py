@@ -11,6 +11,7 @@ from ppl_parity.backend.contract import Arrays, Program, Trajectory
 from ppl_parity.errors import InputError
 from ppl_parity.findings import Finding
 from ppl_parity.ladder.context import Context
+from ppl_parity.ladder.exact.change_of_variables import compared_in_full
 from ppl_parity.ladder.exact.coordinates import Position, dynamic_sites, moved_sites, positions
 from ppl_parity.ladder.exact.scales import own_widths
 from ppl_parity.pair.pairs import SIDES
@@ -36,6 +37,14 @@ APART = {
 
 def run(context: Context) -> Iterator[Finding]:
     """Walk in lock step; what still differs between two samplers then is their choices, not their target."""
+    if change := compared_in_full(context):
+        yield Finding(
+            "same",
+            "trajectory",
+            f"Not walked: {change.told()}, so the sides have coordinates of their own.",
+            numbers={"summary": "not walked"},
+        )
+        return
     if context.reparameterised:
         yield Finding("unresolved", "trajectory", "The latent sites differ.", deferred=True)
         return

@@ -9,6 +9,7 @@ import numpy as np
 from ppl_parity.errors import InputError
 from ppl_parity.findings import Finding
 from ppl_parity.ladder.context import Context
+from ppl_parity.ladder.exact.change_of_variables import compared_in_full
 from ppl_parity.ladder.exact.comparison import Comparison, compare, name_of_constant
 from ppl_parity.ladder.exact.hopeless import leave_out
 from ppl_parity.ladder.exact.log_probs import ordinary_points
@@ -26,7 +27,10 @@ MOST_OFF = 1e-3  # of a conditional probability, whatever the libraries' limits 
 
 def run(context: Context) -> Iterator[Finding]:
     """Compare the enumerated log density and the exact marginals of the enumerated sites."""
-    if context.reparameterised:
+    change = compared_in_full(context)
+    if change is not None and change.can_be_summed:
+        context = change.context
+    elif context.reparameterised:
         yield Finding("unresolved", "log density", "The latent sites differ.", deferred=True)
         return
     enumerated = {

@@ -10,6 +10,7 @@ import numpy as np
 from ppl_parity.backend.contract import Site
 from ppl_parity.findings import Finding, Verdict
 from ppl_parity.ladder.context import Context, is_discrete
+from ppl_parity.ladder.exact.change_of_variables import compared_in_full
 from ppl_parity.ladder.exact.moved import movable
 from ppl_parity.ladder.exact.observed import observed
 from ppl_parity.ladder.exact.renaming import proposed_rename
@@ -158,6 +159,13 @@ def _one_sided(name: str, side: str, context: Context) -> Iterator[Finding]:
             site=name,
             notable=True,
         )
+    elif site.kind == "latent" and (change := compared_in_full(context)):
+        yield Finding(
+            "same",
+            "site",
+            f"The latent site {name!r} is in {side} only: {change.told()}, and the density rung changes variables.",
+            site=name,
+        )
     elif site.kind == "latent":
         yield Finding(
             "unresolved",
@@ -165,10 +173,11 @@ def _one_sided(name: str, side: str, context: Context) -> Iterator[Finding]:
             f"The latent site {name!r} is in {side} only; the pair is judged on the sites that are shared.",
             site=name,
             hint=proposed_rename(context, name)
-            or "a re-parameterisation, a renamed site (give rename), or a site that the port lost",
+            or "a re-parameterisation, which is compared exactly where one side records what the other draws, as a "
+            "deterministic site of that name; a renamed site (give rename); or a site that the port lost",
             deferred=True,
         )
-    elif context.reparameterised:
+    elif context.reparameterised and not compared_in_full(context):
         found = _not_compared(name, f"The {site.kind} site {name!r} is in {side} and not in {other}")
         whole = name.removesuffix("_observed")
         if whole != name and f"{whole}_unobserved" in context.sites[side] and whole in context.sites[other]:
@@ -227,15 +236,15 @@ def _compare(name: str, a: Site, b: Site, context: Context) -> Iterator[Finding]
             notable=verdict == "same",
         )
 
+    change = compared_in_full(context)
     if {a.kind, b.kind} == {"latent", "deterministic"}:
-        yield replace(
-            finding(
-                "unresolved", "kind", a.kind, b.kind, "a re-parameterisation: one side computes the site"
-            ),
-            deferred=True,
+        told = finding(
+            "unresolved", "kind", a.kind, b.kind, "a re-parameterisation: one side computes the site"
         )
+        yield replace(told, verdict="same") if change else replace(told, deferred=True)
         return
-    if a.kind != b.kind and "latent" not in (a.kind, b.kind) and context.reparameterised:
+    apart = context.reparameterised and not change
+    if a.kind != b.kind and "latent" not in (a.kind, b.kind) and apart:
         yield _not_compared(name, f"The kind of {name!r} is {a.kind} in pyro and {b.kind} in numpyro")
         return
     if a.kind != b.kind:
@@ -243,12 +252,12 @@ def _compare(name: str, a: Site, b: Site, context: Context) -> Iterator[Finding]
         hint = "an observation was forgotten on one side" if verdict == "different" else None
         yield finding(verdict, "kind", a.kind, b.kind, hint)
         return
-    if a.kind == "factor" and context.reparameterised and (reason := _factor_unseen(context)):
+    if a.kind == "factor" and apart and (reason := _factor_unseen(context)):
         yield replace(
             _not_compared(name, f"{name!r} is a factor{reason}"),
             hint="write it as an observed site, whose replicates are compared",
         )
-    elif a.kind == "factor" and context.reparameterised:
+    elif a.kind == "factor" and apart:
         yield Finding(
             "same",
             "factor",

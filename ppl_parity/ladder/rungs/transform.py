@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from ppl_parity.backend.contract import Arrays, Program
 from ppl_parity.findings import Finding
 from ppl_parity.ladder.context import Context
+from ppl_parity.ladder.exact.change_of_variables import compared_in_full
 from ppl_parity.ladder.exact.coordinates import Position, dynamic_sites, moved_sites, positions
 from ppl_parity.ladder.exact.hopeless import FAR
 from ppl_parity.pair.pairs import SIDES
@@ -22,6 +24,19 @@ WIDE = 3.0  # standard deviations of the unconstrained coordinates at which supp
 
 def run(context: Context) -> Iterator[Finding]:
     """Compare the maps; a different but valid one is named, a potential that leaves its density is not."""
+    if change := compared_in_full(context):
+        # Each in its own coordinates: its density is the program's own, and not that of the other's sites.
+        own = replace(change.context, programs=context.programs)
+        found = positions(own, NUM_POSITIONS)
+        yield from _own_potential(own, found, dynamic_sites(own, "pyro"))
+        yield Finding(
+            "same",
+            "transform",
+            f"{change.told()}, so the sides have coordinates of their own; each side's sampler sees the density that "
+            f"its model writes, at {len(found)} points.",
+            numbers={"summary": "each potential is its own density's"},
+        )
+        return
     if context.reparameterised:
         yield Finding("unresolved", "transform", "The latent sites differ.", deferred=True)
         return

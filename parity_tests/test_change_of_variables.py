@@ -1,0 +1,364 @@
+"""A side that computes what the other draws is compared exactly: right ports of many forms, and wrong ones, named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pyro")
+pytest.importorskip("numpyro")
+
+from parity_tests.written import libraries, numbers, told
+from ppl_parity import check
+from ppl_parity.checking import CheckSettings, check_pair
+from ppl_parity.errors import InputError
+from ppl_parity.findings import Report
+from ppl_parity.frozen.freezing import freeze
+from ppl_parity.frozen.side import FrozenSide
+from ppl_parity.ladder.exact.inverse import made_of
+from ppl_parity.ladder.exact.jacobians import Computed, jacobian
+from ppl_parity.pair.pairs import SIDES, Pair
+from ppl_parity.process.references import CallableReference
+from ppl_parity.process.sides import Side
+
+pytestmark = pytest.mark.pyro
+DATA = {
+    "y": np.array([2.8, 0.8, -0.3, 0.7]),
+    "x": np.array([[1.0, 0.3], [0.2, -1.0], [-0.7, 0.4], [0.1, 1.2]]),
+}
+LOWER = np.array([[1.0, 0.0], [0.5, 1.3]])
+
+Written = Callable[[Any, Any, Any, bool], Any]
+
+
+def model(ppl: str, write: Written, computes: bool) -> Callable:
+    """``write``'s effect u beneath four observed rows; it is computed where ``computes``, else drawn."""
+
+    def written(y, x):
+        library, dist = libraries(ppl)
+        mean = write(library, dist, numbers(ppl), computes)
+        with library.plate("rows", 4):
+            library.sample("y", dist.Normal((x * mean).sum(-1), 1.0), obs=y)
+
+    return written
+
+
+def judged(write: Written, sides: dict[str, Side], computing: str = "numpyro", **options: Any) -> Report:
+    models = [model(side, write, side == computing) for side in SIDES]
+    return check(*models, DATA, **{"level": "quick", "sides": sides, **options})
+
+
+def hyper(library, dist):
+    return library.sample("mu", dist.Normal(0.0, 3.0)), library.sample("tau", dist.HalfNormal(2.0))
+
+
+def standard(library, dist, size=2):
+    """``size`` standard normal numbers in a plate of their own."""
+    with library.plate("effects", size):
+        return library.sample("z", dist.Normal(0.0, 1.0))
+
+
+def effects(value: Callable[..., Any], drawn: Callable[..., Any]) -> Written:
+    """u computed as ``value(lib, mu, tau, z)``, or drawn from ``drawn(dist, mu, tau)``, two of them."""
+
+    def write(library, dist, lib, computes):
+        mu, tau = hyper(library, dist)
+        if computes:
+            return library.deterministic("u", value(lib, mu, tau, standard(library, dist)))
+        with library.plate("effects", 2):
+            return library.sample("u", drawn(dist, mu, tau))
+
+    return write
+
+
+def of_rows(library, dist, lib, computes):
+    """Correlated rows: by a Cholesky factor, or as a multivariate normal."""
+    _, tau = hyper(library, dist)
+    factor = lib.asarray(LOWER) * tau
+    with library.plate("rows of u", 4):
+        if computes:
+            z = library.sample("z", dist.Normal(lib.zeros(2), 1.0).to_event(1))
+            return library.deterministic("u", z @ factor.T)
+        return library.sample("u", dist.MultivariateNormal(lib.zeros(2), scale_tril=factor))
+
+
+def walk(library, dist, lib, computes):
+    """A random walk: a running sum of steps, or one multivariate normal; rows mix."""
+    _, tau = hyper(library, dist)
+    if computes:
+        z = library.sample("z", dist.Normal(lib.zeros(2), 1.0).to_event(1))
+        return library.deterministic("u", tau * lib.cumsum(z, 0))
+    sums = lib.asarray(np.tril(np.ones((2, 2)))) * tau
+    return library.sample("u", dist.MultivariateNormal(lib.zeros(2), scale_tril=sums))
+
+
+def chained(library, dist, lib, computes, *, slope=0.5):
+    """The second effect hangs on the first; both are computed, each of a site of its own."""
+    mu, tau = hyper(library, dist)
+    if computes:
+        a = library.deterministic("a", mu + tau * library.sample("za", dist.Normal(0.0, 1.0)))
+        b = library.deterministic("b", slope * a + library.sample("zb", dist.Normal(0.0, 1.0)))
+    else:
+        a = library.sample("a", dist.Normal(mu, tau))
+        b = library.sample("b", dist.Normal(0.5 * a, 1.0))
+    return lib.stack([a, b])
+
+
+def together(library, dist, lib, computes, *, spread=0.8):
+    """Two effects that are computed of one site."""
+    mu, tau = hyper(library, dist)
+    if computes:
+        z = library.sample("z", dist.Normal(lib.zeros(2), 1.0).to_event(1))
+        a = library.deterministic("a", mu + tau * z[0])
+        b = library.deterministic("b", 0.5 * z[0] + spread * z[1])
+    else:
+        a = library.sample("a", dist.Normal(mu, tau))
+        b = library.sample("b", dist.Normal(0.5 * (a - mu) / tau, 0.8))
+    return lib.stack([a, b])
+
+
+LINE = effects(lambda lib, mu, tau, z: mu + tau * z, lambda dist, mu, tau: dist.Normal(mu, tau))
+CURVE = effects(lambda lib, mu, tau, z: lib.exp(mu + tau * z), lambda dist, mu, tau: dist.LogNormal(mu, tau))
+SQUARED = effects(lambda lib, mu, tau, z: mu + tau**2 * z, lambda dist, mu, tau: dist.Normal(mu, tau))
+LOST = effects(lambda lib, mu, tau, z: tau * z, lambda dist, mu, tau: dist.Normal(mu, tau))
+LOG = effects(
+    lambda lib, mu, tau, z: lib.exp(mu + 2 * tau * z), lambda dist, mu, tau: dist.LogNormal(mu, tau)
+)
+TAILS = effects(lambda lib, mu, tau, z: mu + tau * z, lambda dist, mu, tau: dist.StudentT(3.0, mu, tau))
+
+
+@pytest.mark.parametrize("computing", SIDES)
+@pytest.mark.parametrize("write", [LINE, CURVE, of_rows, walk, chained, together])
+def test_a_right_port_is_the_same_on_the_exact_rungs(
+    write: Written, computing: str, sides: dict[str, Side]
+) -> None:
+    report = judged(write, sides, computing)
+    assert report.verdict == "same", str(report)
+    (note,) = (f for f in told(report, "density") if f.quantity == "change of variables")
+    assert note.notable
+    assert f"{computing} computes" in note.detail
+    assert told(report, "density")[-1].size is not None
+
+
+@pytest.mark.parametrize("computing", SIDES)
+@pytest.mark.parametrize(
+    ("write", "cause"),
+    [(SQUARED, "squared"), (LOST, "its loc"), (LOG, "its scale"), (TAILS, "StudentT")],
+    ids=["a variance", "no mean", "a wrong log scale", "other tails"],
+)
+def test_a_wrong_map_is_named(write: Written, cause: str, computing: str, sides: dict[str, Side]) -> None:
+    first = judged(write, sides, computing).first_difference
+    assert first is not None
+    assert (first["rung"], first["site"]) == ("density", "u")
+    assert cause in first["hint"] or (
+        (cause, computing) == ("squared", "pyro") and "square root" in first["hint"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("write", "site", "cause"),
+    [
+        (lambda *given: chained(*given, slope=0.6), "b", "its loc"),
+        (
+            lambda *given: together(*given, spread=0.9),
+            "a",
+            "'a', 'b', together, are computed of 'z' in numpyro",
+        ),
+    ],
+    ids=["the second of two", "two of one"],
+)
+def test_of_many_the_wrong_one_is_named(
+    write: Written, site: str, cause: str, sides: dict[str, Side]
+) -> None:
+    first = judged(write, sides).first_difference
+    assert first is not None
+    assert (first["rung"], first["site"]) == ("density", site)
+    assert cause in first["hint"]
+
+
+def test_a_scale_of_a_scale_family_is_named(sides: dict[str, Side]) -> None:
+    def write(library, dist, lib, computes):
+        if computes:
+            return library.deterministic("u", 2.5 * library.sample("z", dist.HalfCauchy(1.0)))
+        return library.sample("u", dist.HalfCauchy(5.0))
+
+    first = judged(write, sides).first_difference
+    assert first is not None
+    assert "its scale is 5 in pyro and 2.5 in numpyro" in first["hint"]
+
+
+def test_a_detached_value_is_seen_in_the_gradient(sides: dict[str, Side]) -> None:
+    def write(library, dist, lib, computes):
+        mu, _ = hyper(library, dist)
+        if computes:
+            kept = import_module("jax.lax").stop_gradient(mu)
+            return library.deterministic("u", mu + library.sample("z", dist.Normal(0.0, 1.0))) + kept - mu
+        return library.sample("u", dist.Normal(mu, 1.0))
+
+    first = judged(write, sides).first_difference
+    assert first is not None
+    assert first["rung"] == "gradient"
+
+
+@pytest.mark.parametrize(("spread", "verdict"), [(1.0, "same"), (1.1, "different")])
+def test_discrete_sites_are_summed_out_beside_it(spread: float, verdict: str, sides: dict[str, Side]) -> None:
+    def mixture(ppl: str) -> Callable:
+        def written(y, x):
+            library, dist = libraries(ppl)
+            mu, tau = hyper(library, dist)
+            if ppl == "pyro":
+                with library.plate("effects", 2):
+                    u = library.sample("u", dist.Normal(mu, tau))
+            else:
+                u = library.deterministic("u", mu + spread * tau * standard(library, dist))
+            with library.plate("rows", 4):
+                weights = dist.Categorical(numbers(ppl).asarray([0.3, 0.7]))
+                c = library.sample("c", weights, infer={"enumerate": "parallel"})
+                library.sample("y", dist.Normal(u[c], 1.0), obs=y)
+
+        return written
+
+    # Given the assignments, and with them summed out: one sum of the other is off by as much, and hides nothing.
+    rungs = ["structure", "density", "enumeration"]
+    settings = CheckSettings(keep_going=True)
+    report = check(*map(mixture, SIDES), DATA, rungs=rungs, settings=settings, sides=sides)
+    assert [rung.verdict for rung in report.rungs[1:]] == [verdict, verdict], str(report)
+
+
+def test_a_renamed_loop_is_held_to_a_running_sum(sides: dict[str, Side]) -> None:
+    def loop(y, x):
+        library, dist = libraries("pyro")
+        tau, h = library.sample("tau", dist.HalfNormal(2.0)), 0.0
+        for i in range(4):
+            h = library.sample(f"state_{i}", dist.Normal(h, tau))
+            library.sample(f"y_{i}", dist.Normal(h, 1.0), obs=y[i])
+
+    def summed(y, x):
+        library, dist = libraries("numpyro")
+        lib = numbers("numpyro")
+        tau = library.sample("tau", dist.HalfNormal(2.0))
+        z = library.sample("z", dist.Normal(lib.zeros(4), 1.0).to_event(1))
+        h = library.deterministic("h", lib.cumsum(tau * z))
+        with library.plate("rows", 4):
+            library.sample("y", dist.Normal(h, 1.0), obs=y)
+
+    options = {"level": "quick", "sides": sides, "rename": {"state_*": "h"}}
+    assert check(loop, summed, DATA, **options).verdict == "same"
+
+
+@pytest.mark.parametrize("mean", [0.0, 1.0])
+def test_a_map_that_folds_is_left_to_the_draws(mean: float, sides: dict[str, Side]) -> None:
+    def write(library, dist, lib, computes):
+        if computes:
+            return library.deterministic("u", abs(library.sample("z", dist.Normal(mean, 1.0))))
+        return library.sample("u", dist.HalfNormal(1.0))
+
+    report = judged(write, sides)
+    assert report.verdict == "unresolved"
+    assert report.first_difference is None
+
+
+def test_a_simplex_is_left_to_the_draws(sides: dict[str, Side]) -> None:
+    def write(library, dist, lib, computes):
+        if computes:
+            z = library.sample("z", dist.Gamma(2 * lib.ones(2), 1.0).to_event(1))
+            return library.deterministic("u", z / z.sum())
+        return library.sample("u", dist.Dirichlet(2 * lib.ones(2)))
+
+    assert judged(write, sides).verdict == "unresolved"
+
+
+def test_where_rounding_hides_what_was_drawn_no_point_counts(sides: dict[str, Side]) -> None:
+    """Most draws of this scale vanish beside the mean, and z with them."""
+
+    def write(library, dist, lib, computes):
+        tau = library.sample("tau", dist.Gamma(0.02, 0.02))
+        mu = library.sample("mu", dist.Normal(0.0, 100.0))
+        if computes:
+            return library.deterministic("u", mu + tau * library.sample("z", dist.Normal(0.0, 1.0)))
+        return library.sample("u", dist.Normal(mu, tau))
+
+    report = judged(write, sides)
+    assert report.verdict == "same", str(report)
+
+
+def test_without_the_density_rung_the_draws_decide(sides: dict[str, Side]) -> None:
+    report = judged(LINE, sides, rungs=["structure", "gradient"])
+    assert report.verdict == "unresolved"
+
+
+@pytest.mark.parametrize("write", [LINE, CURVE, SQUARED], ids=["a line", "a curve", "a variance"])
+def test_a_frozen_side_is_held_to_a_side_that_computes(write: Written, sides: dict[str, Side]) -> None:
+    models = {side: CallableReference.of(model(side, write, side == "numpyro")) for side in SIDES}
+    pair = Pair("frozen", models, dict.fromkeys(SIDES, DATA))
+    frozen = freeze(pair, "pyro", sides["pyro"], settings=None)
+    both: Any = {"pyro": FrozenSide(frozen), "numpyro": sides["numpyro"]}
+    report = check_pair(pair, level="quick", sides=both)
+    assert report.verdict == ("different" if write is SQUARED else "same"), str(report)
+
+
+def computing(backend: Any) -> Any:
+    return backend.Program(model(backend.NAME, LINE, True), DATA)
+
+
+VALUES = {"mu": np.array(0.3), "tau": np.array(2.0), "z": np.array([1.0, -2.0])}
+
+
+def test_a_vector_times_the_derivative(backend: Any) -> None:
+    vectors = {"u": np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 10.0]])}
+    found = computing(backend).vector_jacobian(VALUES, vectors, ["z", "tau", "mu"])
+    assert np.allclose(found["z"], [[2, 0], [0, 2], [2, 20]])
+    assert np.allclose(found["tau"], [1, -2, -19])
+    assert np.allclose(found["mu"], [1, 1, 11])
+
+
+@pytest.mark.parametrize(
+    ("vectors", "by", "words"),
+    [
+        ({"v": np.ones((1, 2))}, ["z"], "no deterministic site 'v'"),
+        ({"u": np.ones((1, 2))}, ["y"], "no continuous"),
+    ],
+)
+def test_a_derivative_of_nothing_is_refused(backend: Any, vectors: Any, by: Any, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        computing(backend).vector_jacobian(VALUES, vectors, by)
+
+
+@pytest.mark.parametrize(
+    ("write", "rows", "log_abs_det"),
+    [
+        (LINE, (2,), [np.log(2.0)] * 2),
+        (of_rows, (4,), [2 * np.log(2.0) + np.log(1.3)] * 4),
+        (walk, (), 2 * np.log(2.0)),
+    ],
+    ids=["numbers", "rows", "one block"],
+)
+def test_rows_are_apart_where_they_do_not_mix(
+    backend: Any, write: Written, rows: Any, log_abs_det: Any
+) -> None:
+    program = backend.Program(model(backend.NAME, write, True), DATA)
+    shape = (4, 2) if write is of_rows else (2,)
+    values = {**VALUES, "z": np.linspace(-1.0, 1.0, int(np.prod(shape))).reshape(shape)}
+    group = Computed(("u",), ("z",), {"u": shape, "z": shape}, shape[:1])
+    (site,) = (site for site in program.sites(values) if site.name == "u")
+    found = jacobian(program, values, {"u": site.value}, group)
+    assert found is not None
+    assert found.rows == rows
+    assert np.allclose(found.log_abs_det(), log_abs_det)
+    assert np.all(found.lost < 1e-14)
+
+
+@pytest.mark.parametrize("write", [LINE, CURVE])
+def test_what_was_drawn_is_found_from_what_was_computed(backend: Any, write: Written) -> None:
+    program = backend.Program(model(backend.NAME, write, True), DATA)
+    (site,) = (site for site in program.sites(VALUES) if site.name == "u")
+    group = Computed(("u",), ("z",), {"u": (2,), "z": (2,)})
+    start = {**VALUES, "z": np.array([-1.5, 3.0])}
+    found = made_of(program, start, {"u": site.value}, [group], {"z": False})
+    assert found is not None
+    assert np.allclose(found["z"], VALUES["z"], rtol=1e-12)
+    assert made_of(program, start, {"u": np.array([np.inf, 1.0])}, [group], {"z": False}) is None

@@ -1,0 +1,158 @@
+"""Where one side draws what the other computes: a point of the one is a point of the other, and a density too.
+
+Where Pyro has u ~ p(u | s), and NumPyro z ~ q(z) with u = f(z, s), both say how (s, u) is distributed:
+
+    log p(u | s) = log q(z) - log |det du/dz|
+
+So at any point of NumPyro's sites both log densities are known, and must agree like any others: a non-centred port is
+compared exactly, and site by site. Needed is that the computed site is recorded, under the name of the drawn one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import cast
+
+import numpy as np
+
+from ppl_parity.backend.contract import Arrays, Program
+from ppl_parity.errors import InputError
+from ppl_parity.ladder.context import Context
+from ppl_parity.ladder.exact.changed_points import (
+    LEAST_POINTS,
+    folds,
+    frozen_points,
+    points_of,
+    prior_points,
+    usable,
+)
+from ppl_parity.ladder.exact.changed_program import ChangedProgram, SummedProgram
+from ppl_parity.ladder.exact.jacobians import Computed, jacobian
+from ppl_parity.ladder.exact.standing import grouped, own_latents, stand_in, under_own_names
+from ppl_parity.listing import listed
+from ppl_parity.pair.pairs import SIDES
+from ppl_parity.pair.points import Point
+from ppl_parity.process.sides import SideError
+
+
+@dataclass(frozen=True)
+class Change:
+    """A pair in coordinates that both sides have.
+
+    Attributes:
+        context: its points have values of both sides' sites, and its programs densities of the drawn ones.
+        drawn: the side that draws. computed: the side that computes.
+        groups: what is computed, and of what, under Pyro's names.
+    """
+
+    context: Context
+    drawn: str
+    computed: str
+    groups: tuple[Computed, ...]
+
+    @property
+    def can_be_summed(self) -> bool:
+        """Whether the densities have one with the discrete sites summed out: what is computed hangs on none."""
+        names = self.context.pair.from_side(
+            self.computed, dict.fromkeys(self.context.programs[self.computed].of_discrete())
+        )
+        return not any(name in names for group in self.groups for name in group.of)
+
+    def told(self) -> str:
+        """A clause: which sites stand for which."""
+        pairs = (f"{listed(group.of)} of {listed(group.by)}" for group in self.groups)
+        return f"{self.computed} computes {', and '.join(pairs)}"
+
+
+def compared_in_full(context: Context) -> Change | None:
+    """The same, where the density rung is climbed: what the other rungs leave to it is compared there."""
+    return change_of_variables(context) if not context.rungs or "density" in context.rungs else None
+
+
+def change_of_variables(context: Context) -> Change | None:
+    """The pair where the sites that one side has alone are computed on the other; None where they are not, or cannot
+    be followed: one is not recorded, has no density per unit of length, is not as many numbers, or folds as |z| does.
+    """
+    if "change of variables" not in context.results:
+        found = None
+        if context.reparameterised and not context.misshapen:
+            try:
+                found = _found(context)
+            except (InputError, SideError):  # no prior draws, or a derivative that cannot be taken
+                found = None
+        context.results["change of variables"] = found
+    return context.results["change of variables"]
+
+
+def _found(context: Context) -> Change | None:
+    for drawn, computed in (SIDES, SIDES[::-1]):
+        of, by = (own_latents(context, side) for side in (drawn, computed))
+        if computed == context.frozen or not of or not by or not stand_in(context, drawn, computed, of, by):
+            continue
+        points = (
+            points_of(context, computed, of) if context.frozen is None else prior_points(context, computed)
+        )
+        groups = grouped(context, computed, of, by, points[:2], context.sites[drawn])
+        if not groups:
+            return None
+        if context.frozen is not None:
+            points = frozen_points(context, computed, groups, points)
+        kept = usable(context, computed, points, groups)
+        if not kept or len(kept) < min(LEAST_POINTS, len(points)) or folds(context, computed, kept, groups):
+            return None
+        return _changed(context, drawn, computed, groups, kept)
+    return None
+
+
+def _changed(
+    context: Context, drawn: str, computed: str, groups: tuple[Computed, ...], points: list[Point]
+) -> Change:
+    rows = [_rows(context, drawn, computed, group, points[0]) for group in groups]
+    own = {
+        side: [
+            (under_own_names(context.pair, side, group), kept)
+            for group, kept in zip(groups, rows, strict=True)
+        ]
+        for side in SIDES
+    }
+    programs = {
+        drawn: cast(Program, SummedProgram(context.programs[drawn], own[drawn])),
+        computed: cast(Program, ChangedProgram(context.programs[computed], own[computed])),
+    }
+    changed = replace(
+        context,
+        points=points,
+        programs={side: programs[side] for side in SIDES},
+        results={
+            "verdicts": context.results.get("verdicts", {}),
+            "stands for": {group.of[0]: _of_group(group, computed) for group in groups},
+        },
+    )
+    return Change(changed, drawn, computed, groups)
+
+
+def _of_group(group: Computed, side: str) -> str:
+    """What to look at where a group's densities differ, and no pattern is known."""
+    are = ", together, are" if len(group.of) > 1 else " is"
+    return (
+        f"{listed(group.of)}{are} computed of {listed(group.by)} in {side}: compare that map, and the prior of what it "
+        "is made of, with the other side's prior"
+    )
+
+
+def _rows(context: Context, drawn: str, computed: str, group: Computed, point: Point) -> tuple[int, ...]:
+    """The axes that both sides' log probs, and the Jacobian, have in common; none where rows mix."""
+    if len(group.of) > 1 or len(group.by) > 1:
+        return ()
+    shapes = []
+    for side, names in ((drawn, group.of), (computed, group.by)):
+        (name,) = context.pair.to_side(side, dict.fromkeys(names))
+        log_probs: Arrays = context.programs[side].site_log_probs(context.values(side, point, discrete=True))
+        shapes.append(np.shape(log_probs[name]))
+    own = under_own_names(context.pair, computed, group)
+    there = context.pair.to_side(computed, {name: point.values[name] for name in group.of})
+    values = context.values(computed, point, discrete=True)
+    found = jacobian(context.programs[computed], values, there, own)
+    shapes.append(() if found is None else found.rows)
+    shortest = min(shapes, key=len)
+    return shortest if all(shape[: len(shortest)] == shortest for shape in shapes) else ()
