@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,16 +29,23 @@ X = DATA.x[:40]
 Draws = dict[str, np.ndarray]
 
 
-def sampled(folder: Path, *, chains: int = 2, formulations: tuple[str, ...] = ("fused",)) -> list[Draws]:
-    """Draws by a process of its own, which keeps what it compiles in ``folder``."""
+def sampled(folder: Path, *asked: tuple[str, int]) -> list[Draws]:
+    """Draws of a process of its own, by formulation and number of chains; what it compiles is kept in ``folder``."""
+    with kept_in(folder) as side:
+        return [drawn(side, *one) for one in asked or [("fused", 2)]]
+
+
+def drawn(side: Side, formulation: str, chains: int) -> Draws:
     settings = replace(SETTINGS, num_chains=chains)
+    return side.sample_posterior(MixtureReference(SPEC, formulation), {"x": X}, settings)[0]["posterior"]
+
+
+@contextmanager
+def kept_in(folder: Path) -> Iterator[Side]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JAX_COMPILATION_CACHE_DIR", str(folder))
         with Side("numpyro", num_threads=2) as side:
-            return [
-                side.sample_posterior(MixtureReference(SPEC, formulation), {"x": X}, settings)[0]["posterior"]
-                for formulation in formulations
-            ]
+            yield side
 
 
 def stored(folder: Path) -> dict[str, int]:
@@ -54,34 +64,58 @@ def equal(left: list[Draws], right: list[Draws]) -> bool:
     )
 
 
-def test_the_next_process_reads_it_back_and_draws_the_same(tmp_path: Path) -> None:
-    formulations = ("fused", "enumerated")
-    first = sampled(tmp_path, formulations=formulations)
-    written = stored(tmp_path)
+@dataclass(frozen=True)
+class First:
+    """What the first process drew and left, and what was there when it had been asked what follows from its draws."""
+
+    draws: Draws
+    folder: Path
+    written: dict[str, int]
+    in_the_end: dict[str, int]
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> First:
+    """Of a process that compiles NUTS, once for all tests: each goes on with a copy of its folder."""
+    folder = tmp_path_factory.mktemp("first")
+    with kept_in(folder) as side:
+        draws = drawn(side, "fused", 2)
+        written = stored(folder)
+        theta, beta = (np.concatenate(draws[name]) for name in ("theta", "beta"))
+        side.pointwise_log_likelihood(SPEC, theta, beta, X)
+        side.sample_assignments(SPEC, theta, beta, X, seed=5)
+        side.responsibilities(SPEC, theta, beta, X)
+    return First(draws, folder, written, stored(folder))
+
+
+@pytest.fixture
+def folder(first: First, tmp_path: Path) -> Path:
+    """A copy of what the first process left, to the times at which it was written."""
+    shutil.copytree(first.folder, tmp_path, dirs_exist_ok=True)
+    assert stored(tmp_path) == first.in_the_end
+    return tmp_path
+
+
+def test_the_next_process_reads_it_back_and_draws_the_same(first: First, folder: Path) -> None:
     # NUTS, and what constrains its draws; and three for their rows, whatever the formulation.
-    assert len(written) == 2 * 2 + 3
-    assert equal(sampled(tmp_path, formulations=formulations), first)
-    assert stored(tmp_path) == written
-    # Another number of chains, which run on another number of devices, is another program.
-    sampled(tmp_path, chains=1)
-    written = stored(tmp_path)
+    assert len(first.written) == 2 + 3
+    with kept_in(folder) as side:
+        again = drawn(side, "fused", 2)
+        assert stored(folder) == first.written
+        others = [drawn(side, "enumerated", 2)]
+        assert len(stored(folder)) == 2 * 2 + 3
+        # Another number of chains, which run on another number of devices, is another program.
+        others.append(drawn(side, "fused", 1))
+    assert equal([again], [first.draws])
+    written = stored(folder)
     assert len(written) == 2 * 3 + 2 * 3
-    sampled(tmp_path, chains=1)
-    assert stored(tmp_path) == written
+    assert equal(sampled(folder, ("enumerated", 2), ("fused", 1)), others)
+    assert stored(folder) == written
 
 
-def test_what_follows_from_the_draws_is_compiled_beside_the_sampler(tmp_path: Path) -> None:
+def test_what_follows_from_the_draws_is_compiled_beside_the_sampler(first: First) -> None:
     """Three programs that the calls after a run find; a fourth would say that they looked for another."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path))
-        with Side("numpyro", num_threads=2) as side:
-            groups, _ = side.sample_posterior(MixtureReference(SPEC, "fused"), {"x": X}, SETTINGS)
-            written = stored(tmp_path)
-            theta, beta = (np.concatenate(groups["posterior"][name]) for name in ("theta", "beta"))
-            side.pointwise_log_likelihood(SPEC, theta, beta, X)
-            side.sample_assignments(SPEC, theta, beta, X, seed=5)
-            side.responsibilities(SPEC, theta, beta, X)
-    assert stored(tmp_path) == written
+    assert first.in_the_end == first.written
 
 
 def test_no_model_is_run_on_made_up_values() -> None:
@@ -106,25 +140,23 @@ def test_no_model_is_run_on_made_up_values() -> None:
     assert 0.0 not in seen
 
 
-def test_what_cannot_be_read_is_built_again(tmp_path: Path) -> None:
-    first = sampled(tmp_path)
-    path = nuts(tmp_path)
+def test_what_cannot_be_read_is_built_again(first: First, folder: Path) -> None:
+    path = nuts(folder)
     half = path.read_bytes()[: path.stat().st_size // 2]
     path.write_bytes(half)
-    assert equal(sampled(tmp_path), first)
-    assert nuts(tmp_path) == path
+    assert equal(sampled(folder), [first.draws])
+    assert nuts(folder) == path
     assert path.stat().st_size > len(half)  # whole again, and maybe as it was, byte by byte
 
 
-def test_what_ends_a_process_ends_one_only(tmp_path: Path) -> None:
-    first = sampled(tmp_path)
-    path = nuts(tmp_path)
+def test_what_ends_a_process_ends_one_only(first: First, folder: Path) -> None:
+    path = nuts(folder)
     path.write_bytes(b"cposix\n_exit\n(I7\ntR.")  # a pickle that ends whoever reads it
     with pytest.raises(SideError, match="exited with 7"):
-        sampled(tmp_path)
-    assert [path.name for path in (tmp_path / "programs").iterdir() if "@" in path.name]
-    assert equal(sampled(tmp_path), first)
-    assert not [path.name for path in (tmp_path / "programs").iterdir() if "@" in path.name]
+        sampled(folder)
+    assert [path.name for path in (folder / "programs").iterdir() if "@" in path.name]
+    assert equal(sampled(folder), [first.draws])
+    assert not [path.name for path in (folder / "programs").iterdir() if "@" in path.name]
 
 
 def test_what_follows_from_the_draws_is_kept_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
