@@ -69,13 +69,15 @@ def test_constants_of_a_file_are_made_in_float64_and_alike_on_both_sides(
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
-def test_a_fit_makes_them_in_its_own_precision_in_every_process(pair: Path, precision: str) -> None:
+def test_a_fit_makes_them_in_its_own_precision_in_every_process(
+    pair: Path, precision: str, sides: dict[str, Side]
+) -> None:
+    """One side makes both fits, and its chains' processes, which import the constants themselves, serve again."""
     settings = SamplerSettings(
         num_draws=8, num_warmup=8, num_chains=2, init="prior", precision=precision, chain_method="parallel"
     )
     data = {"x": np.ones(40), "y": np.array(0.3)}
-    with Side("pyro") as side:  # its chains' processes import the constants themselves
-        groups, _ = side.sample_posterior(FileReference(str(pair), "pyro_model"), data, settings)
+    groups, _ = sides["pyro"].sample_posterior(FileReference(str(pair), "pyro_model"), data, settings)
     assert groups["posterior"]["w"].dtype == precision
 
 
