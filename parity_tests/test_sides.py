@@ -25,7 +25,9 @@ from ppl_parity.spec import MixtureSpec, SamplerSettings
 HERE = Path(__file__).parent
 SPEC = MixtureSpec(2, 2, 1.0, 0.0, 4.0)
 X = np.random.default_rng(0).normal(size=(9, 2))
-SETTINGS = SamplerSettings(num_draws=30, num_warmup=30, num_chains=2, seed=7, init="prior")
+SETTINGS = SamplerSettings(
+    num_draws=30, num_warmup=30, num_chains=2, seed=7, init="prior", chain_method="sequential"
+)
 
 
 def model(side: Side, name: str) -> FileReference:
