@@ -25,6 +25,8 @@ ROUND = {
     "chain_method": "sequential",
 }
 
+FEW = {"num_draws": 50}  # where it is the step size, which warmup ends with, that is asked for
+
 
 def sampled(backend: Any, dim: int, **changes: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Draws from a standard normal, its mass given, and their statistics."""
@@ -63,7 +65,7 @@ def test_a_short_warmup_ends_at_the_acceptance_asked_for(backend: Any) -> None:
 
 def test_no_step_size_is_left_that_makes_a_whole_orbit(backend: Any) -> None:
     """The target is one that leaves some of the chains there, and others not."""
-    left, moved = (fitted(backend, target_accept=0.75, orbit=orbit) for orbit in ("any", "half"))
+    left, moved = (fitted(backend, target_accept=0.75, orbit=orbit, **FEW) for orbit in ("any", "half"))
     before, after = left["step_size"][:, 0], moved["step_size"][:, 0]
     whole = (orbits.WHOLE < before) & (before < orbits.HALF)
     assert np.any(whole)
@@ -72,7 +74,8 @@ def test_no_step_size_is_left_that_makes_a_whole_orbit(backend: Any) -> None:
 
 
 def test_no_step_size_is_left_beyond_three_quarters_of_an_orbit(backend: Any) -> None:
-    left, moved = (fitted(backend, target_accept=0.85, orbit=orbit) for orbit in ("any", "three quarters"))
+    both = ("any", "three quarters")
+    left, moved = (fitted(backend, target_accept=0.85, orbit=orbit, **FEW) for orbit in both)
     before, after = left["step_size"][:, 0], moved["step_size"][:, 0]
     assert np.any(before > orbits.THREE_QUARTERS)
     np.testing.assert_array_equal(after, np.minimum(before, orbits.THREE_QUARTERS))
