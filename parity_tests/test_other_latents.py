@@ -80,7 +80,7 @@ def test_chains_that_are_stuck_where_nothing_is_shared_decide_nothing(sides: dic
             library.sample("y", dist.Normal(abs(a) + 0.3 * a, 1.0), obs=y)
 
     report = judged(
-        write, 4 + np.random.default_rng(0).normal(size=20), sides, [*RUNGS, "posterior"], budget=8.0
+        write, 4 + np.random.default_rng(0).normal(size=20), sides, [*RUNGS, "posterior"], budget=2.0
     )
     assert report.verdict == "unresolved"
     assert any(each.site in ("a", "z") and "R-hat" in each.detail for each in told(report, "posterior"))
