@@ -18,7 +18,7 @@ from ppl_parity.ladder.samples import derived, exchangeable
 from ppl_parity.ladder.samples.convergence import converged, finding
 from ppl_parity.ladder.samples.exchangeable import Components
 from ppl_parity.ladder.samples.refit import replaceable, with_data
-from ppl_parity.ladder.samples.sampling import Chains
+from ppl_parity.ladder.samples.sampling import Chains, patience
 from ppl_parity.pair.pairs import SIDES
 from ppl_parity.pair.points import Point
 from ppl_parity.report.wording import three_lines
@@ -450,3 +450,8 @@ def test_simulated_data_go_where_the_data_stand() -> None:
     climb.pair = replace(climb.pair, data={side: {"y": np.zeros(4), "other": 3} for side in SIDES})
     with pytest.raises(InputError, match="no argument is exactly its values"):
         replaceable(climb, "pyro")
+
+
+@pytest.mark.parametrize(("budget", "grace"), [(5.0, 20.0), (30.0, 30.0), (600.0, 60.0)])
+def test_a_sampler_is_waited_for_as_long_again_as_its_budget(budget: float, grace: float) -> None:
+    assert patience(context(budget=budget)) == pytest.approx(budget + grace, abs=1.0)

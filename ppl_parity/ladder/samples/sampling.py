@@ -34,8 +34,8 @@ SHARE_OF_FIRST = 0.6  # of the time that a first round may take
 SCALES = (0.3, 0.6, 1.0)  # of a first round: few, so that compiled samplers are found again; with less than
 # the least, nothing could converge
 # Seconds beyond the budget before a sampler that does not end is ended: what a first round may take to begin, which is
-# planned for half of the budget.
-GRACE = 60.0
+# planned for half of the budget. Of a small budget no more than that again, but for what compilation takes.
+GRACE, LEAST_GRACE = 60.0, 20.0
 
 
 @dataclass
@@ -104,7 +104,8 @@ def next_round(
 
 def patience(context: Context) -> float:
     """Seconds after which a sampler that is started now is ended."""
-    return max(0.0, context.seconds_left()) + GRACE
+    budget = context.settings.seconds(context.rungs)
+    return max(0.0, context.seconds_left()) + float(np.clip(budget, LEAST_GRACE, GRACE))
 
 
 def affordable(chains: Chains, draws: dict[str, int], num_warmup: int, seconds: float) -> dict[str, int]:
