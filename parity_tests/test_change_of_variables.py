@@ -19,8 +19,8 @@ from ppl_parity.errors import InputError
 from ppl_parity.findings import Report
 from ppl_parity.frozen.freezing import freeze
 from ppl_parity.frozen.side import FrozenSide
-from ppl_parity.ladder.exact.inverse import made_of
-from ppl_parity.ladder.exact.jacobians import Computed, jacobian
+from ppl_parity.ladder.changes.inverse import made_of
+from ppl_parity.ladder.changes.jacobians import Computed, jacobian
 from ppl_parity.pair.pairs import SIDES, Pair
 from ppl_parity.process.references import CallableReference
 from ppl_parity.process.sides import Side

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ppl_parity.findings import Finding
+from ppl_parity.ladder.changes.change import change_of_variables
 from ppl_parity.ladder.context import Context
 from ppl_parity.ladder.exact.blaming import blamed
-from ppl_parity.ladder.exact.change_of_variables import change_of_variables
 from ppl_parity.ladder.exact.clamps import level_clamps, told_of_clamps
 from ppl_parity.ladder.exact.comparison import Comparison
 from ppl_parity.ladder.exact.conditioning import lost_digits, told_of_digits

@@ -10,8 +10,8 @@ import numpy as np
 from ppl_parity.backend.contract import Arrays, Program, Trajectory
 from ppl_parity.errors import InputError
 from ppl_parity.findings import Finding
+from ppl_parity.ladder.changes.change import compared_in_full
 from ppl_parity.ladder.context import Context
-from ppl_parity.ladder.exact.change_of_variables import compared_in_full
 from ppl_parity.ladder.exact.coordinates import Position, dynamic_sites, moved_sites, positions
 from ppl_parity.ladder.exact.scales import own_widths
 from ppl_parity.pair.pairs import SIDES
@@ -66,7 +66,13 @@ def run(context: Context) -> Iterator[Finding]:
     for index, walk in enumerate(walks):
         yield _compare(context, walk, plot=index == 0)
     if not walks:
-        yield Finding("unresolved", "trajectory", "No shared point has a stable step size.")
+        yield Finding(
+            "unresolved",
+            "trajectory",
+            "No shared point has a stable step size.",
+            hint="NUTS would find none either: centre the predictors and scale them (a calendar year less the mean "
+            "year, incomes in units of their sd), or make the priors narrower",
+        )
 
 
 def _plan(context: Context, near: list[Position]) -> tuple[Walk, ...]:

@@ -8,8 +8,8 @@ import numpy as np
 
 from ppl_parity.errors import InputError
 from ppl_parity.findings import Finding
+from ppl_parity.ladder.changes.change import compared_in_full
 from ppl_parity.ladder.context import Context
-from ppl_parity.ladder.exact.change_of_variables import compared_in_full
 from ppl_parity.ladder.exact.comparison import Comparison, compare, name_of_constant
 from ppl_parity.ladder.exact.hopeless import leave_out
 from ppl_parity.ladder.exact.log_probs import ordinary_points

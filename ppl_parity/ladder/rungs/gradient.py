@@ -9,8 +9,8 @@ import numpy as np
 
 from ppl_parity.backend.contract import Arrays, Program
 from ppl_parity.findings import Finding
+from ppl_parity.ladder.changes.change import compared_in_full
 from ppl_parity.ladder.context import Context
-from ppl_parity.ladder.exact.change_of_variables import compared_in_full
 from ppl_parity.ladder.exact.coordinates import Position, dynamic_sites, moved_sites, positions
 from ppl_parity.ladder.exact.precision import NARROW
 from ppl_parity.pair.pairs import SIDES
@@ -222,7 +222,8 @@ def _slopes(
         at = context.pair.to_side(side, position.coordinates[side])
         direction = {name: rng.standard_normal(np.shape(value)) for name, value in at.items()}
         value, gradient = program.potential_and_gradient(at)
-        slope = sum(float(np.sum(gradient[name] * direction[name])) for name in at)
+        with np.errstate(invalid="ignore", over="ignore"):
+            slope = sum(float(np.sum(gradient[name] * direction[name])) for name in at)
         differences = []
         for h in STEPS:
             ahead, behind = (program.potential(_along(at, direction, step)) for step in (h, -h))

@@ -9,8 +9,8 @@ import numpy as np
 
 from ppl_parity.backend.contract import Site
 from ppl_parity.findings import Finding, Verdict
+from ppl_parity.ladder.changes.change import compared_in_full
 from ppl_parity.ladder.context import Context, is_discrete
-from ppl_parity.ladder.exact.change_of_variables import compared_in_full
 from ppl_parity.ladder.exact.moved import movable
 from ppl_parity.ladder.exact.observed import observed
 from ppl_parity.ladder.exact.renaming import proposed_rename

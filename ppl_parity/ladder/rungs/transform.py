@@ -9,8 +9,8 @@ import numpy as np
 
 from ppl_parity.backend.contract import Arrays, Program
 from ppl_parity.findings import Finding
+from ppl_parity.ladder.changes.change import compared_in_full
 from ppl_parity.ladder.context import Context
-from ppl_parity.ladder.exact.change_of_variables import compared_in_full
 from ppl_parity.ladder.exact.coordinates import Position, dynamic_sites, moved_sites, positions
 from ppl_parity.ladder.exact.hopeless import FAR
 from ppl_parity.pair.pairs import SIDES

@@ -17,8 +17,8 @@ import numpy as np
 
 from ppl_parity.backend.contract import Arrays, Program
 from ppl_parity.errors import InputError
-from ppl_parity.ladder.context import Context
-from ppl_parity.ladder.exact.changed_points import (
+from ppl_parity.ladder.changes.jacobians import Computed, jacobian
+from ppl_parity.ladder.changes.points import (
     LEAST_POINTS,
     folds,
     frozen_points,
@@ -26,9 +26,9 @@ from ppl_parity.ladder.exact.changed_points import (
     prior_points,
     usable,
 )
-from ppl_parity.ladder.exact.changed_program import ChangedProgram, SummedProgram
-from ppl_parity.ladder.exact.jacobians import Computed, jacobian
-from ppl_parity.ladder.exact.standing import grouped, own_latents, stand_in, under_own_names
+from ppl_parity.ladder.changes.program import ChangedProgram, SummedProgram
+from ppl_parity.ladder.changes.standing import grouped, own_latents, stand_in, under_own_names
+from ppl_parity.ladder.context import Context
 from ppl_parity.listing import listed
 from ppl_parity.pair.pairs import SIDES
 from ppl_parity.pair.points import Point

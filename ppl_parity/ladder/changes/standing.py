@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from ppl_parity.backend.contract import Site
+from ppl_parity.ladder.changes.jacobians import Computed, depends
 from ppl_parity.ladder.context import Context, is_discrete
-from ppl_parity.ladder.exact.jacobians import Computed, depends
 from ppl_parity.pair.pairs import SIDES, Pair
 from ppl_parity.pair.points import Point
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ppl_parity.backend.contract import Arrays, Site
-from ppl_parity.ladder.exact.jacobians import Jacobian
+from ppl_parity.ladder.changes.jacobians import Jacobian
 
 MULTIVARIATE = "MultivariateNormal"
 LOCATION_SCALE = ("Normal", "StudentT", "Cauchy", "Laplace", "Logistic", "Gumbel")

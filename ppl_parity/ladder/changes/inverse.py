@@ -13,8 +13,8 @@ import numpy as np
 
 from ppl_parity.backend.contract import Arrays, Program
 from ppl_parity.errors import InputError
-from ppl_parity.ladder.exact.changed_program import computed_values
-from ppl_parity.ladder.exact.jacobians import Computed, jacobian
+from ppl_parity.ladder.changes.jacobians import Computed, jacobian
+from ppl_parity.ladder.changes.program import computed_values
 
 MOST_STEPS = 60
 LONGEST = 4.0  # of a step, times 1 + |z|: an exponential that is far below its value would overflow

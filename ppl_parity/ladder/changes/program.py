@@ -9,8 +9,8 @@ import numpy as np
 
 from ppl_parity.backend.contract import Arrays, Program, Site, Values
 from ppl_parity.errors import InputError
-from ppl_parity.ladder.exact.implied import Place, implied
-from ppl_parity.ladder.exact.jacobians import Computed, Jacobian, jacobian
+from ppl_parity.ladder.changes.implied import Place, implied
+from ppl_parity.ladder.changes.jacobians import Computed, Jacobian, jacobian
 
 
 def reduced(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -8,12 +8,12 @@ from typing import Any, cast
 import numpy as np
 
 from ppl_parity.errors import InputError
+from ppl_parity.ladder.changes.inverse import made_of
+from ppl_parity.ladder.changes.jacobians import Computed, jacobian
+from ppl_parity.ladder.changes.program import computed_values
+from ppl_parity.ladder.changes.standing import under_own_names
 from ppl_parity.ladder.context import Context
-from ppl_parity.ladder.exact.changed_program import computed_values
-from ppl_parity.ladder.exact.inverse import made_of
-from ppl_parity.ladder.exact.jacobians import Computed, jacobian
 from ppl_parity.ladder.exact.points import is_inside, shared_points
-from ppl_parity.ladder.exact.standing import under_own_names
 from ppl_parity.pair.pairs import SIDES, Pair
 from ppl_parity.pair.points import Point
 
