@@ -201,7 +201,8 @@ def test_a_detached_value_is_seen_in_the_gradient(sides: dict[str, Side]) -> Non
 
     first = judged(write, sides).first_difference
     assert first is not None
-    assert first["rung"] == "gradient"
+    assert (first["rung"], first["site"]) == ("gradient", "mu")
+    assert "along a direction of 'mu'" in first["detail"]
 
 
 @pytest.mark.parametrize(("spread", "verdict"), [(1.0, "same"), (1.1, "different")])

@@ -125,18 +125,19 @@ def _changed(
         programs={side: programs[side] for side in SIDES},
         results={
             "verdicts": context.results.get("verdicts", {}),
-            "stands for": {group.of[0]: _of_group(group, computed) for group in groups},
+            "stands for": {group.of[0]: _of_group(context, group, computed) for group in groups},
         },
     )
     return Change(changed, drawn, computed, groups)
 
 
-def _of_group(group: Computed, side: str) -> str:
+def _of_group(context: Context, group: Computed, side: str) -> str:
     """What to look at where a group's densities differ, and no pattern is known."""
     are = ", together, are" if len(group.of) > 1 else " is"
+    families = ", ".join(dict.fromkeys(context.sites[side][name].family for name in group.by))
     return (
         f"{listed(group.of)}{are} computed of {listed(group.by)} in {side}: compare that map, and the prior of what it "
-        "is made of, with the other side's prior"
+        f"is made of ({families}), with the other side's prior"
     )
 
 

@@ -23,6 +23,9 @@ NUM_DERIVATIVES = 4  # positions at which the potential is also differentiated n
 STEPS = 1e-5, 1e-4, 1e-3
 NUDGE = 1e-15  # relative: a few roundings of a position
 TINY, PROBES = 1e-6, 10  # steps within which a potential is a straight line but for its rounding
+Slope = tuple[float, float, float]
+"""The potential, its gradient along a direction, and how it changes there: the gradient itself where these agree."""
+
 ROUNDING = {"float64": 1e-9, "float32": 1e-5}  # of the largest gradient at a point
 
 
@@ -194,26 +197,39 @@ def _against_derivatives(context: Context, found: list[Position]) -> Iterator[Fi
     slopes = context.both(lambda side, program: _slopes(context, side, program, found))
     for i, position in enumerate(found):
         for side in context.live:
-            value, slope, numerical = slopes[side][i]
-            if not np.isfinite(value) or abs(value) > 1e8:
-                continue
-            if np.isfinite(numerical) and numerical != slope:
-                yield Finding(
-                    "different",
-                    "numerical derivative",
-                    f"The {side} gradient along a random direction is {slope:.8g}, its potential changes by "
-                    f"{numerical:.8g} at {position.point.name}.",
-                    size=abs(slope - numerical),
-                    point=position.point.name,
-                    hint=f"{side}'s derivative is not that of its own density: a detached value, or a kink here",
-                )
+            if _is_another(slopes[side][i]):
+                yield _off(context, side, position, slopes[side][i])
                 return
 
 
-def _slopes(
-    context: Context, side: str, program: Program, found: list[Position]
-) -> list[tuple[float, float, float]]:
-    """The potential, its gradient along a random direction, and how it changes there, at each position."""
+def _off(context: Context, side: str, position: Position, whole: Slope) -> Finding:
+    """A gradient that is not that of its own density: along the first site that shows it by itself, if one does."""
+    program, at = context.programs[side], context.pair.to_side(side, position.coordinates[side])
+    rng = np.random.default_rng(context.settings.seed)
+    found, along, site = whole, "along a random direction", None
+    for name in at if len(at) > 1 else ():
+        direction = {n: np.zeros(np.shape(v)) for n, v in at.items()}
+        direction[name] = rng.standard_normal(np.shape(at[name]))
+        alone = _directional(program, at, direction)
+        if _is_another(alone):
+            (site,) = context.pair.from_side(side, {name: None})
+            found, along = alone, f"along a direction of {site!r}"
+            break
+    _, slope, numerical = found
+    return Finding(
+        "different",
+        "numerical derivative",
+        f"The {side} gradient {along} is {slope:.8g}, its potential changes by {numerical:.8g} at "
+        f"{position.point.name}.",
+        site=site,
+        size=abs(slope - numerical),
+        point=position.point.name,
+        hint=f"{side}'s derivative is not that of its own density: a detached value, or a kink here",
+    )
+
+
+def _slopes(context: Context, side: str, program: Program, found: list[Position]) -> list[Slope]:
+    """At each position, along a random direction."""
     if side == context.frozen:
         return []
     rng = np.random.default_rng(context.settings.seed)
@@ -221,22 +237,31 @@ def _slopes(
     for position in found:
         at = context.pair.to_side(side, position.coordinates[side])
         direction = {name: rng.standard_normal(np.shape(value)) for name, value in at.items()}
-        value, gradient = program.potential_and_gradient(at)
-        with np.errstate(invalid="ignore", over="ignore"):
-            slope = sum(float(np.sum(gradient[name] * direction[name])) for name in at)
-        differences = []
-        for h in STEPS:
-            ahead, behind = (program.potential(_along(at, direction, step)) for step in (h, -h))
-            differences.append((ahead - behind) / (2 * h))
-            if _is_slope(value, slope, differences[-1], h):
-                break
-        agrees = _is_slope(value, slope, differences[-1], h) or _comes_closer(slope, differences)
-        if not agrees:
-            noise = _noise(program, at, direction)
-            gaps = [abs(slope - difference) * h for difference, h in zip(differences, STEPS, strict=True)]
-            agrees = bool(np.any(np.array(gaps) <= noise + 1e-4 * abs(slope) * np.array(STEPS)))
-        slopes.append((value, slope, slope if agrees else differences[0]))
+        slopes.append(_directional(program, at, direction))
     return slopes
+
+
+def _directional(program: Program, at: Arrays, direction: Arrays) -> Slope:
+    value, gradient = program.potential_and_gradient(at)
+    with np.errstate(invalid="ignore", over="ignore"):
+        slope = sum(float(np.sum(gradient[name] * direction[name])) for name in at)
+    differences = []
+    for h in STEPS:
+        ahead, behind = (program.potential(_along(at, direction, step)) for step in (h, -h))
+        differences.append((ahead - behind) / (2 * h))
+        if _is_slope(value, slope, differences[-1], h):
+            break
+    agrees = _is_slope(value, slope, differences[-1], h) or _comes_closer(slope, differences)
+    if not agrees:
+        noise = _noise(program, at, direction)
+        gaps = [abs(slope - difference) * h for difference, h in zip(differences, STEPS, strict=True)]
+        agrees = bool(np.any(np.array(gaps) <= noise + 1e-4 * abs(slope) * np.array(STEPS)))
+    return value, slope, slope if agrees else differences[0]
+
+
+def _is_another(found: Slope) -> bool:
+    value, slope, numerical = found
+    return bool(np.isfinite(value) and abs(value) <= 1e8 and np.isfinite(numerical) and numerical != slope)
 
 
 def _noise(program: Program, at: Arrays, direction: Arrays) -> float:

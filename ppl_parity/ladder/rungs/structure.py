@@ -241,6 +241,10 @@ def _compare(name: str, a: Site, b: Site, context: Context) -> Iterator[Finding]
         told = finding(
             "unresolved", "kind", a.kind, b.kind, "a re-parameterisation: one side computes the site"
         )
+        shapes = [np.shape(np.asarray(site.value)) for site in (a, b)]
+        if shapes[0] != shapes[1]:
+            shaped = f"its shape is {shapes[0]} in pyro and {shapes[1]} in numpyro"
+            told = replace(told, hint=f"{told.hint}, or another quantity of that name: {shaped}")
         yield replace(told, verdict="same") if change else replace(told, deferred=True)
         return
     apart = context.reparameterised and not change
