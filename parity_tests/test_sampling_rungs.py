@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -211,6 +212,18 @@ def test_chains_in_different_places_are_never_same_and_never_different() -> None
         assert found[0].site == "mu"
         assert "R-hat" in found[0].detail
         assert not any(f.verdict == "same" and f.site in ("mu", "w") for f in found)
+
+
+def test_where_a_form_diverges_whose_density_is_the_same_no_other_form_is_asked_for() -> None:
+    climb = context(Faults(posterior_shift=0.4, diverging=0.02), budget=1e-6)
+    climb.results["change of variables"] = SimpleNamespace(told=lambda: "numpyro computes 'mu' of 'z'")
+    hints = {f.hint for f in posterior.run(climb) if f.verdict == "unresolved"}
+    assert any(
+        "numpyro computes 'mu' of 'z', and the densities are the same" in hint for hint in hints if hint
+    )
+    climb.results["verdicts"]["density"] = "unresolved"
+    hints = {f.hint for f in posterior.run(climb) if f.verdict == "unresolved"}
+    assert any("re-parameterise" in hint for hint in hints if hint)
 
 
 def test_divergences_excuse_a_small_difference_and_no_large_one() -> None:

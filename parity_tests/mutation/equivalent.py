@@ -7,6 +7,7 @@ from fnmatch import fnmatch
 PLATE = "every batch dimension comes from the parameters, and the plate only names it"
 EVENT = "nothing is summed out, so where the batch ends and the event begins changes no number"
 NARROW = "parity is judged in float64: float32 data are named and their drift is told, as no other model"
+MIRRORED = "standard normal numbers are as likely with the other sign, and what is computed of them"
 MARKOV = "it bounds the memory that the sum takes, not its result"
 
 # (pair, operator, site), each a pattern -> why.
@@ -25,6 +26,7 @@ REASONS: list[tuple[tuple[str, str, str], str]] = [
             ("poisson_glm", "y"),
             ("standardised_predictor", "y"),
             ("student_regression", "y"),
+            ("varying_slopes", "y"),
             ("zero_inflated_poisson", "y"),
             ("masked_data", "y"),
             ("weighted_data", "y"),
@@ -32,8 +34,15 @@ REASONS: list[tuple[tuple[str, str, str], str]] = [
     ),
     *(
         ((pair, "drop_to_event", "*"), EVENT)
-        for pair in ("linear_regression", "lkj_effects", "logistic_regression", "multivariate_regression")
+        for pair in (
+            "linear_regression",
+            "lkj_effects",
+            "logistic_regression",
+            "multivariate_regression",
+            "varying_slopes",
+        )
     ),
+    (("varying_slopes", "flip_sign", "*"), MIRRORED),
     (
         ("ordered_cutpoints", "drop_to_event", "*"),
         "the ordered transform makes one event of the vector anyway",

@@ -15,6 +15,7 @@ from scipy import stats
 
 from ppl_parity.backend.contract import Site
 from ppl_parity.findings import Finding
+from ppl_parity.ladder.changes.change import compared_in_full
 from ppl_parity.ladder.context import Context, is_discrete
 from ppl_parity.ladder.samples import exchangeable
 from ppl_parity.ladder.samples.convergence import finding
@@ -185,6 +186,12 @@ def _tell(
         shares = " and ".join(f"{chains.diverging(side):.1%} of {side}'s" for side in diverged)
         reason = f"{shares} draws diverged, so no standard error can be believed"
         advice = "re-parameterise, or make the priors narrower: with more time as many draws diverge"
+        change = compared_in_full(context)
+        if change is not None and context.results.get("verdicts", {}).get("density") == "same":
+            advice = (
+                f"{change.told()}, and the densities are the same: it is NUTS that diverges in one of the two forms, "
+                "with more time as often; --level quick leaves the draws out"
+            )
     elif not all(np.all(look.told(side)[0].usable) for side in SIDES):
         reason = f"the chains have not converged everywhere{refusal}"
     if not look.family.judged:
