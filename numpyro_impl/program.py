@@ -136,7 +136,8 @@ class Program(TracedModel):
 
     def vector_jacobian(self, values: Values, vectors: Values, by: Collection[str]) -> Arrays:
         check_computed(NAME, vectors, self.deterministic, by, self.continuous)
-        check_values(NAME, values, self.shapes, required=self.continuous)
+        known = {**self.shapes, **self.subsampled, **self.learned}
+        check_values(NAME, values, known, required=self.continuous)
         given = {name: self._counted(name, np.asarray(value)) for name, value in values.items()}
         moved = {name: given.pop(name) for name in by}
         name = f"vector jacobian {sorted(vectors)} {sorted(moved)}"

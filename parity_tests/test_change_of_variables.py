@@ -302,6 +302,168 @@ def test_a_frozen_side_is_held_to_a_side_that_computes(write: Written, sides: di
     assert report.verdict == ("different" if write is SQUARED else "same"), str(report)
 
 
+def test_another_layout_of_what_is_drawn_is_no_other_cause(sides: dict[str, Side]) -> None:
+    """Rows of a multivariate normal, of standard normals that lie the other way round: one block, and six rows."""
+
+    def rows(library, dist, lib, computes):
+        _, tau = hyper(library, dist)
+        factor = lib.asarray(LOWER) * tau
+        if computes:
+            z = library.sample("z", dist.Normal(lib.zeros((2, 4)), 1.0).to_event(2))
+            return library.deterministic("u", (factor.T @ z).T)  # the wrong triangle
+        with library.plate("rows of u", 4):
+            return library.sample("u", dist.MultivariateNormal(lib.zeros(2), scale_tril=factor))
+
+    first = judged(rows, sides).first_difference
+    assert first is not None
+    assert (first["rung"], first["site"]) == ("density", "u")
+    assert "its covariance_matrix" in first["hint"]
+
+
+def test_an_axis_of_length_one_is_no_other_site(sides: dict[str, Side]) -> None:
+    def write(library, dist, lib, computes):
+        mu, tau = hyper(library, dist)
+        if computes:
+            return library.deterministic("u", mu + tau * standard(library, dist))
+        return library.sample("u", dist.Normal(mu + lib.zeros((2, 1)), tau).to_event(2))[:, 0]
+
+    assert judged(write, sides).verdict == "same"
+
+
+@pytest.mark.parametrize("power", [0.0, 1.0])
+def test_a_param_is_moved_here_too(power: float, sides: dict[str, Side]) -> None:
+    """Its initial value is one, so that a power of it hides."""
+
+    def write(library, dist, lib, computes):
+        mu, tau = hyper(library, dist)
+        a = library.param("a", lib.asarray(1.0))
+        if computes:
+            return library.deterministic("u", mu + a**power * tau * standard(library, dist))
+        with library.plate("effects", 2):
+            return library.sample("u", dist.Normal(mu, tau * abs(a)))
+
+    report = judged(write, sides)
+    if power:
+        assert report.verdict == "same", str(report)
+        assert any("at 6 other values the log densities agree" in f.detail for f in told(report, "density"))
+    else:
+        assert report.first_difference is not None
+        assert "away from its initial value" in report.first_difference["detail"]
+
+
+@pytest.mark.parametrize("computing", SIDES)
+def test_a_point_of_the_user_s_counts(computing: str, sides: dict[str, Side]) -> None:
+    """Given in the sites of the side that draws, it is followed back to those of the other."""
+
+    def write(library, dist, lib, computes):
+        mu, tau = hyper(library, dist)
+        mean = lib.where(mu > 1000.0, 0.0, mu) if computes else mu
+        if computes:
+            return library.deterministic("u", mean + tau * standard(library, dist))
+        with library.plate("effects", 2):
+            return library.sample("u", dist.Normal(mu, tau))
+
+    far = {"mu": 2000.0, "tau": 1.0} | (
+        {"u": [2000.0, 2001.0]} if computing == "numpyro" else {"z": [0.0, 1.0]}
+    )
+    first = judged(write, sides, computing, points={"far": far}).first_difference
+    assert first is not None
+    assert first["point"] == "far"
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_what_one_side_draws_the_other_may_compute(power: int, sides: dict[str, Side]) -> None:
+    def write(library, dist, lib, computes):
+        mu, tau = hyper(library, dist)
+        if computes:
+            return library.deterministic("u", mu + tau * standard(library, dist))
+        with library.plate("effects", 2):
+            u = library.sample("u", dist.Normal(mu, tau))
+        library.deterministic("z", (u - mu) / tau**power)
+        return u
+
+    first = judged(write, sides).first_difference
+    assert (first is None) if power == 1 else (first is not None and first["site"] == "z")
+
+
+def test_what_is_drawn_and_not_used_leaves_no_density(sides: dict[str, Side]) -> None:
+    """A running sum that is off by one: the last step moves nothing."""
+
+    def write(library, dist, lib, computes):
+        _, tau = hyper(library, dist)
+        if computes:
+            z = library.sample("z", dist.Normal(lib.zeros(2), 1.0).to_event(1))
+            return library.deterministic("u", tau * (lib.cumsum(z, 0) - z))
+        sums = lib.asarray(np.tril(np.ones((2, 2)))) * tau
+        return library.sample("u", dist.MultivariateNormal(lib.zeros(2), scale_tril=sums))
+
+    first = judged(write, sides).first_difference
+    assert first is not None
+    assert (first["rung"], first["site"]) == ("density", "u")
+    assert "along one direction nothing moves" in first["detail"]
+
+
+def test_a_detached_record_is_told_and_a_detached_model_is_different(sides: dict[str, Side]) -> None:
+    def write(library, dist, lib, computes, *, whole=False):
+        mu, tau = hyper(library, dist)
+        if not computes:
+            with library.plate("effects", 2):
+                return library.sample("u", dist.Normal(mu, tau))
+        u = mu + tau * standard(library, dist)
+        kept = library.deterministic("u", import_module("jax.lax").stop_gradient(u))
+        return kept if whole else u
+
+    report = judged(write, sides)
+    assert report.verdict == "unresolved"
+    assert "a detached value in what is recorded" in str(report)
+    first = judged(lambda *given: write(*given, whole=True), sides).first_difference
+    assert first is not None
+    assert first["rung"] == "gradient"
+
+
+@pytest.mark.parametrize(
+    ("recorded", "advice"),
+    [("v", 'rename = {"u": "v"}'), (None, "numpyro.deterministic('u', ...)")],
+    ids=["under another name", "not at all"],
+)
+def test_what_would_help_is_told(recorded: str | None, advice: str, sides: dict[str, Side]) -> None:
+    def write(library, dist, lib, computes):
+        mu, tau = hyper(library, dist)
+        if not computes:
+            with library.plate("effects", 2):
+                return library.sample("u", dist.Normal(mu, tau))
+        u = mu + tau * standard(library, dist)
+        return u if recorded is None else library.deterministic(recorded, u)
+
+    report = judged(write, sides)
+    assert report.verdict == "unresolved"
+    assert advice in str(report)
+    # Two sites of one family and shape, but not of one prior: the other reading comes first.
+    assert str(report).index("re-parameterisation") < str(report).index("a renamed site")
+    if recorded:
+        assert judged(write, sides, rename={"u": recorded}).verdict == "same"
+
+
+def test_locscalereparam_that_is_centred_otherwise_is_told(sides: dict[str, Side]) -> None:
+    def decentred(ppl: str, centred: float) -> Callable:
+        def written(y, x):
+            library, dist = libraries(ppl)
+            reparam = import_module(f"{ppl}.{'poutine' if ppl == 'pyro' else 'handlers'}").reparam
+            kind = import_module(f"{ppl}.infer.reparam").LocScaleReparam(centred)
+            mu, tau = hyper(library, dist)
+            u = reparam(lambda: library.sample("u", dist.Normal(mu, tau)), config={"u": kind})()
+            with library.plate("rows", 4):
+                library.sample("y", dist.Normal(u, 1.0), obs=y)
+
+        return written
+
+    options = {"level": "quick", "sides": sides}
+    first = check(decentred("pyro", 0.0), decentred("numpyro", 0.5), DATA, **options).first_difference
+    assert first is not None
+    assert "LocScaleReparam" in first["hint"]
+    assert check(decentred("pyro", 0.5), decentred("numpyro", 0.5), DATA, **options).verdict == "same"
+
+
 def computing(backend: Any) -> Any:
     return backend.Program(model(backend.NAME, LINE, True), DATA)
 

@@ -216,7 +216,7 @@ def test_chains_in_different_places_are_never_same_and_never_different() -> None
 
 def test_where_a_form_diverges_whose_density_is_the_same_no_other_form_is_asked_for() -> None:
     climb = context(Faults(posterior_shift=0.4, diverging=0.02), budget=1e-6)
-    climb.results["change of variables"] = SimpleNamespace(told=lambda: "numpyro computes 'mu' of 'z'")
+    climb.results["change of variables"] = SimpleNamespace(told=lambda: "numpyro computes 'mu' of 'z'"), None
     hints = {f.hint for f in posterior.run(climb) if f.verdict == "unresolved"}
     assert any(
         "numpyro computes 'mu' of 'z', and the densities are the same" in hint for hint in hints if hint

@@ -20,6 +20,7 @@ from ppl_parity.writing import write
 Verdict = Literal["same", "different", "unresolved"]
 
 SCHEMA = "ppl-parity/report/1"
+KNOWN = "Known difference"  # how the detail of one begins that the user has declared
 EXIT_STATUS: dict[str, int] = {"same": 0, "different": 1, "unresolved": 3}
 
 

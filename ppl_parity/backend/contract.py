@@ -268,7 +268,8 @@ class Program(Protocol):
         """v . df/dy_j for deterministic sites f, by automatic differentiation, in constrained space.
 
         Args:
-            values: the latent sites' values, in constrained space; discrete ones may be left out and are then drawn.
+            values: the latent sites' values, in constrained space, and those of params that shall not have their
+                initial one; discrete sites may be left out and are then drawn.
             vectors: deterministic site -> (W, ...): W vectors v over all of these sites.
             by: the latent sites y_j, continuous ones; the others are held.
 

@@ -156,8 +156,7 @@ def _run(
         }
         from benchmarks.pair.measuring import SCHEMA, measure
         from ppl_parity.checking import climb_pair
-        from ppl_parity.findings import EXIT_STATUS
-        from ppl_parity.ladder import KNOWN
+        from ppl_parity.findings import EXIT_STATUS, KNOWN
 
         described = pairs.described(asked, sides)
         with TerminalReport(screen) as terminal:

@@ -11,7 +11,17 @@ from types import ModuleType
 import numpy as np
 
 from ppl_parity.errors import InputError, nearest, one_of
-from ppl_parity.findings import DETERMINISTIC, LEVELS, RUNGS, SAMPLING, Finding, RungResult, Verdict, worst
+from ppl_parity.findings import (
+    DETERMINISTIC,
+    KNOWN,
+    LEVELS,
+    RUNGS,
+    SAMPLING,
+    Finding,
+    RungResult,
+    Verdict,
+    worst,
+)
 from ppl_parity.ladder.context import Context
 from ppl_parity.listing import listed
 from ppl_parity.pair.pairs import SIDES
@@ -25,7 +35,6 @@ NEEDS_A_POTENTIAL = (
     "assignments",
     "calibration",
 )
-KNOWN = "Known difference"  # how the detail of one begins that the user has declared
 
 
 def choose(level: str, rungs: Sequence[str] | None) -> tuple[str, ...]:

@@ -150,7 +150,7 @@ def find_views(sites: Mapping[str, Mapping[str, Site]], turned: Turned) -> Seen:
 def _is_squeezed(one: Site, other: Site) -> bool:
     """Observed sites keep their axes, for there (N, 1) beside (N,) is how a likelihood becomes N times N."""
     whole = any(site.support.startswith(DISCRETE_SUPPORTS) for site in (one, other))
-    return {one.kind, other.kind} == {"latent"} and not whole
+    return {one.kind, other.kind} in ({"latent"}, {"latent", "deterministic"}) and not whole
 
 
 def _order(name: str, shape: tuple[int, ...], turned: Turned) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from ppl_parity.findings import SAMPLING, Finding, Report, RungResult
+from ppl_parity.findings import KNOWN, SAMPLING, Finding, Report, RungResult
 from ppl_parity.report.folding import fold
 
 NOT_RUN = "not run"
@@ -241,6 +241,8 @@ def _same_lines(report: Report) -> list[tuple[str, str]]:
         exactly = "only the structure: the latent sites differ, so that all else rests on samples."
     else:
         exactly = "every exact comparison agrees." if exact else "no exact rung was run."
+        if any(each.detail.startswith(KNOWN) for rung in exact for each in rung.findings):
+            exactly = f"{exactly[:-1]}, but for the known differences."
     if resolutions:
         by_samples = (
             f"{_excluded(report, sampled)}a difference of {resolutions}{_correlated(sampled)} would have been found, "

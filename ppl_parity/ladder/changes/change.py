@@ -11,6 +11,7 @@ compared exactly, and site by site. Needed is that the computed site is recorded
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -22,12 +23,14 @@ from ppl_parity.ladder.changes.points import (
     LEAST_POINTS,
     folds,
     frozen_points,
+    given_points,
     points_of,
     prior_points,
     usable,
+    why_unusable,
 )
-from ppl_parity.ladder.changes.program import ChangedProgram, SummedProgram
-from ppl_parity.ladder.changes.standing import grouped, own_latents, stand_in, under_own_names
+from ppl_parity.ladder.changes.program import ChangedProgram, SummedProgram, computed_values
+from ppl_parity.ladder.changes.standing import NoChange, grouped, no_stand_in, own_latents, under_own_names
 from ppl_parity.ladder.context import Context
 from ppl_parity.listing import listed
 from ppl_parity.pair.pairs import SIDES
@@ -43,12 +46,14 @@ class Change:
         context: its points have values of both sides' sites, and its programs densities of the drawn ones.
         drawn: the side that draws. computed: the side that computes.
         groups: what is computed, and of what, under Pyro's names.
+        lost: a user's points, or frozen ones, for which nothing was found that the other side could have drawn.
     """
 
     context: Context
     drawn: str
     computed: str
     groups: tuple[Computed, ...]
+    lost: tuple[str, ...] = ()
 
     @property
     def can_be_summed(self) -> bool:
@@ -71,41 +76,72 @@ def compared_in_full(context: Context) -> Change | None:
 
 def change_of_variables(context: Context) -> Change | None:
     """The pair where the sites that one side has alone are computed on the other; None where they are not, or cannot
-    be followed: one is not recorded, has no density per unit of length, is not as many numbers, or folds as |z| does.
+    be followed, for which ``no_change`` has the reason.
     """
+    return _looked_for(context)[0]
+
+
+def no_change(context: Context) -> NoChange | None:
+    """Why variables are not changed; None where they are, or where the latent sites do not differ."""
+    return _looked_for(context)[1]
+
+
+def _looked_for(context: Context) -> tuple[Change | None, NoChange | None]:
     if "change of variables" not in context.results:
-        found = None
+        found: tuple[Change | None, NoChange | None] = None, None
         if context.reparameterised and not context.misshapen:
-            try:
-                found = _found(context)
-            except (InputError, SideError):  # no prior draws, or a derivative that cannot be taken
-                found = None
+            looked = _found(context)
+            found = (looked, None) if isinstance(looked, Change) else (None, looked)
         context.results["change of variables"] = found
     return context.results["change of variables"]
 
 
-def _found(context: Context) -> Change | None:
+def _found(context: Context) -> Change | NoChange:
+    reasons = []
     for drawn, computed in (SIDES, SIDES[::-1]):
         of, by = (own_latents(context, side) for side in (drawn, computed))
-        if computed == context.frozen or not of or not by or not stand_in(context, drawn, computed, of, by):
+        reason = no_stand_in(context, drawn, computed, of, by)
+        if reason is not None:
+            reasons.append(reason)
             continue
-        points = (
-            points_of(context, computed, of) if context.frozen is None else prior_points(context, computed)
+        # What a model of the user's raises is the user's to know, as where the latent sites are the same.
+        points = points_of(context, computed, of) if context.frozen is None else None
+        try:
+            return _followed(context, drawn, computed, of, by, points)
+        except (InputError, SideError) as error:  # no prior draws, or a derivative that cannot be taken
+            return NoChange(f"what {computed} computes cannot be followed ({str(error).rstrip('.')})")
+    return min(reasons, key=lambda reason: reason.far)
+
+
+def _followed(
+    context: Context, drawn: str, computed: str, of: list[str], by: list[str], found: list[Point] | None
+) -> Change | NoChange:
+    points = prior_points(context, computed) if found is None else found
+    groups = grouped(context, computed, of, by, points[:2], context.sites[drawn])
+    if isinstance(groups, NoChange):
+        return groups
+    if found is None:
+        points, lost = frozen_points(context, computed, groups, points)
+    else:
+        given, lost = given_points(context, drawn, computed, groups, points)
+        points = [*given, *points]
+    kept = usable(context, computed, points, groups)
+    if not kept or len(kept) < min(LEAST_POINTS, len(points)):
+        return why_unusable(context, drawn, computed, points, groups)
+    if folds(context, computed, kept, groups):
+        return NoChange(
+            f"{computed} computes {listed(of)} of {listed(by)} by a map that turns back, as an absolute value does"
         )
-        groups = grouped(context, computed, of, by, points[:2], context.sites[drawn])
-        if not groups:
-            return None
-        if context.frozen is not None:
-            points = frozen_points(context, computed, groups, points)
-        kept = usable(context, computed, points, groups)
-        if not kept or len(kept) < min(LEAST_POINTS, len(points)) or folds(context, computed, kept, groups):
-            return None
-        return _changed(context, drawn, computed, groups, kept)
-    return None
+    return _changed(context, drawn, computed, groups, kept, lost)
 
 
 def _changed(
-    context: Context, drawn: str, computed: str, groups: tuple[Computed, ...], points: list[Point]
+    context: Context,
+    drawn: str,
+    computed: str,
+    groups: tuple[Computed, ...],
+    points: list[Point],
+    lost: list[str],
 ) -> Change:
     rows = [_rows(context, drawn, computed, group, points[0]) for group in groups]
     own = {
@@ -125,10 +161,18 @@ def _changed(
         programs={side: programs[side] for side in SIDES},
         results={
             "verdicts": context.results.get("verdicts", {}),
+            "follow": partial(_refreshed, context, computed, [name for group in groups for name in group.of]),
             "stands for": {group.of[0]: _of_group(context, group, computed) for group in groups},
         },
     )
-    return Change(changed, drawn, computed, groups)
+    return Change(changed, drawn, computed, groups, tuple(lost))
+
+
+def _refreshed(context: Context, side: str, of: list[str], point: Point, learned: Arrays) -> Point:
+    """The point, with what is computed at these values of the params."""
+    values = context.values(side, point, discrete=True) | context.pair.to_side(side, learned)
+    computed = context.pair.from_side(side, computed_values(context.programs[side], values))
+    return replace(point, values=point.values | {name: computed[name] for name in of})
 
 
 def _of_group(context: Context, group: Computed, side: str) -> str:

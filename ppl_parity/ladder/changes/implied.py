@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ppl_parity.backend.contract import Arrays, Site
-from ppl_parity.ladder.changes.jacobians import Jacobian
+from ppl_parity.ladder.changes.jacobians import Computed, Jacobian
 
 MULTIVARIATE = "MultivariateNormal"
 LOCATION_SCALE = ("Normal", "StudentT", "Cauchy", "Laplace", "Logistic", "Gumbel")
@@ -25,6 +25,7 @@ SCALED: dict[str, dict[str, int]] = {
     "Exponential": {"rate": -1},
 }
 STRAIGHT = 1e-9  # relative: of two derivatives, or of what a line leaves
+ROUNDING = 1e-9  # relative, of a derivative through a factor that is all but singular
 
 
 @dataclass(frozen=True)
@@ -41,21 +42,22 @@ class Place:
         return self.derivative.blocks.reshape(np.shape(self.computed))
 
 
-def implied(site: Site, drawn: Site, family: str, here: Place, there: Place) -> Site | None:
+def implied(site: Site, drawn: Site, group: Computed, here: Place, there: Place) -> Site | None:
     """The computed site, described as a distribution; None where its family is not known.
 
     Args:
         site: as the program describes it.
         drawn: the site that it is computed of.
-        family: that the other side gives it. Many normals that mix are one normal, and may be written in other ways.
+        group: the two, with the family that the other side gives the first. Many normals that mix are one normal, and
+            may be written in other ways.
         here, there: two places between which nothing else changes.
     """
     if here.derivative.blocks.shape != there.derivative.blocks.shape:
         return None
-    if here.derivative.blocks.shape[-1] > 1:
-        found = _of_rows(drawn, here, there) if family == MULTIVARIATE else None
-    else:
+    if here.derivative.rows == np.shape(here.computed):
         found = _of_numbers(drawn, here, there)
+    else:
+        found = _of_normals(drawn, group, here, there)
     if found is None:
         return None
     family, params = found
@@ -90,10 +92,11 @@ def _of_numbers(drawn: Site, here: Place, there: Place) -> tuple[str, Arrays] | 
 def _moved(drawn: Site, here: Place, value: np.ndarray, slope: np.ndarray) -> Arrays:
     """loc and scale of a line with this slope through this value."""
     loc, scale = drawn.params["loc"], drawn.params["scale"]
-    return {"loc": value + slope * (loc - here.drawn), "scale": np.abs(slope) * scale}
+    return {"loc": _rounded(value + slope * (loc - here.drawn), value), "scale": np.abs(slope) * scale}
 
 
-def _of_rows(drawn: Site, here: Place, there: Place) -> tuple[str, Arrays] | None:
+def _of_normals(drawn: Site, group: Computed, here: Place, there: Place) -> tuple[str, Arrays] | None:
+    """Of normals that mix, in whatever layout: u is normal with covariance B diag(scale^2) B'."""
     blocks = here.derivative.blocks
     straight = np.allclose(
         blocks, there.derivative.blocks, rtol=STRAIGHT, atol=STRAIGHT * np.max(np.abs(blocks))
@@ -101,14 +104,43 @@ def _of_rows(drawn: Site, here: Place, there: Place) -> tuple[str, Arrays] | Non
     if not straight or drawn.family != "Normal" or not {"loc", "scale"} <= set(drawn.params):
         return None
     rows, D, shape = here.derivative.rows, blocks.shape[-1], np.shape(here.computed)
-    loc, scale = (np.broadcast_to(np.asarray(drawn.params[k], dtype=float), shape) for k in ("loc", "scale"))
-    moved = blocks @ (loc - here.drawn).reshape(*rows, D, 1)
+    loc, scale = (
+        np.broadcast_to(np.asarray(drawn.params[key], dtype=float), here.drawn.shape)
+        for key in ("loc", "scale")
+    )
+    away = (loc - here.drawn).reshape(*rows, D, 1)
+    size = np.abs(here.computed) + (np.abs(blocks) @ np.abs(away)).reshape(shape)
+    where = _rounded(here.computed + (blocks @ away).reshape(shape), size)
     factor = blocks * scale.reshape(*rows, 1, D)
     covariance = factor @ np.swapaxes(factor, -1, -2)
-    return MULTIVARIATE, {
-        "loc": here.computed + moved.reshape(shape),
-        "covariance_matrix": covariance,
-    }
+    if group.family == "Normal":
+        apart = _diagonal(covariance, 1)
+        return None if apart is None else ("Normal", {"loc": where, "scale": np.sqrt(apart).reshape(shape)})
+    if group.family != MULTIVARIATE:
+        return None
+    if rows != group.batch:
+        d = int(np.prod(shape[len(group.batch) :]))
+        found = _diagonal(covariance, d) if rows == () else None
+        if found is None:
+            return None
+        covariance = found.reshape(*group.batch, d, d)
+    return MULTIVARIATE, {"loc": where, "covariance_matrix": covariance}
+
+
+def _diagonal(covariance: np.ndarray, d: int) -> np.ndarray | None:
+    """The blocks (..., d, d) on its diagonal; None where there is more."""
+    size = covariance.shape[-1]
+    parts = covariance.reshape(-1, size // d, d, size // d, d)
+    index = np.arange(size // d)
+    found = parts[:, index, :, index, :]
+    beside = parts.copy()
+    beside[:, index, :, index, :] = 0.0
+    return found if np.max(np.abs(beside), initial=0.0) <= STRAIGHT * np.max(np.abs(covariance)) else None
+
+
+def _rounded(loc: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """Zero where what is left of a value is its rounding."""
+    return np.where(np.abs(loc) <= ROUNDING * np.abs(value), 0.0, loc)
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:

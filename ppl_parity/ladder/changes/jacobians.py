@@ -66,7 +66,7 @@ def jacobian(program: Program, values: Arrays, computed: Arrays, group: Computed
     """
     u = np.concatenate([np.ravel(computed[name]) for name in group.of])
     z = np.concatenate([np.ravel(values[name]) for name in group.by])
-    blocks = _blocks(program, values, group)
+    blocks = blocks_of(program, values, group)
     if blocks is None or not np.all(np.isfinite(blocks)):
         return None
     rows, D = blocks.shape[:-2], blocks.shape[-1]
@@ -80,7 +80,7 @@ def jacobian(program: Program, values: Arrays, computed: Arrays, group: Computed
     return Jacobian(blocks, lost)
 
 
-def _blocks(program: Program, values: Arrays, group: Computed) -> np.ndarray | None:
+def blocks_of(program: Program, values: Arrays, group: Computed) -> np.ndarray | None:
     """In the smallest blocks that a random vector does not contradict: of numbers, of declared rows, or one."""
     if len(group.of) == len(group.by) == 1 and group.shapes[group.of[0]] == group.shapes[group.by[0]]:
         shape = group.shapes[group.of[0]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -9,11 +10,13 @@ import numpy as np
 
 from ppl_parity.errors import InputError
 from ppl_parity.ladder.changes.inverse import made_of
-from ppl_parity.ladder.changes.jacobians import Computed, jacobian
+from ppl_parity.ladder.changes.jacobians import MOST, Computed, jacobian
 from ppl_parity.ladder.changes.program import computed_values
-from ppl_parity.ladder.changes.standing import under_own_names
+from ppl_parity.ladder.changes.singular import lost_direction
+from ppl_parity.ladder.changes.standing import NoChange, under_own_names
 from ppl_parity.ladder.context import Context
 from ppl_parity.ladder.exact.points import is_inside, shared_points
+from ppl_parity.listing import listed
 from ppl_parity.pair.pairs import SIDES, Pair
 from ppl_parity.pair.points import Point
 
@@ -56,22 +59,45 @@ def prior_points(context: Context, side: str) -> list[Point]:
 
 def frozen_points(
     context: Context, side: str, groups: tuple[Computed, ...], prior: list[Point]
-) -> list[Point]:
-    """The frozen side's points, with what the live side would have drawn for them."""
+) -> tuple[list[Point], list[str]]:
+    """The frozen side's points, with what the live side would have drawn for them; and those without."""
+    frozen = cast(Any, context.sides[str(context.frozen)])
+    return _followed_back(context, side, groups, frozen.points(context.pair), prior)
+
+
+def given_points(
+    context: Context, drawn: str, side: str, groups: tuple[Computed, ...], points: list[Point]
+) -> tuple[list[Point], list[str]]:
+    """A user's points of the side that draws, likewise."""
+    latent = {name for name, site in context.sites[drawn].items() if site.kind == "latent"}
+    taken = {point.name for point in points}
+    given = [
+        Point(f"{name} (given)" if name in taken else name, {k: np.asarray(v) for k, v in values.items()})
+        for name, values in context.pair.points.items()
+        if latent <= set(values)
+    ]
+    return _followed_back(context, side, groups, given, points)
+
+
+def _followed_back(
+    context: Context, side: str, groups: tuple[Computed, ...], points: Sequence[Point], begin: list[Point]
+) -> tuple[list[Point], list[str]]:
     pair, sites, program = context.pair, context.sites, context.programs[side]
     by = [name for group in groups for name in group.by]
-    if context.frozen is None or not all(sites[side][name].support in ("real", "positive") for name in by):
-        return []
+    if not all(sites[side][name].support in ("real", "positive") for name in by):
+        return [], [point.name for point in points]
     own = [under_own_names(pair, side, group) for group in groups]
     positive = pair.to_side(side, {name: sites[side][name].support == "positive" for name in by})
-    found = []
-    for point in cast(Any, context.sides[context.frozen]).points(pair):
-        start = context.values(side, replace(point, values=prior[0].values | point.values), discrete=True)
+    found, lost = [], []
+    for point in points:
+        start = context.values(side, replace(point, values=begin[0].values | point.values), discrete=True)
         of = pair.to_side(side, {name: point.values[name] for group in groups for name in group.of})
         made = made_of(program, start, of, own, positive)
-        if made is not None:
+        if made is None:
+            lost.append(point.name)
+        else:
             found.append(replace(point, values=point.values | pair.from_side(side, made)))
-    return found
+    return found, lost
 
 
 def usable(context: Context, side: str, points: list[Point], groups: tuple[Computed, ...]) -> list[Point]:
@@ -116,3 +142,34 @@ def folds(context: Context, side: str, points: list[Point], groups: tuple[Comput
             if any(sign.shape == signs[0].shape and np.any(sign != signs[0]) for sign in signs):
                 return True
     return False
+
+
+def why_unusable(
+    context: Context, drawn: str, side: str, points: list[Point], groups: tuple[Computed, ...]
+) -> NoChange:
+    """Why at too few points the computed values say what they were made of."""
+    program = context.programs[side]
+    large = [group for group in groups if group.size(group.by) > MOST]
+    for group in groups:
+        own = under_own_names(context.pair, side, group)
+        given = [context.values(side, point, discrete=True) for point in points[:FOLDS]]
+        found = {lost_direction(program, values, own) for values in given}
+        told = f"{side} computes {listed(group.of)} of {listed(group.by)}"
+        if found == {"unused"}:
+            return NoChange(
+                f"{told}, and not of every number of it: along one direction nothing moves, so that "
+                f"{listed(group.of)} has no density there, as it has in {drawn}",
+                "an index or a running sum that is off, a number that is used twice, or another site's",
+                site=group.of[0],
+            )
+        if "detached" in found:
+            return NoChange(
+                f"{told}; these move with it, though their derivative says that they do not",
+                "a detached value in what is recorded",
+            )
+    if large:
+        return NoChange(
+            f"{side} computes {listed(large[0].of)} by a map that mixes {large[0].size(large[0].by):,} numbers; "
+            f"up to {MOST} are followed"
+        )
+    return NoChange(f"rounding of what {side} computes leaves open what it was made of, at nearly all points")

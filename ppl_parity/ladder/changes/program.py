@@ -111,7 +111,7 @@ class ChangedProgram:
             places = [self._place(given, group) for given in (values, elsewhere)]
         except InputError:
             return None
-        return implied(known[group.of[0]], known[drawn], group.family, *places)
+        return implied(known[group.of[0]], known[drawn], group, *places)
 
     def _place(self, values: Values, group: Computed) -> Place:
         computed = computed_values(self._program, values)

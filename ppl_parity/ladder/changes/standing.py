@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ppl_parity.backend.contract import Site
 from ppl_parity.ladder.changes.jacobians import Computed, depends
 from ppl_parity.ladder.context import Context, is_discrete
+from ppl_parity.listing import listed
 from ppl_parity.pair.pairs import SIDES, Pair
 from ppl_parity.pair.points import Point
 
@@ -28,23 +29,76 @@ def own_latents(context: Context, side: str) -> list[str]:
     ]
 
 
-def stand_in(context: Context, drawn: str, computed: str, of: list[str], by: list[str]) -> bool:
-    """Whether each of these is recorded where it is computed, in its shape, and in all as many numbers are drawn."""
-    there = context.sites[computed]
-    recorded = all(
-        name in there and there[name].kind == "deterministic" and _shape(there[name]) == _shape(site)
-        for name, site in ((name, context.sites[drawn][name]) for name in of)
-    )
-    every = [*(context.sites[drawn][name] for name in of), *(there[name] for name in by)]
-    dense = all(
-        site.support.startswith(OF_LENGTH) and site.support not in NO_LENGTH and not is_discrete(site)
-        for site in every
-    )
+@dataclass(frozen=True)
+class NoChange:
+    """Why variables are not changed.
+
+    Attributes:
+        reason: a clause.
+        hint: what would help, if something would.
+        far: how far from a change this is; of two directions the nearer one is told.
+        site: a computed site that has no density, as one that does not use all that is drawn for it.
+    """
+
+    reason: str
+    hint: str | None = None
+    far: int = 0
+    site: str | None = None
+
+
+def no_stand_in(context: Context, drawn: str, computed: str, of: list[str], by: list[str]) -> NoChange | None:
+    """Why what one side draws is not what the other computes of as many numbers; None where it is."""
+    there, here = context.sites[computed], context.sites[drawn]
+    if not of or not by:
+        return NoChange(f"{drawn if by else computed} alone draws {listed(of or by)}", far=9)
+    missing = [name for name in of if not _is_computed(there, name)]
+    if missing and len(missing) < len(of) and any(_is_computed(here, name) for name in by):
+        return NoChange("each side computes some of what the other draws, where one alone may")
+    if missing:
+        return NoChange(
+            f"{computed} does not record {listed(missing)}, as a deterministic site of that name",
+            _how_to_record(context, computed, missing, here),
+            far=4 if len(missing) < len(of) else 5,
+        )
+    if computed == context.frozen:
+        return NoChange(
+            f"{computed} computes {listed(of)} and is a file, which knows no derivative",
+            "freeze the side that draws it",
+            far=1,
+        )
+    for name in of:
+        if _shape(there[name]) != _shape(here[name]):
+            shapes = f"{_shape(here[name])} in {drawn} and {_shape(there[name])} in {computed}"
+            return NoChange(f"the shape of {name!r} is {shapes}", far=3)
+    for name, site in [*((n, here[n]) for n in of), *((n, there[n]) for n in by)]:
+        if is_discrete(site) or not site.support.startswith(OF_LENGTH) or site.support in NO_LENGTH:
+            return NoChange(f"{name!r} is {site.support}, whose numbers are not free of each other", far=2)
     sizes = [
-        sum(int(np.prod(_shape(context.sites[side][name]))) for name in names)
-        for side, names in ((drawn, of), (computed, by))
+        sum(int(np.prod(_shape(sites[name]))) for name in names) for sites, names in ((here, of), (there, by))
     ]
-    return recorded and dense and sizes[0] == sizes[1]
+    if sizes[0] != sizes[1]:
+        return NoChange(f"{listed(of)} has {sizes[0]:,} numbers, and {listed(by)} has {sizes[1]:,}", far=2)
+    return None
+
+
+def _is_computed(sites: dict[str, Site], name: str) -> bool:
+    return name in sites and sites[name].kind == "deterministic"
+
+
+def _how_to_record(context: Context, side: str, missing: list[str], drawn: dict[str, Site]) -> str:
+    """A site that is recorded under another name, or that it is to be recorded."""
+    (other,) = (s for s in SIDES if s != side)
+    unmatched = {
+        name: site
+        for name, site in context.sites[side].items()
+        if site.kind == "deterministic" and name not in context.sites[other]
+    }
+    alike = [n for n, site in unmatched.items() if _shape(site) == _shape(drawn[missing[0]])]
+    if len(missing) == len(alike) == 1:
+        pair = (missing[0], alike[0]) if other == "pyro" else (alike[0], missing[0])
+        rename = f'rename = {{"{pair[0]}": "{pair[1]}"}}'
+        return f"if {side} computes {missing[0]!r} as {alike[0]!r}, give {rename}"
+    return f"if {side} computes it, record it: {side}.deterministic({missing[0]!r}, ...)"
 
 
 def _shape(site: Site) -> tuple[int, ...]:
@@ -53,7 +107,7 @@ def _shape(site: Site) -> tuple[int, ...]:
 
 def grouped(
     context: Context, side: str, of: list[str], by: list[str], points: list[Point], drawn: dict[str, Site]
-) -> tuple[Computed, ...]:
+) -> tuple[Computed, ...] | NoChange:
     """Each computed site with the drawn one that it alone needs beside those of earlier ones; what is left, together.
 
     In this order the derivative of all is block triangular, and its determinant the product of the groups'.
@@ -80,7 +134,8 @@ def grouped(
         else:
             group = Computed(tuple(left), tuple(n for n in by if n in free), shapes)
             if group.size(group.of) != group.size(group.by):
-                return ()
+                told = f"{side} computes {listed(group.of)} of as many numbers as these have not, {listed(group.by)}"
+                return NoChange(told)
         groups.append(group)
         left = [name for name in left if name not in group.of]
         free -= set(group.by)

@@ -46,7 +46,7 @@ def differing(context: Context) -> list[Finding]:
     names = [
         name
         for name, site in context.sites["pyro"].items()
-        if site.kind == "deterministic" and _kind(context, "numpyro", name) == "deterministic"
+        if {site.kind, _kind(context, "numpyro", name)} in _compared(context)
     ]
     if not names:
         return []
@@ -77,6 +77,15 @@ def differing(context: Context) -> list[Finding]:
     return told
 
 
+def _compared(context: Context) -> tuple[set[str], ...]:
+    """Both compute it; or, where a point has values of what each side draws, one computes what the other draws."""
+    return (
+        ({"deterministic"}, {"deterministic", "latent"})
+        if "follow" in context.results
+        else ({"deterministic"},)
+    )
+
+
 def _count(value: np.ndarray | None) -> int:
     return 0 if value is None else value.size
 
@@ -92,8 +101,9 @@ def _computed(context: Context, side: str, program: Program, point: int, seed: i
         sites = program.sites(context.values(side, context.points[point], discrete=True), **asked)
     except InputError:  # a frozen side was not asked there
         return {}
+    drawn = context.values(side, context.points[point], discrete=False)
     values = {s.name: s.value for s in sites if s.kind == "deterministic" and s.value is not None}
-    return context.pair.from_side(side, values)
+    return context.pair.from_side(side, drawn | values)
 
 
 def _is_unsteady(context: Context, side: str, name: str, point: int) -> bool:

@@ -45,8 +45,10 @@ def _is_moved(initial: Site, site: Site) -> bool:
 
 def movable(context: Context) -> list[str]:
     """Params of both sides, of one shape and constraint, in float64; under Pyro's names."""
-    if context.reparameterised or "params" in context.results:
-        return context.results.get("params", [])
+    if "params" in context.results:
+        return context.results["params"]
+    if context.reparameterised and "follow" not in context.results:
+        return []
     found = [
         context.pair.from_side(side, {site.name: site for site in context.programs[side].params()})
         for side in SIDES
@@ -155,6 +157,10 @@ def _values(context: Context, number: int, names: Sequence[str]) -> Arrays:
 def _asked(context: Context, points: Sequence[Point], learned: Sequence[Arrays]) -> SiteLogProbs:
     """Both sides' log probs; or, where one side alone sums over a site, their log densities."""
     summed = bool(context.enumerated_on_one_side)
+
+    follow = context.results.get("follow")
+    if follow is not None:  # what one side computes at these values the other is to be given
+        points = [follow(point, values) for point, values in zip(points, learned, strict=True)]
 
     def ask(side: str, program: Program) -> list[Any]:
         rows = []

@@ -9,12 +9,53 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ppl_parity.backend.contract import Site
+from ppl_parity.errors import InputError
 from ppl_parity.ladder.context import Context
+from ppl_parity.ladder.exact.parameters import paired
 from ppl_parity.pair.pairs import SIDES
 
 
 def proposed_rename(context: Context, name: str) -> str | None:
     """The option to give where sites of each side alone may be one: by their names, or as the only two alike."""
+    pairs = _proposed(context)
+    if not any(name in (site.name for site in both) for both in pairs):
+        return None
+    rename = ", ".join(f'"{a.name}": "{b.name}{".T" if _is_turned(a, b) else ""}"' for a, b in pairs)
+    if len(pairs) == 1:
+        a, b = pairs[0]
+        return f"a renamed site: are {a.name!r} and {b.name!r} one? Then give rename = {{{rename}}}"
+    return f"renamed sites: are these the same? Then give rename = {{{rename}}}"
+
+
+def has_one_prior(context: Context, name: str) -> bool:
+    """Whether the two sites that ``proposed_rename`` names have the same parameters where all shared sites have the
+    same values: what is re-parameterised has others.
+    """
+    found = next((pair for pair in _proposed(context) if name in (site.name for site in pair)), None)
+    if found is None:
+        return False
+    values = {n: np.asarray(context.sites["pyro"][n].value) for n in context.shared}
+    sites: list[Site] = []
+    try:
+        for side, own in zip(SIDES, found, strict=True):
+            described = context.programs[side].sites(context.pair.to_side(side, values))
+            sites += [site for site in described if site.name == own.name]
+    except InputError:  # a frozen side was not asked there
+        return True
+    both = paired(*sites).values() if len(sites) == len(SIDES) else ()
+    return all(a.size == b.size and np.allclose(np.ravel(a), np.ravel(b)) for a, b in map(_broadcast, both))
+
+
+def _broadcast(both: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """A parameter in one shape, where its two shapes allow."""
+    try:
+        a, b = np.broadcast_arrays(*both)
+    except ValueError:
+        return both
+    return a, b
+
+
+def _proposed(context: Context) -> list[tuple[Site, Site]]:
     left, right = (
         [
             site
@@ -29,13 +70,7 @@ def proposed_rename(context: Context, name: str) -> str | None:
             [s for s in own if not any(s is one for both in pairs for one in both)] for own in (left, right)
         )
         pairs += _matched(a, b, named, shaped)
-    if not any(name in (site.name for site in both) for both in pairs):
-        return None
-    rename = ", ".join(f'"{a.name}": "{b.name}{".T" if _is_turned(a, b) else ""}"' for a, b in pairs)
-    if len(pairs) == 1:
-        a, b = pairs[0]
-        return f"a renamed site: are {a.name!r} and {b.name!r} one? Then give rename = {{{rename}}}"
-    return f"renamed sites: are these the same? Then give rename = {{{rename}}}"
+    return pairs
 
 
 def _shape(site: Site) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ppl_parity.findings import Finding
-from ppl_parity.ladder.changes.change import change_of_variables
+from ppl_parity.ladder.changes.change import change_of_variables, no_change
 from ppl_parity.ladder.context import Context
 from ppl_parity.ladder.exact.blaming import blamed
 from ppl_parity.ladder.exact.clamps import level_clamps, told_of_clamps
@@ -60,17 +60,24 @@ def run(context: Context) -> Iterator[Finding]:
             "change of variables",
             f"{change.told()}: the densities were compared at {len(change.context.points)} points, with the log "
             "Jacobian taken off; gradients and potentials are held to each side's own density, and no trajectory is "
-            "walked.",
+            "walked."
+            + (f" Not at {listed(change.lost)}, where {change.computed} never is." if change.lost else ""),
             notable=True,
         )
         yield from _at_points(change.context)
         return
     if context.reparameterised:
+        why = no_change(context)
+        if why is not None and why.site is not None:
+            yield Finding("different", "log prob", f"{why.reason}.", site=why.site, hint=why.hint)
+            return
         yield from _shared(context)
+        told = "" if why is None else f" ({why.reason})"
         yield Finding(
             "unresolved",
             "log joint",
-            "The latent sites differ, so no shared point has a density in both; the sampling rungs decide.",
+            f"The latent sites differ, so no shared point has a density in both{told}; the sampling rungs decide.",
+            hint=None if why is None else why.hint,
             deferred=True,
         )
         return

@@ -31,7 +31,10 @@ def run(context: Context) -> Iterator[Finding]:
     if change is not None and change.can_be_summed:
         context = change.context
     elif context.reparameterised:
-        yield Finding("unresolved", "log density", "The latent sites differ.", deferred=True)
+        told = "The latent sites differ."
+        if change is not None:
+            told = f"{change.told()}, and of a site that is summed out: with that summed out it has no density here."
+        yield Finding("unresolved", "log density", told, deferred=True)
         return
     enumerated = {
         side: {name for name, site in context.sites[side].items() if site.enumerated} for side in SIDES

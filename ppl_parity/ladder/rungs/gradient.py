@@ -8,12 +8,14 @@ from dataclasses import replace
 import numpy as np
 
 from ppl_parity.backend.contract import Arrays, Program
+from ppl_parity.errors import InputError
 from ppl_parity.findings import Finding
 from ppl_parity.ladder.changes.change import compared_in_full
-from ppl_parity.ladder.context import Context
+from ppl_parity.ladder.context import Context, is_discrete
 from ppl_parity.ladder.exact.coordinates import Position, dynamic_sites, moved_sites, positions
 from ppl_parity.ladder.exact.precision import NARROW
 from ppl_parity.pair.pairs import SIDES
+from ppl_parity.process.sides import SideError
 from ppl_parity.tolerances import allowed, library_limit
 
 NAME = "gradient"
@@ -41,6 +43,7 @@ def run(context: Context) -> Iterator[Finding]:
         yield from _against_derivatives(change.context, positions(change.context, NUM_DERIVATIVES))
         return
     if context.reparameterised:
+        yield from _each_by_itself(context)
         yield Finding("unresolved", "gradient", "The latent sites differ.", deferred=True)
         return
     if dynamic_sites(context):
@@ -198,13 +201,38 @@ def _against_derivatives(context: Context, found: list[Position]) -> Iterator[Fi
     for i, position in enumerate(found):
         for side in context.live:
             if _is_another(slopes[side][i]):
-                yield _off(context, side, position, slopes[side][i])
+                at = context.pair.to_side(side, position.coordinates[side])
+                yield _off(context, side, at, position.point.name, slopes[side][i])
                 return
 
 
-def _off(context: Context, side: str, position: Position, whole: Slope) -> Finding:
+def _each_by_itself(context: Context) -> Iterator[Finding]:
+    """Where no point is one of both sides, each at prior draws of its own; nothing is said of one that has none."""
+    for side in context.live:
+        program, sites = context.programs[side], context.sites[side]
+        names = [n for n, site in sites.items() if site.kind == "latent" and not is_discrete(site)]
+        if not names or not all(
+            s.enumerated for s in sites.values() if s.kind == "latent" and is_discrete(s)
+        ):
+            continue
+        rng = np.random.default_rng(context.settings.seed)
+        try:
+            drawn = program.prior_samples(num_draws=NUM_DERIVATIVES, seed=context.settings.seed)
+            drawn = {name: drawn[name] for name in context.pair.to_side(side, dict.fromkeys(names))}
+            for i in range(NUM_DERIVATIVES):
+                at = program.unconstrain({name: value[i] for name, value in drawn.items()})
+                direction = {name: rng.standard_normal(np.shape(value)) for name, value in at.items()}
+                found = _directional(program, at, direction)
+                if _is_another(found):
+                    yield _off(context, side, at, f"prior draw {i} of {side}", found)
+                    return
+        except (InputError, SideError):  # no prior draws, or no potential there
+            continue
+
+
+def _off(context: Context, side: str, at: Arrays, where: str, whole: Slope) -> Finding:
     """A gradient that is not that of its own density: along the first site that shows it by itself, if one does."""
-    program, at = context.programs[side], context.pair.to_side(side, position.coordinates[side])
+    program = context.programs[side]
     rng = np.random.default_rng(context.settings.seed)
     found, along, site = whole, "along a random direction", None
     for name in at if len(at) > 1 else ():
@@ -219,11 +247,10 @@ def _off(context: Context, side: str, position: Position, whole: Slope) -> Findi
     return Finding(
         "different",
         "numerical derivative",
-        f"The {side} gradient {along} is {slope:.8g}, its potential changes by {numerical:.8g} at "
-        f"{position.point.name}.",
+        f"The {side} gradient {along} is {slope:.8g}, its potential changes by {numerical:.8g} at {where}.",
         site=site,
         size=abs(slope - numerical),
-        point=position.point.name,
+        point=where,
         hint=f"{side}'s derivative is not that of its own density: a detached value, or a kink here",
     )
 

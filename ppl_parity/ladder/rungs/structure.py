@@ -9,11 +9,11 @@ import numpy as np
 
 from ppl_parity.backend.contract import Site
 from ppl_parity.findings import Finding, Verdict
-from ppl_parity.ladder.changes.change import compared_in_full
+from ppl_parity.ladder.changes.change import compared_in_full, no_change
 from ppl_parity.ladder.context import Context, is_discrete
 from ppl_parity.ladder.exact.moved import movable
 from ppl_parity.ladder.exact.observed import observed
-from ppl_parity.ladder.exact.renaming import proposed_rename
+from ppl_parity.ladder.exact.renaming import has_one_prior, proposed_rename
 from ppl_parity.ladder.exact.supports import supports_differ
 from ppl_parity.ladder.rungs import density
 from ppl_parity.pair.pairs import SIDES
@@ -74,7 +74,10 @@ def _params(context: Context) -> Iterator[Finding]:
             continue
         if len(sides) == len(SIDES):
             yield from _compare_params(name, found["pyro"][name], found["numpyro"][name])
-            if name in movable(context) and (not context.rungs or density.NAME in context.rungs):
+            change = compared_in_full(context)
+            if name in movable(change.context if change else context) and (
+                not context.rungs or density.NAME in context.rungs
+            ):
                 continue  # that rung compares other values of it, and tells
         yield Finding(
             "same",
@@ -172,9 +175,7 @@ def _one_sided(name: str, side: str, context: Context) -> Iterator[Finding]:
             "site",
             f"The latent site {name!r} is in {side} only; the pair is judged on the sites that are shared.",
             site=name,
-            hint=proposed_rename(context, name)
-            or "a re-parameterisation, which is compared exactly where one side records what the other draws, as a "
-            "deterministic site of that name; a renamed site (give rename); or a site that the port lost",
+            hint=_of_own(context, name),
             deferred=True,
         )
     elif context.reparameterised and not compared_in_full(context):
@@ -193,6 +194,23 @@ def _one_sided(name: str, side: str, context: Context) -> Iterator[Finding]:
             site=name,
             notable=True,
         )
+
+
+def _of_own(context: Context, name: str) -> str:
+    """What a latent site of one side alone may be, and what would let it be compared."""
+    why = no_change(context)
+    told = f"a re-parameterisation: {why.reason}" if why is not None and why.far < 9 else None
+    if told is not None and why is not None and why.hint:
+        told = f"{told}; {why.hint}"
+    renamed = proposed_rename(context, name)
+    if renamed is None:
+        return (
+            f"{told or 'a re-parameterisation'}. Or a renamed site (give rename), or one that the port lost"
+        )
+    if told is None:
+        return renamed
+    likely = (renamed, told) if has_one_prior(context, name) else (told, renamed)
+    return ". Or ".join(likely)
 
 
 def _not_compared(name: str, what: str) -> Finding:
@@ -238,9 +256,13 @@ def _compare(name: str, a: Site, b: Site, context: Context) -> Iterator[Finding]
 
     change = compared_in_full(context)
     if {a.kind, b.kind} == {"latent", "deterministic"}:
-        told = finding(
-            "unresolved", "kind", a.kind, b.kind, "a re-parameterisation: one side computes the site"
-        )
+        why = no_change(context)
+        hint = "a re-parameterisation: one side computes the site"
+        if why is not None and not change:
+            hint = f"a re-parameterisation that was not followed: {why.reason}" + (
+                f"; {why.hint}" if why.hint else ""
+            )
+        told = finding("unresolved", "kind", a.kind, b.kind, hint)
         shapes = [np.shape(np.asarray(site.value)) for site in (a, b)]
         if shapes[0] != shapes[1]:
             shaped = f"its shape is {shapes[0]} in pyro and {shapes[1]} in numpyro"

@@ -157,7 +157,8 @@ def _own_potential(context: Context, found: list[Position], dynamic: list[str]) 
                 size=abs(potential + density + jacobian),
                 point=position.point.name,
                 hint="a dynamic support: the models may be one, but Pyro's NUTS keeps the bounds it starts with, and "
-                "samples another density than its model's: write Uniform(0, 1) times the bound that moves"
+                "samples another density than its model's: write one with fixed bounds, as Uniform(0, 1), times or "
+                "plus what moves"
                 if dynamic
                 else f"{side} samples another density than it writes",
             )
