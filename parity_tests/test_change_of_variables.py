@@ -96,6 +96,13 @@ def walk(library, dist, lib, computes):
     return library.sample("u", dist.MultivariateNormal(lib.zeros(2), scale_tril=sums))
 
 
+def mixed(library, dist, lib, computes):
+    """Both numbers hang on both that are drawn."""
+    _, tau = hyper(library, dist)
+    z = library.sample("z", dist.Normal(lib.zeros(2), 1.0).to_event(1))
+    return library.deterministic("u", lib.stack([z[0] + z[1], tau * z[1]]))
+
+
 def chained(library, dist, lib, computes, *, slope=0.5):
     """The second effect hangs on the first; both are computed, each of a site of its own."""
     mu, tau = hyper(library, dist)
@@ -230,7 +237,10 @@ def test_discrete_sites_are_summed_out_beside_it(spread: float, verdict: str, si
     assert [rung.verdict for rung in report.rungs[1:]] == [verdict, verdict], str(report)
 
 
-def test_a_renamed_loop_is_held_to_a_running_sum(sides: dict[str, Side]) -> None:
+@pytest.mark.parametrize("power", [1, 2])
+def test_a_renamed_loop_is_held_to_a_running_sum_step_by_step(power: int, sides: dict[str, Side]) -> None:
+    """Given the steps before, each has a density of its own on both sides, and a scale."""
+
     def loop(y, x):
         library, dist = libraries("pyro")
         tau, h = library.sample("tau", dist.HalfNormal(2.0)), 0.0
@@ -240,15 +250,20 @@ def test_a_renamed_loop_is_held_to_a_running_sum(sides: dict[str, Side]) -> None
 
     def summed(y, x):
         library, dist = libraries("numpyro")
-        lib = numbers("numpyro")
         tau = library.sample("tau", dist.HalfNormal(2.0))
-        z = library.sample("z", dist.Normal(lib.zeros(4), 1.0).to_event(1))
-        h = library.deterministic("h", lib.cumsum(tau * z))
+        z = standard(library, dist, 4)
+        h = library.deterministic("h", numbers("numpyro").cumsum(tau**power * z))
         with library.plate("rows", 4):
             library.sample("y", dist.Normal(h, 1.0), obs=y)
 
     options = {"level": "quick", "sides": sides, "rename": {"state_*": "h"}}
-    assert check(loop, summed, DATA, **options).verdict == "same"
+    first = check(loop, summed, DATA, **options).first_difference
+    if power == 1:
+        assert first is None
+    else:
+        assert first is not None
+        assert "The step shown is 'state_" in first["detail"]
+        assert "numpyro's is pyro's squared" in first["hint"]
 
 
 @pytest.mark.parametrize("mean", [0.0, 1.0])
@@ -496,9 +511,10 @@ def test_a_derivative_of_nothing_is_refused(backend: Any, vectors: Any, by: Any,
     [
         (LINE, (2,), [np.log(2.0)] * 2),
         (of_rows, (4,), [2 * np.log(2.0) + np.log(1.3)] * 4),
-        (walk, (), 2 * np.log(2.0)),
+        (walk, (2,), [np.log(2.0)] * 2),
+        (mixed, (), np.log(2.0)),
     ],
-    ids=["numbers", "rows", "one block"],
+    ids=["numbers", "rows", "steps", "one block"],
 )
 def test_rows_are_apart_where_they_do_not_mix(
     backend: Any, write: Written, rows: Any, log_abs_det: Any

@@ -38,8 +38,8 @@ class Place:
 
     @property
     def slope(self) -> np.ndarray:
-        """du/dz, in the shape of u, where each number is computed of one."""
-        return self.derivative.blocks.reshape(np.shape(self.computed))
+        """du/dz, in the shape of u, where each number is computed of one, given those before."""
+        return self.derivative.slopes
 
 
 def implied(site: Site, drawn: Site, group: Computed, here: Place, there: Place) -> Site | None:
@@ -54,7 +54,7 @@ def implied(site: Site, drawn: Site, group: Computed, here: Place, there: Place)
     """
     if here.derivative.blocks.shape != there.derivative.blocks.shape:
         return None
-    if here.derivative.rows == np.shape(here.computed):
+    if here.derivative.rows == np.shape(here.computed) and group.family != MULTIVARIATE:
         found = _of_numbers(drawn, here, there)
     else:
         found = _of_normals(drawn, group, here, there)
@@ -103,7 +103,7 @@ def _of_normals(drawn: Site, group: Computed, here: Place, there: Place) -> tupl
     )
     if not straight or drawn.family != "Normal" or not {"loc", "scale"} <= set(drawn.params):
         return None
-    rows, D, shape = here.derivative.rows, blocks.shape[-1], np.shape(here.computed)
+    rows, D, shape = blocks.shape[:-2], blocks.shape[-1], np.shape(here.computed)
     loc, scale = (
         np.broadcast_to(np.asarray(drawn.params[key], dtype=float), here.drawn.shape)
         for key in ("loc", "scale")

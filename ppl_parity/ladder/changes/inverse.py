@@ -57,7 +57,7 @@ def _step(program: Program, values: Arrays, target: Arrays, group: Computed) -> 
     if found is None:
         return None
     gap = np.concatenate([np.ravel(target[name] - computed[name]) for name in group.of])
-    step = np.linalg.solve(found.blocks, gap.reshape(*found.rows, -1, 1)).ravel()
+    step = np.linalg.solve(found.blocks, gap.reshape(*found.blocks.shape[:-1], 1)).ravel()
     parts: Arrays = {}
     for name in group.by:
         size = int(np.prod(group.shapes[name]))

@@ -40,20 +40,30 @@ class Jacobian:
 
     Attributes:
         lost: by how much rounding of the computed values leaves open what they were made of, (rows...), in units of z.
+        steps: the shape of u where one block is lower triangular: each number is made of its own z and of those before,
+            as a random walk's is, so that given these its density is that of its z over its own slope.
     """
 
     blocks: np.ndarray
     lost: np.ndarray
+    steps: tuple[int, ...] | None = None
 
     @property
     def rows(self) -> tuple[int, ...]:
-        """The axes along which rows are apart."""
-        return self.blocks.shape[:-2]
+        """The axes along which log densities are apart."""
+        return self.blocks.shape[:-2] if self.steps is None else self.steps
+
+    @property
+    def slopes(self) -> np.ndarray:
+        """du_i/dz_i, where log densities are apart number by number."""
+        return np.diagonal(self.blocks, axis1=-2, axis2=-1).reshape(self.rows)
 
     def log_abs_det(self) -> np.ndarray:
         """log |det du/dz|, (rows...)."""
         with np.errstate(divide="ignore"):
-            return np.linalg.slogdet(self.blocks)[1]
+            return (
+                np.log(np.abs(self.slopes)) if self.steps is not None else np.linalg.slogdet(self.blocks)[1]
+            )
 
 
 def jacobian(program: Program, values: Arrays, computed: Arrays, group: Computed) -> Jacobian | None:
@@ -77,7 +87,15 @@ def jacobian(program: Program, values: Arrays, computed: Arrays, group: Computed
     with np.errstate(over="ignore", invalid="ignore"):
         rounded = np.finfo(np.float64).eps * np.abs(u).reshape(*rows, D, 1)
         lost = np.max((np.abs(inverse) @ rounded)[..., 0] * (1 + np.abs(z)).reshape(*rows, D), axis=-1)
-    return Jacobian(blocks, lost)
+    return Jacobian(blocks, lost, _steps(blocks, group))
+
+
+def _steps(blocks: np.ndarray, group: Computed) -> tuple[int, ...] | None:
+    """The shape of a single site that is computed number after number; None of any other."""
+    if blocks.ndim > 2 or len(group.of) != 1 or len(group.by) != 1:
+        return None
+    shape = group.shapes[group.of[0]]
+    return shape if shape == group.shapes[group.by[0]] and shape and not np.any(np.triu(blocks, 1)) else None
 
 
 def blocks_of(program: Program, values: Arrays, group: Computed) -> np.ndarray | None:
