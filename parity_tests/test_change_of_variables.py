@@ -278,6 +278,37 @@ def test_a_map_that_folds_is_left_to_the_draws(mean: float, sides: dict[str, Sid
     assert report.first_difference is None
 
 
+def test_beside_a_site_that_one_side_has_summed_out_the_draws_decide(sides: dict[str, Side]) -> None:
+    def write(library, dist, lib, computes):
+        mu, tau = hyper(library, dist)
+        chances = dist.Categorical(lib.asarray([0.3, 0.7]))
+        if computes:
+            u = library.deterministic("u", mu + tau * library.sample("z", dist.Normal(0.0, 1.0)))
+            library.sample("c", chances, infer={"enumerate": "parallel"})  # nothing hangs on it
+            return u
+        return library.sample("u", dist.Normal(mu, tau))
+
+    report = judged(write, sides)
+    assert report.verdict == "unresolved"
+    assert "one side alone sums over 'c'" in " ".join(f.detail for f in told(report, "density"))
+
+
+def test_a_model_that_is_random_at_each_call_is_compared_on_no_rung(sides: dict[str, Side]) -> None:
+    calls = []
+
+    def write(library, dist, lib, computes):
+        mu, tau = hyper(library, dist)
+        calls.append(0)
+        if computes:
+            return library.deterministic("u", mu + tau * standard(library, dist))
+        with library.plate("effects", 2):
+            return library.sample("u", dist.Normal(mu, tau)) + 0.001 * len(calls)
+
+    report = judged(write, sides)
+    assert report.verdict == "unresolved"
+    assert {f.quantity for f in told(report, "gradient")} == {"self-consistency"}
+
+
 def test_a_simplex_is_left_to_the_draws(sides: dict[str, Side]) -> None:
     def write(library, dist, lib, computes):
         if computes:

@@ -97,6 +97,8 @@ def _looked_for(context: Context) -> tuple[Change | None, NoChange | None]:
 
 
 def _found(context: Context) -> Change | NoChange:
+    if alone := context.enumerated_on_one_side:
+        return NoChange(f"one side alone sums over {listed(alone)}")
     reasons = []
     for drawn, computed in (SIDES, SIDES[::-1]):
         of, by = (own_latents(context, side) for side in (drawn, computed))

@@ -65,6 +65,8 @@ def run(context: Context) -> Iterator[Finding]:
             notable=True,
         )
         yield from _at_points(change.context)
+        if (unsteady := change.context.results.get("unsteady")) is not None:
+            context.results["unsteady"] = unsteady
         return
     if context.reparameterised:
         why = no_change(context)
