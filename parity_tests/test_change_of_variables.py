@@ -363,7 +363,7 @@ def test_another_layout_of_what_is_drawn_is_no_other_cause(sides: dict[str, Side
     first = judged(rows, sides).first_difference
     assert first is not None
     assert (first["rung"], first["site"]) == ("density", "u")
-    assert "its covariance_matrix" in first["hint"]
+    assert "covariance is L' L, and pyro's L L', of one factor L" in first["hint"]
 
 
 def test_an_axis_of_length_one_is_no_other_site(sides: dict[str, Side]) -> None:

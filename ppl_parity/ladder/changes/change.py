@@ -164,6 +164,7 @@ def _changed(
         results={
             "verdicts": context.results.get("verdicts", {}),
             "follow": partial(_refreshed, context, computed, [name for group in groups for name in group.of]),
+            "computes": computed,
             "stands for": {group.of[0]: _of_group(context, group, computed) for group in groups},
         },
     )

@@ -10,7 +10,7 @@ from ppl_parity.backend.contract import Arrays, Site
 from ppl_parity.errors import InputError
 from ppl_parity.ladder.context import Context
 from ppl_parity.ladder.exact.comparison import Comparison
-from ppl_parity.ladder.exact.parameters import COVARIANCES, misplaced, paired
+from ppl_parity.ladder.exact.parameters import COVARIANCES, misplaced, paired, turned_factor
 from ppl_parity.ladder.exact.same_families import same_family
 from ppl_parity.ladder.exact.what_if import what_if
 from ppl_parity.pair.pairs import SIDES
@@ -147,6 +147,10 @@ def _explain_params(
         return f"{' and '.join(swapped)} have changed places"
     found = {key: relation(replace(pairs, key=key)) for key, pairs in apart.items()}
     forms = [key for key in apart if key in FORMS]
+    if forms:
+        turned = {turned_factor(point.pyro, point.numpyro) for point in points}
+        if len(turned) == 1 and (way := turned.pop()):
+            return way
     if forms and not any(found[key] for key in forms):
         ways = {misplaced(point.pyro, point.numpyro) for point in points}
         if len(ways) == 1 and (way := ways.pop()):

@@ -98,6 +98,33 @@ def misplaced(a: Site, b: Site) -> str | None:
     return None
 
 
+def turned_factor(a: Site, b: Site) -> str | None:
+    """A covariance L' L where L L' is meant: numbers times a factor that was not transposed, or the wrong way round."""
+    left, right = (_covariance(site.params) for site in (a, b))
+    if left is None or right is None or left.shape[-2:] != right.shape[-2:] or left.shape[-1] < 2:
+        return None
+    if _close(left, right):
+        return None
+    for one, other, whose, whom in (
+        (left, right, "numpyro's", "pyro's"),
+        (right, left, "pyro's", "numpyro's"),
+    ):
+        try:
+            factor = np.linalg.cholesky(one)
+        except np.linalg.LinAlgError:
+            continue
+        if _close(np.swapaxes(factor, -1, -2) @ factor, other):
+            return f"{whose} covariance is L' L, and {whom} L L', of one factor L: it is transposed"
+    return None
+
+
+def _close(a: np.ndarray, b: np.ndarray) -> bool:
+    try:
+        return bool(np.allclose(a, b, rtol=1e-6))
+    except ValueError:  # of other batches
+        return False
+
+
 def _given(site: Site) -> str | None:
     """What a normal was made from; NumPyro keeps that beside the factor that it makes of it."""
     return next(

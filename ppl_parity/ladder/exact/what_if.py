@@ -98,7 +98,9 @@ def what_if(context: Context, name: str, values: SiteLogProbs) -> str | None:
     asked = _Asked(context, name, values)
     if not asked.enough:
         return None
-    ways = [(side, other) for side, other in (SIDES, SIDES[::-1]) if side in context.live]
+    # The side that computes the site would have another value of it, and not another density of this one.
+    computes = context.results.get("computes") if name in context.results.get("stands for", {}) else None
+    ways = [(s, other) for s, other in (SIDES, SIDES[::-1]) if s in context.live and s != computes]
     for find, where in ((_of_sites, ""), (_of_data, " in the data")):
         for side, other in ways:
             if found := find(asked, side):
