@@ -23,10 +23,9 @@ from ppl_parity.pair.points import Point
 LOST = 1e-9  # of z, that rounding of u may hide at a point that is kept
 LEAST_POINTS = 6
 NUMBERS = 60_000  # of all Jacobians together: at 600 numbers, what 24 points would have is a minute of Pyro's
-FOLDS, ELSEWHERE = (
-    4,
-    (-1.0, -3.0, 3.0),
-)  # points at which a fold is looked for, and what is drawn there, times these
+FOLDS = 4  # points at which a fold is looked for, with what is drawn at the others
+ELSEWHERE = (-1.0, -3.0, 3.0)  # and with what is drawn there, times these
+PROBES = 2  # prior draws at which is asked what hangs on what
 
 
 def points_of(context: Context, side: str, of: list[str]) -> list[Point]:
@@ -51,10 +50,11 @@ def points_of(context: Context, side: str, of: list[str]) -> list[Point]:
 
 
 def prior_points(context: Context, side: str) -> list[Point]:
-    draws = context.programs[side].prior_samples(num_draws=len(SIDES), seed=context.settings.seed)
+    """Prior draws of one side, to ask what hangs on what, and to begin a search at."""
+    draws = context.programs[side].prior_samples(num_draws=PROBES, seed=context.settings.seed)
     latent = [name for name, site in context.sites[side].items() if site.kind == "latent"]
     draws = context.pair.from_side(side, draws)
-    return [Point(f"prior draw {i}", {n: draws[n][i] for n in latent}, "prior") for i in range(len(SIDES))]
+    return [Point(f"prior draw {i}", {n: draws[n][i] for n in latent}, "prior") for i in range(PROBES)]
 
 
 def frozen_points(

@@ -61,7 +61,11 @@ def run(context: Context) -> Iterator[Finding]:
             f"{change.told()}: the densities were compared at {len(change.context.points)} points, with the log "
             "Jacobian taken off; gradients and potentials are held to each side's own density, and no trajectory is "
             "walked."
-            + (f" Not at {listed(change.lost)}, where {change.computed} never is." if change.lost else ""),
+            + (
+                f" Not at {listed(change.lost)}, for which no draws of {change.computed} were found."
+                if change.lost
+                else ""
+            ),
             notable=True,
         )
         yield from _at_points(change.context)
