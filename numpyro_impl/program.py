@@ -16,6 +16,7 @@ from numpyro_impl.tracing import INIT_STRATEGIES, NEEDS_NUMBERS, TracedModel
 from ppl_parity.backend.checks import check_computed, check_values, explain
 from ppl_parity.backend.contract import Arrays, Site, Trajectory, Values
 from ppl_parity.backend.foreign import foreign_statements
+from ppl_parity.backend.learned import changed
 from ppl_parity.backend.no_start import why_no_start
 from ppl_parity.errors import InputError, one_of
 from ppl_parity.spec import int_at_least
@@ -66,6 +67,16 @@ class Program(TracedModel):
                 run(self.arrays)
             nodes = [one for node in found for one in _of_each_array(node, moved=seed is not None)]
             return tuple(describing.param_site(node, seed) for node in nodes)
+
+    def drawn_anew(self) -> Arrays:
+        names = {*self.learned, *self.subsampled}
+        if not names:
+            return {}
+        with self.session(), explain(NAME, "the model cannot be traced"):
+            traces = [self._trace(self.arrays, {}, seed_to_rng(seed)) for seed in (0, 1)]
+            return changed(
+                *(to_numpy({n: nodes[n]["value"] for n in nodes if n in names}) for nodes in traces)
+            )
 
     def site_log_probs(self, values: Values) -> Arrays:
         return self._call("site_log_probs", self._site_log_probs, values, required=self.shapes)

@@ -6,9 +6,10 @@ import os
 import platform
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,12 +18,14 @@ import numpy as np
 from ppl_parity.backend.checks import refuse_subsampling
 from ppl_parity.backend.contract import Program, Site
 from ppl_parity.errors import InputError
-from ppl_parity.findings import Finding, Report, RungResult
+from ppl_parity.findings import OF_GUIDES, Finding, Report, RungResult
 from ppl_parity.frozen.file import load_frozen
 from ppl_parity.frozen.side import MOVED_DATA, FrozenSide, answerable
 from ppl_parity.ladder import choose, climb, pair_verdict, split_false_alarm
 from ppl_parity.ladder.context import CheckSettings, Context, Points
 from ppl_parity.ladder.exact.points import shared_points
+from ppl_parity.pair.guides import guide_pair, without_others
+from ppl_parity.pair.holding import hold, names_held
 from ppl_parity.pair.loading import load_pair, split_data
 from ppl_parity.pair.options import check_names, check_rename, checked, make_way
 from ppl_parity.pair.pairs import SIDES, Pair
@@ -55,6 +58,7 @@ def check(
     keep_going: bool | None = None,
     progress: Progress | None = None,
     sides: Mapping[str, Side] | None = None,
+    guides: Mapping[str, Callable[..., Any]] | None = None,
     **options: Any,
 ) -> Report:
     """Say whether two models are the same, where they first differ, and how sure that is.
@@ -70,6 +74,8 @@ def check(
         seed, margin, budget, keep_going: these of the settings alone.
         progress: told in words what is being done.
         sides: open processes to use, for many checks in a row; None opens two and closes them.
+        guides: ``{"pyro": guide, "numpyro": guide}`` of variational inference, called as the models are: they are
+            compared, too, and the evidence lower bounds.
         options: ``name``, ``rename``, ``max_plate_nesting``, ``points``, ``known_differences``,
             ``exchangeable``: see ``Pair``.
 
@@ -98,7 +104,10 @@ def check(
         # A frozen side's is not run.
         models={side: CallableReference.of(functions.get(side, live)) for side in SIDES},
         data=split_data(given, name),
-        **checked(options, name, ("name", "level", "rungs", "settings", *given_alone, "progress", "sides")),
+        guides={side: CallableReference.of(guide) for side, guide in _guides(guides).items()},
+        **checked(
+            options, name, ("name", "level", "rungs", "settings", *given_alone, "progress", "sides", "guides")
+        ),
     )
     with _plainly(), _opened(sides, frozen) as opened:
         return check_pair(pair, level=level, rungs=rungs, settings=settings, progress=progress, sides=opened)
@@ -117,6 +126,21 @@ def _settings(settings: CheckSettings | None, alone: Mapping[str, Any]) -> Check
     if settings is not None and alone:
         raise InputError(f"A setting must be given once: {', '.join(alone)}, or settings.")
     return CheckSettings(**alone) if alone else settings
+
+
+def _guides(guides: object) -> dict[str, Callable[..., Any]]:
+    """What was given as guides, checked."""
+    if guides is None:
+        return {}
+    rule = "guides must be {'pyro': function, 'numpyro': function}"
+    if not isinstance(guides, Mapping) or set(guides) != set(SIDES):
+        raise InputError(
+            f"{rule}; got {list(guides) if isinstance(guides, Mapping) else type(guides).__name__}."
+        )
+    for guide in guides.values():
+        if not callable(guide):
+            raise InputError(f"{rule}; got {type(guide).__name__}.")
+    return dict(guides)
 
 
 def _frozen(models: Mapping[str, Any]) -> FrozenSide | None:
@@ -195,13 +219,15 @@ def climb_pair(
     settings = CheckSettings() if settings is None else settings
     if not isinstance(settings, CheckSettings):
         raise InputError(f"settings of a check must be CheckSettings; got {type(settings).__name__}.")
-    chosen = choose(level, rungs)
+    chosen = with_guides(choose(level, rungs), pair, asked=rungs is not None)
     frozen = next((side for side in sides.values() if isinstance(side, FrozenSide)), None)
     climbed, told = (chosen, ()) if frozen is None else answerable(frozen, pair, chosen, rungs is not None)
     tell = progress or (lambda _: None)
     tell("running both models")
     environment = _environment(sides)
     context = prepare(pair, settings, sides, climbed, tell)
+    if set(climbed) & set(OF_GUIDES):
+        context.guide = guide_of(context, sides)
     context.finished = finished
     results = climb(context, climbed)
     if told:
@@ -231,17 +257,89 @@ def _with_frozen(results: tuple[RungResult, ...], told: Sequence[Finding]) -> tu
     return (replace(first, findings=(*first.findings, *told)), *others)
 
 
+def with_guides(rungs: tuple[str, ...], pair: Pair, *, asked: bool) -> tuple[str, ...]:
+    """The rungs that can be climbed: those of guides where there are some.
+
+    Raises:
+        InputError: such a rung was asked for by name.
+    """
+    without = tuple(name for name in rungs if name not in OF_GUIDES)
+    if pair.guides or without == rungs:
+        return rungs
+    if asked:
+        named = [name for name in rungs if name in OF_GUIDES]
+        needs = "needs" if len(named) == 1 else "need"
+        raise InputError(f"{' and '.join(named)} {needs} pyro_guide and numpyro_guide; {pair.name} has none.")
+    return without
+
+
+def guide_of(context: Context, sides: Mapping[str, Side]) -> Callable[[], Context]:
+    """What prepares the guides, when they are first asked for: as a pair of their own, with the models' data."""
+
+    @cache
+    def prepared() -> Context:
+        pair = guide_pair(context.pair)
+
+        def elsewhere() -> dict[str, list[str]]:
+            sites = {side: list(context.pair.to_side(side, context.sites[side])) for side in SIDES}
+            return {side: [*sites[side], *_learned(context.programs[side])] for side in SIDES}
+
+        try:
+            return prepare(
+                pair, context.settings, sides, ("structure", "density"), context.progress, elsewhere
+            )
+        except InputError as error:
+            raise InputError(f"Of the guides: {error}") from error
+
+    return prepared
+
+
+def _names_of_guides(pair: Pair, sides: Mapping[str, Side]) -> dict[str, list[str]]:
+    """Side -> the sites and params of its guide; of one that a library makes they are no user's to name."""
+    found = {}
+    for side in SIDES:
+        made = sides[side].automatic(pair.guides[side])
+        program = None if made else sides[side].program(pair.guides[side], pair.data[side])
+        found[side] = (
+            [] if program is None else [*(site.name for site in program.sites()), *_learned(program)]
+        )
+    return found
+
+
+def _learned(program: Program) -> list[str]:
+    return [site.name for site in program.params()]
+
+
 def prepare(
-    pair: Pair, settings: CheckSettings, sides: Mapping[str, Side], rungs: Sequence[str], progress: Progress
+    pair: Pair,
+    settings: CheckSettings,
+    sides: Mapping[str, Side],
+    rungs: Sequence[str],
+    progress: Progress,
+    elsewhere: Callable[[], Mapping[str, Collection[str]]] | None = None,
 ) -> Context:
-    """Both programs, their sites, and the points at which they will be compared."""
+    """Both programs, their sites, and the points at which they will be compared.
+
+    Args:
+        elsewhere: side -> names that the pair's options may name, and that are no sites here: of a guide its model's,
+            and the other way round.
+    """
+    if elsewhere is None and pair.guides:
+        elsewhere = partial(_names_of_guides, pair, sides)
     opened = at_once(lambda side: _program(pair, side, sides[side]), SIDES, sides.values())
     with _telling_lengths(pair):
         both = {side: future.result() for side, future in opened.items()}
     programs: dict[str, Program] = {side: program for side, (program, _) in both.items()}
     own: dict[str, dict[str, Site]] = {side: found for side, (_, found) in both.items()}
+    frozen = next((name for name, side in sides.items() if isinstance(side, FrozenSide)), None)
+    as_given, pair = pair, hold(pair, programs, frozen)
+    for side in SIDES if pair is not as_given else ():
+        if side != frozen:
+            programs[side], own[side] = _program(pair, side, sides[side])
     pair, turned = find_turned(pair, own)
-    pair, stacks = find_stacks(pair, own)
+    pair, stacks = find_stacks(pair, own, partial=elsewhere is not None)
+    if elsewhere is not None:
+        pair = without_others(pair, own, elsewhere)
     opened_sides: dict[str, Any] = dict(sides)
     for side, found in stacks.items():
         if found:
@@ -251,8 +349,7 @@ def prepare(
     check_rename(pair, own)
     asked, pair = pair, make_way(pair, own)
     sites = {side: pair.from_side(side, own[side]) for side in SIDES}
-    check_names(asked, sites, turned)
-    frozen = next((side for side in sides.values() if isinstance(side, FrozenSide)), None)
+    check_names(asked, sites, turned, partial(_all_learned, programs))
     seen = find_views(sites, turned)
     for side, views in seen.views.items():
         if views:
@@ -263,7 +360,7 @@ def prepare(
     points = {name: shown(values, seen.views["pyro"]) for name, values in pair.points.items()}
     pair = replace(pair, points=points)
     for side in SIDES:
-        refuse_subsampling(side, sites[side].values())
+        refuse_subsampling(side, sites[side].values(), held=names_held(pair, side))
     shared = tuple(
         name
         for name, site in sites["pyro"].items()
@@ -286,13 +383,17 @@ def prepare(
         views=seen.views,
     )
     if frozen is not None:
-        context.frozen, context.walks = frozen.name, opened_sides[frozen.name].walks(pair)
+        context.frozen, context.walks = frozen, opened_sides[frozen].walks(pair)
     comparable = not context.reparameterised and not context.misshapen
     if frozen is not None and comparable:
-        context.points = _numbered(context, opened_sides[frozen.name].points(pair))
+        context.points = _numbered(context, opened_sides[frozen].points(pair))
     elif comparable:
         context.points = Points(lambda: _found_points(context))
     return context
+
+
+def _all_learned(programs: Mapping[str, Program]) -> dict[str, list[str]]:
+    return {side: _learned(program) for side, program in programs.items()}
 
 
 def _found_points(context: Context) -> list[Point]:

@@ -24,12 +24,13 @@ KNOWN = "Known difference"  # how the detail of one begins that the user has dec
 EXIT_STATUS: dict[str, int] = {"same": 0, "different": 1, "unresolved": 3}
 
 
-DETERMINISTIC = ("structure", "density", "enumeration", "gradient", "transform", "dynamics")
-SAMPLING = ("forward", "posterior", "assignments", "calibration")
+DETERMINISTIC = ("structure", "density", "enumeration", "gradient", "transform", "dynamics", "guide")
+OF_GUIDES = ("guide", "elbo")  # climbed where a pair has guides
+SAMPLING = ("forward", "elbo", "posterior", "assignments", "calibration")
 RUNGS = DETERMINISTIC + SAMPLING
 LEVELS: dict[str, tuple[str, ...]] = {
     "quick": DETERMINISTIC,
-    "standard": (*DETERMINISTIC, "forward", "posterior", "assignments"),
+    "standard": (*DETERMINISTIC, *SAMPLING[:-1]),
     "full": RUNGS,
 }
 

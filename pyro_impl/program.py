@@ -14,6 +14,7 @@ from pyro.ops.integrator import potential_grad, velocity_verlet
 from ppl_parity.backend.checks import check_computed, check_values
 from ppl_parity.backend.contract import Arrays, Site, Trajectory, Values
 from ppl_parity.backend.foreign import foreign_statements
+from ppl_parity.backend.learned import changed
 from ppl_parity.backend.no_start import why_no_start
 from ppl_parity.errors import InputError, one_of
 from ppl_parity.spec import int_at_least
@@ -21,6 +22,8 @@ from pyro_impl.runtime import NAME, seed_to_rng, to_framework, to_numpy
 from pyro_impl.simulation import simulate
 from pyro_impl.sites import param_site
 from pyro_impl.tracing import INIT_STRATEGIES, TracedModel, kinetic, stacked
+
+UNUSED = "appears to not have been used in the graph"  # as torch says of a site that no density hangs on
 
 
 class Program(TracedModel):
@@ -42,6 +45,16 @@ class Program(TracedModel):
         with self._running("the model cannot be traced"), seed_to_rng(0):
             nodes = self._drawn({}).nodes.values()
             return tuple(param_site(node, seed) for node in nodes if node["type"] == "param")
+
+    def drawn_anew(self) -> Arrays:
+        names = {*self.learned, *self.subsampled}
+        runs: list[Arrays] = []
+        for seed in (0, 1) if names else ():
+            # A block of its own each: a param keeps its first value for as long.
+            with self._running("the model cannot be traced"), seed_to_rng(seed):
+                nodes = self._drawn({}).nodes
+                runs.append(to_numpy({n: nodes[n]["value"] for n in nodes if n in names}))
+        return changed(*runs) if runs else {}
 
     def site_log_probs(self, values: Values) -> Arrays:
         with self._running("site log probs failed"):
@@ -102,7 +115,12 @@ class Program(TracedModel):
 
     def potential_and_gradient(self, unconstrained: Values) -> tuple[float, Arrays]:
         with self._running("potential and gradient failed"):
-            gradient, value = potential_grad(self.potential_function, self._position(unconstrained))
+            try:
+                gradient, value = potential_grad(self.potential_function, self._position(unconstrained))
+            except RuntimeError as error:
+                if UNUSED not in str(error):
+                    raise
+                value, gradient = self._with_unused(self._position(unconstrained))
             return float(value), to_numpy(gradient)
 
     def leapfrog(

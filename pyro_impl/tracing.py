@@ -294,6 +294,16 @@ class TracedModel:
             for name, rows in zip(by, found, strict=True)
         }
 
+    def _with_unused(self, position: Tensors) -> tuple[torch.Tensor, Tensors]:
+        """The potential and its gradient, zero in what it does not depend on: an improper prior's site, a Delta's."""
+        leaves = {name: value.detach().requires_grad_() for name, value in position.items()}
+        value = self.potential_function(leaves)
+        found: Any = [None] * len(leaves)
+        if value.requires_grad:
+            found = torch.autograd.grad(value, list(leaves.values()), allow_unused=True)
+        slopes = zip(leaves.items(), found, strict=True)
+        return value.detach(), {n: torch.zeros_like(leaf) if g is None else g for (n, leaf), g in slopes}
+
     def _start(self, model: Model) -> Tensors | None:
         potential, transforms = self._initialized
         for _ in range(100):

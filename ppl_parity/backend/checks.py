@@ -255,6 +255,7 @@ def refuse_subsampling(
     sites: Iterable[Site],
     doing: str = "while it is checked",
     cure: str = ", and let data() give None for it",
+    held: Collection[str] = (),
 ) -> None:
     """Refuse a plate that takes some of its rows: each side would draw its own, and neither gives it a potential.
 
@@ -262,12 +263,13 @@ def refuse_subsampling(
         side: which side's model it is.
         sites: of the model.
         doing, cure: when that is refused, and what is then to be done.
+        held: plates that take the same rows in every run.
 
     Raises:
         InputError: naming the plate.
     """
     for plate in (plate for site in sites for plate in site.plates):
-        if plate.subsample_size < plate.size:
+        if plate.subsample_size < plate.size and plate.name not in held:
             raise InputError(
                 f"{side}: a plate must take all of its rows {doing}; {plate.name!r} takes "
                 f"{plate.subsample_size} of {plate.size} at random. Make subsample_size an argument of the "

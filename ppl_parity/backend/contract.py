@@ -11,7 +11,7 @@ afterwards: nothing here leaves a process-wide switch behind.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -166,6 +166,15 @@ class Program(Protocol):
 
         Returns:
             sites of kind ``param``: ``value`` is the initial or the moved one, ``support`` the constraint.
+        """
+        ...
+
+    def drawn_anew(self) -> Arrays:
+        """What each run draws beside its sites: initial values of params, and which rows a plate takes.
+
+        Returns:
+            param, or plate -> its value in the run of seed 0. A param that is no array, as a network's tree of them, is
+            left out.
         """
         ...
 
@@ -344,6 +353,15 @@ class Backend(Protocol):
         ...
 
     @staticmethod
+    def hold(model: Model, values: Values) -> Model:
+        """A model with these values of its params, and these rows of its plates, in place of what it would draw.
+
+        Args:
+            values: param -> its value, in constrained space; plate -> the indices of the rows that it takes.
+        """
+        ...
+
+    @staticmethod
     def sample_mixture(
         spec: MixtureSpec,
         num_data: int,
@@ -463,6 +481,43 @@ class Backend(Protocol):
 
         Raises:
             InputError: a setting that this backend or this model cannot use.
+        """
+        ...
+
+    @staticmethod
+    def automatic(guide: Model) -> dict[str, Any]:
+        """What a guide is that the framework makes of a model: its ``family``, as AutoNormal, and initial ``scale``.
+
+        Returns:
+            nothing for a guide that is written out; no scale where the family has none.
+        """
+        ...
+
+    @staticmethod
+    def elbo(
+        model: Model,
+        guide: Model,
+        data: Mapping[str, Any],
+        params: Sequence[Values],
+        *,
+        num_draws: int,
+        seed: int,
+        max_plate_nesting: int | None = None,
+    ) -> tuple[np.ndarray, Arrays]:
+        """Estimates of the evidence lower bound, and of its gradient, from a draw each, by the framework's own loss.
+
+            log p(x, z) - log q(z),    z ~ q
+
+        Discrete sites that the guide does not draw are summed out. In float64.
+
+        Args:
+            params: P settings of the params of model and guide, in constrained space, of the same names each; a param
+                that is not there has its initial value.
+            num_draws: S, of each setting.
+
+        Returns:
+            (P, S), and param -> (P, S, ...), the derivative in constrained space; no param where a site of the guide
+            has no pathwise derivative.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Other values of params, which are learned: what one of zero is multiplied by does not show at zero."""
+"""Values of params, which are learned: what one of zero is multiplied by does not show at zero."""
 
 from __future__ import annotations
 
@@ -6,9 +6,16 @@ import zlib
 
 import numpy as np
 
+from ppl_parity.backend.contract import Arrays
+
 # Unconstrained: the standard deviation of what is added to the initial value, in turn; a small one leaves a scale, or a
 # covariance, that nothing constrains what it is.
 MOVES = 0.5, 0.05, 0.005
+
+
+def changed(first: Arrays, second: Arrays) -> Arrays:
+    """What two runs of other seeds have of their own, as in the first."""
+    return {n: value for n, value in first.items() if n in second and not np.array_equal(value, second[n])}
 
 
 def away(unconstrained: np.ndarray, name: str, seed: int) -> np.ndarray:

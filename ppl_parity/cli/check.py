@@ -29,6 +29,8 @@ def check(
     seed: options.Seed = 0,
     pyro: options.PyroModel = None,
     numpyro: options.NumpyroModel = None,
+    pyro_guide: options.PyroGuide = None,
+    numpyro_guide: options.NumpyroGuide = None,
     data: options.CheckData = None,
     against: options.Against = None,
     columns: options.Columns = None,
@@ -51,7 +53,8 @@ def check(
     """Say whether a Pyro model and its NumPyro port are the same, and where they first differ.
 
     Climbs the ladder: structure, density, enumeration, gradient, transform, dynamics, then forward samples,
-    posteriors and assignments. Exit status: 0 same, 1 different, 2 bad input, 3 unresolved, 4 not finished.
+    posteriors and assignments; where a pair has guides, these and their evidence lower bounds, too. Exit status:
+    0 same, 1 different, 2 bad input, 3 unresolved, 4 not finished.
     """
     asked = locals()
     from ppl_parity.ladder import choose
@@ -66,7 +69,7 @@ def check(
     frozen = _frozen(against)
     files = _files(out)
     _check_outputs(out, files, html, json, force)
-    read = [each and each.rpartition(":")[0] for each in (pyro, numpyro, data)]
+    read = [each and each.rpartition(":")[0] for each in (pyro, numpyro, pyro_guide, numpyro_guide, data)]
     outputs.check_distinct(html, json, *_flat(files), read=(pair, data, against, *read))
 
     from ppl_parity.cli import console

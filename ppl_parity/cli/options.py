@@ -329,13 +329,23 @@ NumpyroModel = Annotated[
     str | None,
     _option("--numpyro", panel=LADDER, metavar="FILE:NAME", help="The NumPyro model, likewise."),
 ]
+PyroGuide = Annotated[
+    str | None,
+    _option(
+        "--pyro-guide", panel=LADDER, metavar="FILE:NAME", help="With --pyro, the guide of its inference."
+    ),
+]
+NumpyroGuide = Annotated[
+    str | None,
+    _option("--numpyro-guide", panel=LADDER, metavar="FILE:NAME", help="With --numpyro, likewise."),
+]
 
 Pair = Annotated[
     str,
     typer.Argument(
         metavar="[PAIR]",
         help="mixture (the pair that ships), a Python file, or package.module; it defines pyro_model, "
-        "numpyro_model and data.",
+        "numpyro_model and data; pyro_guide and numpyro_guide, where there are guides.",
     ),
 ]
 Against = Annotated[

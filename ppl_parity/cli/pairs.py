@@ -21,7 +21,8 @@ def shipped(asked: Mapping[str, Any]) -> Pair | None:
     Raises:
         InputError: an option breaks a rule, or says of a pair of the user's own what only the mixture has.
     """
-    if asked["pair"] != SHIPPED or asked.get("pyro") or asked.get("numpyro"):
+    separate = ("pyro", "numpyro", "pyro_guide", "numpyro_guide")
+    if asked["pair"] != SHIPPED or any(asked.get(name) for name in separate):
         _refuse_the_mixtures(asked)
         return None
     from ppl_parity.cli import inputs
@@ -55,6 +56,11 @@ def described(asked: Mapping[str, Any], sides: Mapping[str, Side]) -> Pair:
 
     given = {side: asked.get(side) for side in BACKENDS}
     if not any(given.values()):
+        if _guides(asked):
+            raise InputError(
+                "--pyro-guide and --numpyro-guide must go with --pyro and --numpyro; a file of both models defines "
+                "pyro_guide and numpyro_guide."
+            )
         if asked["data"]:
             raise InputError(
                 "--data must go with the mixture or with --pyro and --numpyro; a pair has its own data()."
@@ -71,7 +77,19 @@ def described(asked: Mapping[str, Any], sides: Mapping[str, Side]) -> Pair:
     missing = [option for option, value in parts.items() if not value]
     if missing:
         raise InputError(f"A pair in separate files needs {', '.join(missing)} as well, as FILE:NAME.")
-    return load_parts({side: str(given[side]) for side in BACKENDS if side in sides}, asked["data"], sides)
+    guides = _guides(asked)
+    return load_parts(
+        {side: str(given[side]) for side in BACKENDS if side in sides}, asked["data"], sides, guides
+    )
+
+
+def _guides(asked: Mapping[str, Any]) -> dict[str, str]:
+    """Side -> where its guide is: of both sides, or of none."""
+    found = {side: guide for side in BACKENDS if (guide := asked.get(f"{side}_guide"))}
+    missing = [f"--{side}-guide" for side in BACKENDS if side not in found]
+    if found and missing:
+        raise InputError(f"The guides of a pair must be two; {missing[0]} is missing.")
+    return found
 
 
 def _refuse_the_mixtures(asked: Mapping[str, Any]) -> None:

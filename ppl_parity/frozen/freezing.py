@@ -24,7 +24,7 @@ from ppl_parity.ladder.samples.starting import scaled_starts
 from ppl_parity.pair.own_values import own_values
 from ppl_parity.pair.pairs import Pair
 from ppl_parity.pair.points import Point, Walk
-from ppl_parity.process.references import MixtureReference
+from ppl_parity.process.references import HeldReference, MixtureReference
 from ppl_parity.process.sides import Side
 from ppl_parity.spec import SamplerSettings
 from ppl_parity.starts import kmeans_start
@@ -67,6 +67,10 @@ def freeze(
     if not sites:
         raise InputError(f"{name}: the model has no sample statement, so there is nothing to freeze.")
     refuse_subsampling(name, described)
+    if drawn := program.drawn_anew():
+        model = HeldReference.of(model, drawn)
+        pair = replace(pair, models={**pair.models, name: model})
+        program = side.program(model, data, max_plate_nesting=pair.max_plate_nesting)
     # Everything in the file is under the side's own names; the check translates.
     points = {point: own_values(pair, name, sites, values) for point, values in pair.points.items()}
     own = replace(pair, rename={}, points=points)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ppl_parity.backend.contract import Arrays, Groups, Program, Site, Values
 from ppl_parity.errors import InputError
-from ppl_parity.findings import Finding
+from ppl_parity.findings import OF_GUIDES, Finding
 from ppl_parity.frozen.file import Frozen, fingerprint, key_of
 from ppl_parity.ladder.context import is_discrete
 from ppl_parity.pair.pairs import Pair
@@ -53,6 +53,10 @@ class FrozenProgram:
         return tuple(
             Site(each, "param", **nothing) if isinstance(each, str) else each for each in self._frozen.params
         )
+
+    def drawn_anew(self) -> Arrays:
+        """The initial values in the file, whether they were drawn or not."""
+        return {site.name: site.value for site in self.params() if site.value is not None}
 
     def prior_samples(self, *, num_draws: int, seed: int, kept: Collection[str] = ()) -> Arrays:
         """The next rows of the frozen prior draws; the same ones for the same seed."""
@@ -177,6 +181,9 @@ def answerable(
     frozen, reasons = side.frozen, {}
     if "calibration" in rungs:
         reasons["calibration"] = "it fits simulated data in both frameworks"
+    for name in OF_GUIDES:
+        if name in rungs:
+            reasons[name] = "of a guide nothing is kept"
     if "posterior" in rungs and frozen.posterior is None and _is_sampled(frozen):
         reasons["posterior"] = frozen.posterior_refused
     kept = tuple(name for name in rungs if name not in reasons)

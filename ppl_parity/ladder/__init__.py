@@ -22,7 +22,7 @@ from ppl_parity.findings import (
     Verdict,
     worst,
 )
-from ppl_parity.ladder.context import Context
+from ppl_parity.ladder.context import Context, subsampled
 from ppl_parity.listing import listed
 from ppl_parity.pair.pairs import SIDES
 
@@ -35,6 +35,8 @@ NEEDS_A_POTENTIAL = (
     "assignments",
     "calibration",
 )
+
+OF_A_POSTERIOR = ("posterior", "assignments", "calibration")
 
 
 def choose(level: str, rungs: Sequence[str] | None) -> tuple[str, ...]:
@@ -111,6 +113,17 @@ def _findings(context: Context, name: str) -> Iterator[Finding]:
             f"The shape of {site!r} is {left} in pyro and {right} in numpyro, so no point is one of both models.",
             site=site,
             hint="see to its shape first, which the structure rung calls different",
+        )
+    elif name in OF_A_POSTERIOR and subsampled(context):
+        plate = subsampled(context)[0]
+        yield Finding(
+            "same",
+            "subsample",
+            f"The plate {plate.name!r} takes {plate.subsample_size} of {plate.size} rows, of which there is no "
+            "posterior to sample; the density rung compares the log probs, with their scale.",
+            notable=True,
+            hint="make subsample_size an argument of the model, and let data() give None for it",
+            numbers={"summary": "of a subsample there is no posterior"},
         )
     elif name in NEEDS_A_POTENTIAL and context.not_summed:
         names = listed(context.not_summed)

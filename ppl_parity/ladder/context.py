@@ -10,7 +10,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from ppl_parity.backend.contract import DISCRETE_SUPPORTS, Arrays, Program, Site
+from ppl_parity.backend.contract import DISCRETE_SUPPORTS, Arrays, Plate, Program, Site
 from ppl_parity.errors import InputError
 from ppl_parity.findings import RungResult
 from ppl_parity.pair.pairs import SIDES, Pair
@@ -112,6 +112,7 @@ class Context:
         stacks: side -> those of its sites that are compared as one of the other's.
         views: side -> those of its sites (the side's own names) that are presented with other axes.
         shapes: site -> side -> its shape as the model has it, of these.
+        guide: prepares the climb of the guides, where the pair has some and a rung of theirs is climbed.
     """
 
     pair: Pair
@@ -133,6 +134,7 @@ class Context:
     stacks: Mapping[str, Sequence[Stack]] = field(default_factory=dict)
     views: Mapping[str, Views] = field(default_factory=dict)
     shapes: Mapping[str, Mapping[str, tuple[int, ...]]] = field(default_factory=dict)
+    guide: Callable[[], Context] | None = None
 
     @property
     def live(self) -> tuple[str, ...]:
@@ -201,6 +203,12 @@ class Context:
     def seconds_left(self) -> float:
         """What is left of the sampling rungs' budget."""
         return self.deadline - time.monotonic()
+
+
+def subsampled(context: Context) -> tuple[Plate, ...]:
+    """Plates that take some of their rows, the same ones on both sides; as Pyro has them."""
+    plates = {plate.name: plate for site in context.sites["pyro"].values() for plate in site.plates}
+    return tuple(plate for plate in plates.values() if plate.subsample_size < plate.size)
 
 
 def is_discrete(site: Site) -> bool:

@@ -45,15 +45,36 @@ def load_pair(where: str, sides: Mapping[str, Side]) -> Pair:
             f"An option must be one of {', '.join(OPTIONS)}; {where} sets {name!r} and never uses it. "
             f"Did you mean {option!r}?"
         )
+    named = {side: f"{side}_guide" for side in SIDES}
+    defined = asker.call("defined", reference("data"), list(named.values()))
     return Pair(
         name=Path(where).stem if is_file else where,
         models={side: reference(f"{side}_model") for side in SIDES},
         data=split_data(data, where),
+        guides=both_or_none(
+            {side: reference(name) for side, name in named.items() if name in defined}, where
+        ),
         **checked(found, where),
     )
 
 
-def load_parts(models: Mapping[str, str], data: str, sides: Mapping[str, Side]) -> Pair:
+def both_or_none(guides: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The guides, of which a pair has one of each side, or none.
+
+    Raises:
+        InputError: one side's is missing.
+    """
+    missing = [side for side in SIDES if side not in guides]
+    if guides and missing:
+        raise InputError(
+            f"The guides of a pair must be two; {where} has none of {missing[0]} ({missing[0]}_guide)."
+        )
+    return dict(guides)
+
+
+def load_parts(
+    models: Mapping[str, str], data: str, sides: Mapping[str, Side], guides: Mapping[str, str] | None = None
+) -> Pair:
     """A pair whose models and data stand in files of their own, each as ``FILE:NAME``.
 
     The data are made in the one process if the other's cannot, so that either environment may hold what they
@@ -63,8 +84,10 @@ def load_parts(models: Mapping[str, str], data: str, sides: Mapping[str, Side]) 
         models: side -> where its model is; a frozen side has none.
         data: where the function is that returns the data.
         sides: open processes.
+        guides: side -> where its guide is, if there are any.
     """
     references = {name: _part(name, where) for name, where in {**models, "data": data}.items()}
+    of_guides = {side: _part(f"{side}-guide", where) for side, where in (guides or {}).items()}
     askers = [sides[side] for side in reversed(SIDES) if side in sides]
     try:
         found = askers[0].call("evaluate", references["data"])
@@ -82,6 +105,7 @@ def load_parts(models: Mapping[str, str], data: str, sides: Mapping[str, Side]) 
             side: references.get(side, references[next(iter(models))]) for side in SIDES
         },  # a file's is not run
         data=split_data(found, data),
+        guides=both_or_none(of_guides, "the command"),
     )
 
 

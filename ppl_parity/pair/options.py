@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from ppl_parity.backend.contract import Site
 from ppl_parity.errors import InputError, nearest
 from ppl_parity.findings import RUNGS
-from ppl_parity.pair.pairs import Pair
+from ppl_parity.pair.pairs import SIDES, Pair
 
 OPTIONS = ("rename", "max_plate_nesting", "points", "known_differences", "exchangeable")
 
@@ -105,13 +105,17 @@ def _in_the_way(pair: Pair, own: Mapping[str, Mapping[str, Site]]) -> list[str]:
 
 
 def check_names(
-    pair: Pair, sites: Mapping[str, Mapping[str, Site]], transposed: Collection[str] = ()
+    pair: Pair,
+    sites: Mapping[str, Mapping[str, Site]],
+    transposed: Collection[str] = (),
+    learned: Callable[[], Mapping[str, Sequence[str]]] = lambda: dict.fromkeys(SIDES, ()),
 ) -> None:
     """Refuse an option that names what no model has.
 
     Args:
         sites: side -> site, under Pyro's names -> description.
         transposed: names of numpyro's that rename gave with a ``.T``.
+        learned: side -> its params, under its own names; asked where a name is no site's.
 
     Raises:
         InputError: naming the option and the nearest site.
@@ -122,6 +126,10 @@ def check_names(
     }
     own = [site.name for site in sites["numpyro"].values()]
     own += [plate.name for site in sites["numpyro"].values() for plate in site.plates]
+    if any(name not in known["pyro"] or other not in own for name, other in pair.rename.items()):
+        params = learned()
+        known["pyro"] += params["pyro"]
+        own += params["numpyro"]
     for name, other in pair.rename.items():
         if name not in known["pyro"]:
             turned = name in own and other in known["pyro"]

@@ -30,6 +30,8 @@ class Pair:
             no longer applies.
         exchangeable: sites whose leading axis is a set of interchangeable components, such as
             ``("theta", "beta")`` of the mixture; summaries of these are relabelled.
+        guides: side -> the guide that variational inference fits to its model, called with the same data; empty where
+            there are none.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Pair:
     points: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
     known_differences: Mapping[str, str] = field(default_factory=dict)
     exchangeable: tuple[str, ...] = ()
+    guides: Mapping[str, Reference] = field(default_factory=dict)
 
     def to_side(self, side: str, values: Mapping[str, Any]) -> dict[str, Any]:
         """Values under Pyro's names, under ``side``'s."""

@@ -70,6 +70,10 @@ class StackedProgram:
         """The program's own."""
         return self._program.params() if seed is None else self._program.params(seed=seed)
 
+    def drawn_anew(self) -> Arrays:
+        """The program's own."""
+        return self._program.drawn_anew()
+
     def site_log_probs(self, values: Values) -> Arrays:
         """Elementwise, with the steps as the leading axis."""
         return merge_terms(self._program.site_log_probs(self._split(values)), self._stacks)

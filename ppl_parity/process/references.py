@@ -7,11 +7,13 @@ import importlib.util
 import os
 import pickle
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+import numpy as np
 
 from ppl_parity.backend.checks import explain
 from ppl_parity.errors import InputError, nearest
@@ -122,7 +124,32 @@ class CallableReference:
             return carrying.loads(self.pickled, precision)
 
 
-Reference = MixtureReference | FileReference | ModuleReference | CallableReference
+@dataclass(frozen=True)
+class HeldReference:
+    """A model some of whose params, or the rows of its plates, are given (``contract.Backend.hold``)."""
+
+    model: MixtureReference | FileReference | ModuleReference | CallableReference
+    held: tuple[tuple[str, str, tuple[int, ...], bytes], ...]
+    """Name, dtype, shape and elements: what can be compared, and be the key of a dictionary."""
+
+    @classmethod
+    def of(cls, model: Reference, values: Mapping[str, np.ndarray]) -> HeldReference:
+        """The model with these values; those that it has already count where no other is given."""
+        if isinstance(model, HeldReference):
+            model, values = model.model, {**model.values(), **values}
+        arrays = {name: np.asarray(value) for name, value in values.items()}
+        return cls(model, tuple((n, a.dtype.str, a.shape, a.tobytes()) for n, a in sorted(arrays.items())))
+
+    def values(self) -> dict[str, np.ndarray]:
+        """Name -> array."""
+        return {n: np.frombuffer(data, dtype).reshape(shape) for n, dtype, shape, data in self.held}
+
+    def resolve(self, backend: Any, precision: str = "float64") -> Callable[..., Any]:
+        """The model function, in this process."""
+        return backend.hold(self.model.resolve(backend, precision), self.values())
+
+
+Reference = HeldReference | MixtureReference | FileReference | ModuleReference | CallableReference
 
 
 def _function(module: ModuleType, name: str, where: str) -> Callable[..., Any]:

@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -249,6 +249,35 @@ class Side:
             inverse_mass=inverse_mass,
             max_plate_nesting=max_plate_nesting,
             progress=progress,
+            timeout=timeout,
+        )
+
+    def automatic(self, guide: Reference) -> dict[str, Any]:
+        """See ``contract.Backend.automatic``."""
+        return self.call("automatic", guide)
+
+    def elbo(
+        self,
+        model: Reference,
+        guide: Reference,
+        data: Mapping[str, Any],
+        params: Sequence[Values],
+        *,
+        num_draws: int,
+        seed: int,
+        max_plate_nesting: int | None = None,
+        timeout: float | None = None,
+    ) -> tuple[np.ndarray, Arrays]:
+        """See ``contract.Backend.elbo``."""
+        return self.call(
+            "elbo",
+            model,
+            guide,
+            dict(data),
+            [dict(values) for values in params],
+            num_draws=num_draws,
+            seed=seed,
+            max_plate_nesting=max_plate_nesting,
             timeout=timeout,
         )
 

@@ -16,7 +16,13 @@ import numpy as np
 
 from ppl_parity.backend.contract import Plate, Site, Trajectory
 from ppl_parity.errors import InputError
-from ppl_parity.process.references import CallableReference, FileReference, MixtureReference, ModuleReference
+from ppl_parity.process.references import (
+    CallableReference,
+    FileReference,
+    HeldReference,
+    MixtureReference,
+    ModuleReference,
+)
 from ppl_parity.spec import MixtureSpec, SamplerSettings
 
 CLASSES: dict[str, type] = {
@@ -31,6 +37,7 @@ CLASSES: dict[str, type] = {
         FileReference,
         ModuleReference,
         CallableReference,
+        HeldReference,
     )
 }
 

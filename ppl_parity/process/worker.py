@@ -23,10 +23,16 @@ from ppl_parity.process.defaults import default_precision
 from ppl_parity.process.deferring import OF_A_BACKEND, deferring
 from ppl_parity.process.importing import importing
 from ppl_parity.process.misspelt import misspelt
-from ppl_parity.process.references import CallableReference, FileReference, MixtureReference, ModuleReference
+from ppl_parity.process.references import (
+    CallableReference,
+    FileReference,
+    HeldReference,
+    MixtureReference,
+    ModuleReference,
+)
 from ppl_parity.spec import SamplerSettings
 
-REFERENCES = (CallableReference, FileReference, MixtureReference, ModuleReference)
+REFERENCES = (CallableReference, FileReference, HeldReference, MixtureReference, ModuleReference)
 MOST_MODELS = 64  # functions, with what they hold, that are known again by their reference
 EXTRAS = {"pyro_impl": "pyro", "numpyro_impl": "numpyro"}
 
@@ -84,8 +90,14 @@ class Server:
         backend = self._backend()
         precision = _precision(args, kwargs)
         with default_precision(precision):
-            if name in ("attributes", "misspelt"):  # of the pair's own file: data() may be another's
+            if name in (
+                "attributes",
+                "defined",
+                "misspelt",
+            ):  # of the pair's own file: data() may be another's
                 module, options = args[0].load(backend), args[1]
+                if name == "defined":
+                    return [option for option in options if callable(getattr(module, option, None))]
                 if name == "misspelt":
                     return misspelt(module, options)
                 return {option: getattr(module, option, None) for option in options}

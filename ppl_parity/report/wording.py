@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from ppl_parity.findings import KNOWN, SAMPLING, Finding, Report, RungResult
+from ppl_parity.findings import KNOWN, OF_GUIDES, SAMPLING, Finding, Report, RungResult
 from ppl_parity.report.folding import fold
 
 NOT_RUN = "not run"
@@ -61,8 +61,18 @@ def conclusion(report: Report) -> str:
         f.numbers.get("in_common_only") for r in report.rungs for f in r.findings
     ):
         return "The two models are the same in what both have"
+    of_guides = [rung for rung in report.rungs if rung.name in OF_GUIDES]
+    apart = [rung.name for rung in report.rungs if rung.verdict == "different"]
+    if apart and set(apart) <= set(OF_GUIDES):
+        return (
+            "The two guides differ"
+            if apart[0] == "guide"
+            else "The models agree, and the guides: their bounds differ"
+        )
     return {
-        "same": "The two models are the same",
+        "same": "The two models, and their guides, are the same"
+        if of_guides
+        else "The two models are the same",
         "different": "The two models differ",
         "unresolved": "Not shown either way",
     }[report.verdict]

@@ -98,6 +98,32 @@ def compare_means(a: np.ndarray, b: np.ndarray, *, independent: bool = False) ->
     return Comparison(difference, error, 2 * stats.t.sf(z, DEGREES_OF_FREEDOM))
 
 
+def compare_unequal_means(a: np.ndarray, b: np.ndarray) -> Comparison:
+    """Compare the means of Q scalars in two sets of independent draws that need not be of one distribution.
+
+        z = (mean_a - mean_b) / sqrt(var_a / n_a + var_b / n_b)
+
+    Args:
+        a: (n, Q). b: (m, Q).
+
+    Returns:
+        A ``Comparison``, in units of sqrt((var_a + var_b) / 2); a scalar that never moves is compared as it is.
+
+    Source: Welch 1947, Biometrika 34:28; the t distribution's degrees of freedom are at most 100 here.
+    """
+    means, variances = ([f(x, axis=0) for x in (a, b)] for f in (np.mean, np.var))
+    sd = np.sqrt(np.mean(variances, axis=0))
+    size = np.maximum(*np.abs(means))
+    constant = sd <= ROUNDING * size
+    gap = means[0] - means[1]
+    gap = np.where(constant & (np.abs(gap) <= ROUNDING * size), 0.0, gap)
+    unit = np.where(constant, np.where(size > 0, size, 1.0), sd)
+    error = np.where(constant, 0.0, np.sqrt(variances[0] / len(a) + variances[1] / len(b)) / unit)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = np.where(gap == 0, 0.0, np.abs(gap / unit) / error)
+    return Comparison(gap / unit, error, 2 * stats.t.sf(z, DEGREES_OF_FREEDOM))
+
+
 def _worth(a: np.ndarray, b: np.ndarray, variances: list[np.ndarray]) -> list[np.ndarray]:
     """The effective sample sizes, (Q,) of each; of draws that never move as many a draw as the other side's are."""
     counts = [draws.shape[0] * draws.shape[1] for draws in (a, b)]

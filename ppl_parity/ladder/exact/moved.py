@@ -12,9 +12,11 @@ from ppl_parity.backend.contract import Arrays, Program, Site
 from ppl_parity.errors import InputError
 from ppl_parity.findings import Finding
 from ppl_parity.ladder.context import Context
+from ppl_parity.ladder.exact.blaming import blamed
 from ppl_parity.ladder.exact.clamps import level_clamps
 from ppl_parity.ladder.exact.comparison import Comparison, compare
-from ppl_parity.ladder.exact.log_probs import SiteLogProbs, limit_of, names_of, sums_of
+from ppl_parity.ladder.exact.held import held_at
+from ppl_parity.ladder.exact.log_probs import SiteLogProbs, compare_site, limit_of, names_of, sums_of
 from ppl_parity.listing import listed
 from ppl_parity.pair.pairs import SIDES
 from ppl_parity.pair.points import Point
@@ -122,8 +124,9 @@ def moved(context: Context, offsets: Offsets) -> Iterator[Finding]:
         )
         return
     apart = {name: _compare(context, values, name, offsets) for name in names_of(values)}
-    blamed = {name: found for name, found in apart.items() if found.relation == "different"}
-    for name, found in (blamed or {None: joint}).items():
+    guilty_sites = {name: found for name, found in apart.items() if found.relation == "different"}
+    causes = _causes(context, learned[joint.worst])
+    for name, found in (guilty_sites or {None: joint}).items():
         guilty, still = _guilty(context, points[found.worst], learned[found.worst], name, offsets)
         a, b = (sums_of(values, side, name)[found.worst] for side in SIDES)
         what = "log density" if name in (None, SUMMED) else f"log prob of {name!r}"
@@ -133,13 +136,38 @@ def moved(context: Context, offsets: Offsets) -> Iterator[Finding]:
             f"With the {'params' if len(guilty) > 1 else 'param'} {listed(guilty)} away from "
             f"{'their' if len(guilty) > 1 else 'its'} initial value, the {what} is {a:.10g} in pyro and {b:.10g} in "
             f"numpyro at {points[found.worst].name}; at the initial value both agree.",
-            site=name if name in blamed and name != SUMMED else guilty[0],
+            site=name if name in guilty_sites and name != SUMMED else guilty[0],
             size=found.size if np.isfinite(found.size) else None,
             point=points[found.worst].name,
             hint=f"{still} does not use {listed(guilty)}"
             if still
-            else "what the initial value hides, as zero does: look at what the param is multiplied by, or an exponent",
+            else causes.get(name)
+            or "what the initial value hides, as zero does: look at what the param is multiplied by, or an exponent",
         )
+
+
+def _causes(context: Context, learned: Arrays) -> dict[str | None, str]:
+    """Site -> why it differs where the params have these values, of the causes that are known anywhere.
+
+    Of a file there are no answers at other points, and what one side computes of what it draws is another's there.
+    """
+    if context.frozen or "follow" in context.results or context.enumerated_on_one_side:
+        return {}
+    try:
+        there = held_at(context, learned)
+        points = where_moved(context.points)
+        there.points = points
+        values = there.both(
+            lambda side, program: [
+                there.pair.from_side(side, program.site_log_probs(there.values(side, point, discrete=True)))
+                for point in points
+            ]
+        )
+    except InputError:
+        return {}
+    found = {name: compare_site(there, values, name) for name in names_of(values)}
+    told = blamed(there, values, found, []) if any(c.relation == "different" for c in found.values()) else ()
+    return {one.site: one.hint for one in told if one.hint is not None}
 
 
 def _usable(values: SiteLogProbs) -> int:

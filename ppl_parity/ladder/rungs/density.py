@@ -147,6 +147,7 @@ def _at_points(context: Context) -> Iterator[Finding]:
         yield from blamed(context, kept, concealed, [])
         return
     if joint.relation == "constant":
+        context.results["offset"] = joint.offset
         yield constant_apart(context, values, joint, comparisons)
     yield from told_of_clamps(context)
     yield from told_of_digits(context, values, noise)

@@ -10,17 +10,20 @@ import numpy as np
 from ppl_parity.backend.contract import Site
 from ppl_parity.findings import Finding, Verdict
 from ppl_parity.ladder.changes.change import compared_in_full, no_change
-from ppl_parity.ladder.context import Context, is_discrete
+from ppl_parity.ladder.context import Context, is_discrete, subsampled
 from ppl_parity.ladder.exact.moved import movable
 from ppl_parity.ladder.exact.observed import observed
 from ppl_parity.ladder.exact.renaming import has_one_prior, proposed_rename
 from ppl_parity.ladder.exact.supports import supports_differ
 from ppl_parity.ladder.rungs import density
+from ppl_parity.listing import listed
+from ppl_parity.pair.holding import names_held
 from ppl_parity.pair.pairs import SIDES
 from ppl_parity.pair.stacked_side import StackedProgram
 from ppl_parity.tolerances import agree
 
 NAME = "structure"
+OBSERVED = "observed values"
 
 
 def run(context: Context) -> Iterator[Finding]:
@@ -35,6 +38,7 @@ def run(context: Context) -> Iterator[Finding]:
                 site=statement.partition("'")[2].rstrip("')") or None,
                 hint=f"write {side}.{statement.partition('.')[2].partition('(')[0]} in its place",
             )
+    yield from _held(context)
     yield from _params(context)
     yield from _stacks(context)
     pyro, numpyro = (context.sites[side] for side in SIDES)
@@ -46,12 +50,40 @@ def run(context: Context) -> Iterator[Finding]:
     if not any(site.kind in ("observed", "factor") for found in (pyro, numpyro) for site in found.values()):
         yield Finding(
             "same",
-            "observed values",
+            OBSERVED,
             "Nothing is observed in either model: only their priors are compared.",
             notable=True,
             hint="an argument of the data that is missing, so that obs is None",
         )
     yield Finding("same", "sites", f"{len(context.shared)} latent sites are shared.")
+
+
+def _held(context: Context) -> Iterator[Finding]:
+    """What each run draws anew, and both sides are given one value of."""
+    pair, live = context.pair, context.live[0]
+    names = pair.from_side(live, dict.fromkeys(names_held(pair, live)))
+    learned = {
+        name
+        for side in context.live
+        for name in pair.from_side(side, {site.name: None for site in context.programs[side].params()})
+    }
+    if params := [name for name in names if name in learned]:
+        yield Finding(
+            "same",
+            "param",
+            f"Each run draws the initial value of {listed(params)} anew: both sides are given one value of "
+            f"{'each' if len(params) > 1 else 'it'}.",
+            site=params[0],
+            notable=True,
+        )
+    for plate in subsampled(context):
+        yield Finding(
+            "same",
+            "plate",
+            f"The plate {plate.name!r} takes {plate.subsample_size} of {plate.size} rows at random: both sides are "
+            "given the same ones, and NUTS does not run.",
+            notable=True,
+        )
 
 
 def _params(context: Context) -> Iterator[Finding]:

@@ -1,0 +1,84 @@
+"""The evidence lower bound of a model and a guide, estimated as variational inference does it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from numpyro.infer import Trace_ELBO, TraceEnum_ELBO
+from numpyro.infer.autoguide import AutoGuide
+
+from numpyro_impl.runtime import NAME, seed_to_rng, to_framework, to_numpy
+from numpyro_impl.tracing import TracedModel
+from ppl_parity.backend.checks import explain
+from ppl_parity.backend.contract import Arrays, Model, Values
+from ppl_parity.spec import int_at_least
+
+DRAWS_AT_ONCE = 100
+
+
+def automatic(guide: Model) -> dict[str, Any]:
+    """See ``contract.Backend.automatic``."""
+    if not isinstance(guide, AutoGuide):
+        return {}
+    scale = getattr(guide, "_init_scale", None)
+    return {"family": type(guide).__name__} | ({} if scale is None else {"scale": float(scale)})
+
+
+def elbo(
+    model: Model,
+    guide: Model,
+    data: Mapping[str, Any],
+    params: Sequence[Values],
+    *,
+    num_draws: int,
+    seed: int,
+    max_plate_nesting: int | None = None,
+) -> tuple[np.ndarray, Arrays]:
+    """See ``contract.Backend.elbo``."""
+    int_at_least("num_draws", num_draws, 1)
+    of_model, of_guide = (TracedModel(f, data, max_plate_nesting=max_plate_nesting) for f in (model, guide))
+    with of_model.session(), explain(NAME, "the evidence lower bound failed"):
+        name = ("elbo", guide, num_draws, max_plate_nesting)
+        if name not in of_model.compiled:
+            of_model.compiled[name] = (
+                jax.jit(_estimates(of_model, of_guide, num_draws)),
+                _is_pathwise(of_guide),
+            )
+        estimates, pathwise = of_model.compiled[name]
+        settings = {n: to_framework(np.stack([values[n] for values in params])) for n in params[0]}
+        words = np.array([seed], dtype=np.uint32)
+        keys = jax.random.split(seed_to_rng(words[0]), len(params))
+        losses, slopes = to_numpy(
+            jax.lax.map(lambda each: estimates(of_model.arrays, *each), (settings, keys))
+        )
+    return -losses, {n: -slope for n, slope in slopes.items()} if pathwise else {}
+
+
+def _estimates(of_model: TracedModel, of_guide: TracedModel, num_draws: int) -> Any:
+    model, loss = of_model.model, Trace_ELBO()
+    if of_model.enumerated - set(of_guide.shapes):
+        from numpyro.contrib.funsor import config_enumerate  # slow to import, seldom needed
+
+        nesting = max(of_model.max_plate_nesting, of_guide.max_plate_nesting)
+        model, loss = config_enumerate(model), TraceEnum_ELBO(max_plate_nesting=nesting)
+
+    def run(arrays: list[Any], values: dict[str, Any], key: Any) -> Any:
+        def one(key: Any) -> Any:
+            def lost(values: dict[str, Any]) -> Any:
+                return loss.loss(key, values, model, of_guide.model, **of_model.arguments(arrays))
+
+            return jax.value_and_grad(lost)(values)
+
+        return jax.lax.map(one, jax.random.split(key, num_draws), batch_size=DRAWS_AT_ONCE)
+
+    return run
+
+
+def _is_pathwise(of_guide: TracedModel) -> bool:
+    """Whether every site that the guide draws is a differentiable function of noise."""
+    nodes = of_guide._trace(of_guide.arrays, {}).values()
+    drawn = [node for node in nodes if node["type"] == "sample" and not node["is_observed"]]
+    return all(node["fn"].has_rsample for node in drawn)

@@ -1,0 +1,189 @@
+"""Guides of variational inference are compared like models: their sites, densities, params, and what they draw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pyro")
+pytest.importorskip("numpyro")
+
+from parity_tests.pairs.guides import fairness, latent_factors, mean_field_regression
+from parity_tests.written import libraries, numbers, told
+from ppl_parity import check
+from ppl_parity.checking import check_file
+from ppl_parity.errors import InputError
+from ppl_parity.findings import Report
+from ppl_parity.process.sides import Side
+
+pytestmark = pytest.mark.pyro
+DATA = {"y": np.array([0.4, 1.3, 0.9])}
+RUNGS = ("structure", "density", "guide")
+
+
+def model(ppl: str, name: str = "w") -> Callable:
+    def written(y):
+        library, dist = libraries(ppl)
+        w = library.sample(name, dist.Normal(0.0, 1.0))
+        s = library.sample("s", dist.Gamma(2.0, 2.0))
+        with library.plate("rows", 3):
+            library.sample("y", dist.Normal(w, s), obs=y)
+
+    return written
+
+
+def guide(ppl: str, of_s: str = "gamma", name: str = "w", loc: str = "loc", **start: float) -> Callable:
+    """A normal for w, and for s what ``of_s`` says."""
+
+    def written(y):
+        library, dist = libraries(ppl)
+        array = {"pyro": "tensor", "numpyro": "array"}[ppl]
+
+        def param(named, value, **options):
+            return library.param(named, getattr(numbers(ppl), array)(value), **options)
+
+        scale = param("scale", start.get("scale", 1.0), constraint=dist.constraints.positive)
+        library.sample(name, dist.Normal(param(loc, start.get("loc", 0.0)), scale))
+        rate = param("rate", 1.0, constraint=dist.constraints.positive)
+        if of_s != "none":
+            draws = {
+                "gamma": lambda: dist.Gamma(3.0, rate),
+                "inverse": lambda: dist.Gamma(3.0, 1 / rate),
+                "exponential": lambda: dist.Exponential(rate),
+            }
+            library.sample("s", draws[of_s]())
+
+    return written
+
+
+def judged(sides: dict[str, Side], numpyro: Callable, **options: Any) -> Report:
+    guides = {"pyro": guide("pyro"), "numpyro": numpyro}
+    return check(
+        model("pyro"), model("numpyro"), DATA, **{"guides": guides, "rungs": RUNGS, "sides": sides} | options
+    )
+
+
+def test_guides_of_one_density_are_the_same(sides: dict[str, Side]) -> None:
+    report = judged(sides, guide("numpyro"))
+    assert report.verdict == "same"
+    (param,) = [each for each in told(report, "guide") if each.quantity == "param"]
+    assert param.detail.startswith("'scale', 'loc', 'rate' are params in pyro and numpyro: at 6 other values")
+    assert "guides, are the same" in str(report._repr_html_())
+    assert not any("observed" in each.detail for each in told(report, "guide"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "site", "detail", "hint"),
+    [
+        ({"of_s": "none"}, "s", "The guide of pyro draws 's', and numpyro's does not", "lost"),
+        (
+            {"of_s": "inverse"},
+            "s",
+            "With the param 'rate' away from its initial value",
+            "one over pyro's: a rate",
+        ),
+        ({"of_s": "exponential"}, "s", "The log prob of 's' is", "it is a Gamma in pyro and an Exponential"),
+        ({"scale": 0.5}, "scale", "The initial value of the param 'scale' is 1 in pyro and 0.5", "start"),
+    ],
+)
+def test_a_wrong_guide_is_named_at_its_site(
+    sides: dict[str, Side], wrong: Any, site: str, detail: str, hint: str
+) -> None:
+    report = judged(sides, guide("numpyro", **wrong))
+    first = report.first_difference
+    assert first is not None
+    assert (first["rung"], first["site"]) == ("guide", site)
+    assert detail in first["detail"]
+    assert hint in first["hint"]
+
+
+def test_the_conclusion_says_that_the_models_are_not_what_differs(sides: dict[str, Side]) -> None:
+    from ppl_parity.report.wording import conclusion
+
+    assert conclusion(judged(sides, guide("numpyro", of_s="none"))) == "The two guides differ"
+
+
+def test_sites_and_params_may_have_other_names(sides: dict[str, Side]) -> None:
+    guides = {"pyro": guide("pyro"), "numpyro": guide("numpyro", name="weight", loc="auto_loc")}
+    both = model("pyro"), model("numpyro", "weight")
+    options: Any = {"guides": guides, "rungs": RUNGS, "sides": sides}
+    rename = {"w": "weight", "loc": "auto_loc"}
+    assert check(*both, DATA, rename=rename, **options).verdict == "same"
+    first = check(*both, DATA, rename={"w": "weight"}, **options)
+    assert first.verdict == "same"  # a param of one side each, at its initial value
+    assert any("'loc' is a param in pyro alone" in each.detail for each in told(first, "guide"))
+    with pytest.raises(InputError, match=r"rename must lead from a site of pyro's model, of w, .*got 'q'"):
+        check(*both, DATA, rename=rename | {"q": "r"}, **options)
+
+
+def test_what_each_run_draws_anew_is_one_value_on_both_sides(sides: dict[str, Side]) -> None:
+    report = check_file(mean_field_regression.__file__, sides=sides, rungs=RUNGS)
+    assert report.verdict == "same"
+    said = [each.detail for each in told(report, "guide") if each.notable]
+    assert "Each run draws the initial value of 'loc' anew: both sides are given one value of it." in said
+
+
+def test_a_plate_that_takes_some_rows_takes_the_same_ones_in_models_and_guides(
+    sides: dict[str, Side],
+) -> None:
+    report = check_file(latent_factors.__file__, sides=sides, rungs=(*RUNGS, "posterior"))
+    assert report.verdict == "same"
+    (plate,) = [each.detail for each in told(report, "structure") if each.quantity == "plate"]
+    assert plate == (
+        "The plate 'N' takes 8 of 24 rows at random: both sides are given the same ones, and NUTS does not run."
+    )
+    assert [each.quantity for each in told(report, "posterior")] == ["subsample"]
+
+
+def test_a_plate_that_takes_another_number_of_rows_is_refused(sides: dict[str, Side]) -> None:
+    both = latent_factors.pyro_model, latent_factors.numpyro_model
+    given = latent_factors.data()
+    with pytest.raises(InputError, match="'N' takes 8 of 24 at random"):
+        check(*both, {"pyro": given, "numpyro": given | {"size": 6}}, rungs=RUNGS[:2], sides=sides)
+
+
+def test_a_library_s_own_guides_are_compared_by_their_kind(sides: dict[str, Side]) -> None:
+    import numpyro.infer.autoguide as ours
+    import pyro.infer.autoguide as theirs
+
+    def report(numpyro: Any) -> Report:
+        guides = {"pyro": theirs.AutoNormal(model("pyro")), "numpyro": numpyro}
+        return judged(sides, numpyro, guides=guides, rungs=("guide", "elbo"))
+
+    same = report(ours.AutoNormal(model("numpyro")))
+    assert same.verdict == "same"
+    assert "both are AutoNormal" in str(told(same, "guide")[0].numbers)
+    assert told(same, "elbo")[0].numbers["summary"] == "the guides are the libraries' own"
+    other = report(ours.AutoDiagonalNormal(model("numpyro"))).first_difference
+    assert other is not None
+    assert "AutoNormal in pyro and AutoDiagonalNormal in numpyro" in other["detail"]
+    wide = report(ours.AutoNormal(model("numpyro"), init_scale=0.5)).first_difference
+    assert wide is not None
+    assert "is 0.1 in pyro and 0.5 in numpyro" in wide["detail"]
+    assert report(guide("numpyro")).verdict == "unresolved"
+
+
+def test_guides_are_two_or_none(sides: dict[str, Side], tmp_path: Any) -> None:
+    options: Any = {"sides": sides, "rungs": RUNGS}
+    both = model("pyro"), model("numpyro")
+    with pytest.raises(InputError, match=r"guides must be \{'pyro': function.*got \['pyro'\]"):
+        check(*both, DATA, guides={"pyro": guide("pyro")}, **options)
+    with pytest.raises(InputError, match=r"guides must be .*; got int"):
+        check(*both, DATA, guides={"pyro": guide("pyro"), "numpyro": 3}, **options)  # type: ignore[dict-item]
+    with pytest.raises(InputError, match="guide needs pyro_guide and numpyro_guide; written has none"):
+        check(*both, DATA, **options)
+    half = tmp_path / "half.py"
+    half.write_text((open(fairness.__file__).read()).replace("def numpyro_guide", "def other_guide"))
+    with pytest.raises(InputError, match=r"must be two; .*half.py has none of numpyro"):
+        check_file(str(half), sides=sides)
+
+
+def test_a_guide_that_cannot_be_run_is_said_to_be_one(sides: dict[str, Side]) -> None:
+    def failing(y):
+        raise ValueError("no such luck")
+
+    with pytest.raises(InputError, match=r"Of the guides: numpyro: .*no such luck"):
+        judged(sides, failing)

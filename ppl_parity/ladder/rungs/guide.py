@@ -1,0 +1,128 @@
+"""Are the guides of variational inference the same, and do they draw what their models draw?
+
+A guide is a model of its own, whose params are what is learned: its densities are compared like any others, with the
+params at their initial and at other values. Model and guide of one density have one evidence lower bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from ppl_parity.backend.contract import Site
+from ppl_parity.findings import Finding
+from ppl_parity.ladder.context import Context
+from ppl_parity.ladder.rungs import density, structure
+from ppl_parity.listing import listed
+from ppl_parity.pair.pairs import SIDES
+
+NAME = "guide"
+
+
+def run(context: Context) -> Iterator[Finding]:
+    """The guides' sites beside the models', and then the first two rungs with the guides as models."""
+    if context.guide is None:
+        return
+    context.progress("running both guides")
+    if any(automatic(context).values()):
+        yield from _made_by_libraries(context)
+        return
+    guide = context.guide()
+    yield from _covering(context, guide)
+    for rung in (structure, density):
+        for finding in rung.run(guide):
+            if finding.quantity == structure.OBSERVED and finding.site is None:
+                continue  # a guide observes nothing
+            yield replace(finding, deferred=False)
+
+
+def automatic(context: Context) -> dict[str, dict[str, Any]]:
+    """Side -> what its guide is, where the library makes it of the model; empty for one that is written out."""
+    if "automatic guides" not in context.results:
+        guides = context.pair.guides
+        context.results["automatic guides"] = {s: context.sides[s].automatic(guides[s]) for s in SIDES}
+    return context.results["automatic guides"]
+
+
+def _made_by_libraries(context: Context) -> Iterator[Finding]:
+    """Guides that follow from the models, which were compared: of the same family, and as wide at first?"""
+    found = automatic(context)
+    families = {side: made.get("family", "written out") for side, made in found.items()}
+    scales = {side: made.get("scale") for side, made in found.items()}
+    if not all(found.values()):
+        yield Finding(
+            "unresolved",
+            "family of the guide",
+            f"The guide is {families['pyro']} in pyro and {families['numpyro']} in numpyro, so their sites are not the "
+            "same, and they were not compared.",
+            hint="write both out, or give both the library's own",
+        )
+    elif families["pyro"] != families["numpyro"]:
+        yield Finding(
+            "different",
+            "family of the guide",
+            f"The guide is {families['pyro']} in pyro and {families['numpyro']} in numpyro.",
+            hint="another family of approximations: it ends at another bound",
+        )
+    elif scales["pyro"] != scales["numpyro"]:
+        yield Finding(
+            "different",
+            "scale of the guide",
+            f"The initial scale of the guide, {families['pyro']}, is {scales['pyro']} in pyro and {scales['numpyro']} "
+            "in numpyro.",
+            hint="where learning starts: give both the same init_scale",
+        )
+    else:
+        yield Finding(
+            "same",
+            "family of the guide",
+            f"Both guides are {families['pyro']}, which each library makes of its model; where each starts was not "
+            "compared.",
+            notable=True,
+            numbers={"summary": f"both are {families['pyro']}, made of the models"},
+        )
+
+
+def _covering(context: Context, guide: Context) -> Iterator[Finding]:
+    """Which latent sites of the models the guides draw; the others variational inference draws from the prior."""
+    models = {side: _latent(context.sites[side]) for side in SIDES}
+    guides = {side: _latent(guide.sites[side]) for side in SIDES}
+    left = []
+    for name in models["pyro"]:
+        if name not in models["numpyro"]:
+            continue
+        drawn = [side for side in SIDES if name in guides[side]]
+        if len(drawn) == 1:
+            (other,) = (side for side in SIDES if side not in drawn)
+            yield Finding(
+                "different",
+                "site",
+                f"The guide of {drawn[0]} draws {name!r}, and {other}'s does not: there it is drawn from the prior.",
+                site=name,
+                hint="a site that the port of the guide lost, or gave another name (rename)",
+            )
+        elif not drawn:
+            left.append(name)
+    if left:
+        yield Finding(
+            "same",
+            "site",
+            f"Neither guide draws {listed(left)}, which variational inference then draws from the prior.",
+            site=left[0],
+            notable=True,
+        )
+    extra = [name for name in guides["pyro"] if name in guides["numpyro"] and name not in models["pyro"]]
+    if extra:
+        yield Finding(
+            "same",
+            "site",
+            f"Both guides draw {listed(extra)}, which their models do not have.",
+            site=extra[0],
+            notable=True,
+            hint="a site of the model under another name, or an auxiliary one",
+        )
+
+
+def _latent(sites: dict[str, Site]) -> dict[str, Site]:
+    return {name: site for name, site in sites.items() if site.kind == "latent" and not site.enumerated}

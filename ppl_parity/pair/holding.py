@@ -1,0 +1,39 @@
+"""What each run of a model draws anew beside its sites is one value on both sides: an initial value, a plate's rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from ppl_parity.backend.contract import Program
+from ppl_parity.pair.pairs import SIDES, Pair
+from ppl_parity.process.references import HeldReference
+
+
+def hold(pair: Pair, programs: Mapping[str, Program], frozen: str | None = None) -> Pair:
+    """The pair, with the same random initial values of params, and the same random rows of plates, on both sides.
+
+    Args:
+        programs: of both sides.
+        frozen: the side that is a file, and has the values that it was frozen with.
+    """
+    anew = {side: pair.from_side(side, programs[side].drawn_anew()) for side in SIDES}
+    values = {
+        name: value
+        for name, value in anew[frozen or SIDES[0]].items()
+        if all(name in anew[side] and np.shape(anew[side][name]) == np.shape(value) for side in SIDES)
+    }
+    if not values:
+        return pair
+    models = {
+        side: HeldReference.of(model, pair.to_side(side, values)) for side, model in pair.models.items()
+    }
+    return replace(pair, models=models)
+
+
+def names_held(pair: Pair, side: str) -> tuple[str, ...]:
+    """The params, and the plates, of a side that are held; under its own names."""
+    model = pair.models[side]
+    return tuple(model.values()) if isinstance(model, HeldReference) else ()

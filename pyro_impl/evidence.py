@@ -1,0 +1,75 @@
+"""The evidence lower bound of a model and a guide, estimated as variational inference does it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from pyro import poutine
+from pyro.infer import Trace_ELBO, TraceEnum_ELBO, config_enumerate
+from pyro.infer.autoguide import AutoGuide
+
+from ppl_parity.backend.checks import explain
+from ppl_parity.backend.contract import Arrays, Model, Values
+from ppl_parity.spec import int_at_least
+from pyro_impl.runtime import NAME, seed_to_rng, to_framework, to_numpy
+from pyro_impl.tracing import TracedModel, samples
+
+
+def automatic(guide: Model) -> dict[str, Any]:
+    """See ``contract.Backend.automatic``."""
+    if not isinstance(guide, AutoGuide):
+        return {}
+    scale = getattr(guide, "_init_scale", None)
+    return {"family": type(guide).__name__} | ({} if scale is None else {"scale": float(scale)})
+
+
+def elbo(
+    model: Model,
+    guide: Model,
+    data: Mapping[str, Any],
+    params: Sequence[Values],
+    *,
+    num_draws: int,
+    seed: int,
+    max_plate_nesting: int | None = None,
+) -> tuple[np.ndarray, Arrays]:
+    """See ``contract.Backend.elbo``."""
+    int_at_least("num_draws", num_draws, 1)
+    of_model, of_guide = (TracedModel(f, data, max_plate_nesting=max_plate_nesting) for f in (model, guide))
+    summed = of_model.enumerated - set(of_guide.shapes)
+    nesting = max(of_model.max_plate_nesting, of_guide.max_plate_nesting)
+    loss = TraceEnum_ELBO(max_plate_nesting=nesting) if summed else Trace_ELBO()
+    bounds, gradients = [], []
+    with of_model.session(), explain(NAME, "the evidence lower bound failed"), seed_to_rng(seed):
+        trace = poutine.trace(guide).get_trace(**of_guide.data)
+        pathwise = all(node["fn"].has_rsample for node in samples(trace) if not node["is_observed"])
+        for values in params:
+            leaves = {name: to_framework(value).requires_grad_() for name, value in values.items()}
+            both = [
+                poutine.substitute(function, leaves)
+                for function in (config_enumerate(model) if summed else model, guide)
+            ]
+            rows: list[Arrays] = []
+            for _ in range(num_draws):
+                lost = loss.differentiable_loss(*both, **of_model.data)
+                bounds.append(-float(torch.as_tensor(lost).detach()))
+                rows.append(to_numpy(_gradient(lost, leaves)) if pathwise else {})
+            gradients.append({name: np.stack([row[name] for row in rows]) for name in rows[0]})
+    found = {
+        name: np.stack([rows[name] for rows in gradients]) for name in (gradients[0] if gradients else ())
+    }
+    return np.reshape(bounds, (len(params), num_draws)), found
+
+
+def _gradient(lost: Any, leaves: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Of the bound, which is the loss with the other sign; zero of a param that it does not depend on."""
+    if not leaves or not isinstance(lost, torch.Tensor) or not lost.requires_grad:
+        return {name: torch.zeros_like(leaf) for name, leaf in leaves.items()}
+    found = torch.autograd.grad(lost, list(leaves.values()), allow_unused=True)
+    return {
+        name: torch.zeros_like(leaf) if slope is None else -slope
+        for (name, leaf), slope in zip(leaves.items(), found, strict=True)
+    }
