@@ -53,7 +53,8 @@ class Finding:
         notable: worth a line in the report although it is no difference: a constant offset, another but
             equivalent way of writing, a library's own limit.
         deferred: decided by the sampling rungs: it counts as unresolved unless they find the pair the same.
-        numbers: what a plot or a program wants: plain numbers, strings, lists and arrays.
+        numbers: what a plot or a program wants: plain numbers, strings, lists and arrays; ``nothing`` where there was
+            nothing to compare.
     """
 
     verdict: Verdict
@@ -72,6 +73,8 @@ class Finding:
     @property
     def remark(self) -> bool:
         """Whether it only says what is worth knowing of the whole model, and compares nothing."""
+        if self.numbers.get("nothing"):
+            return True
         without = self.site is None and self.size is None and self.resolution is None
         return self.notable and without and self.verdict == "same"
 

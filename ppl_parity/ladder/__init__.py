@@ -87,7 +87,9 @@ def climb(context: Context, rungs: Sequence[str]) -> tuple[RungResult, ...]:
 
 
 def pair_verdict(results: Sequence[RungResult]) -> Verdict:
-    """The worst rung's, where the sampling rungs have settled what was deferred to them."""
+    """The worst rung's, where the sampling rungs have settled what was deferred to them; of nothing, unresolved."""
+    if all(finding.numbers.get("nothing") for result in results for finding in result.findings):
+        return "unresolved"
     found = {result.name: result.verdict for result in results}
     settled = all(found.get(name) == "same" for name in ("forward", "posterior"))
     verdicts: list[Verdict] = []

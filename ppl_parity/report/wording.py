@@ -156,6 +156,8 @@ def summary(rung: RungResult) -> str:
     own = [one_line(str(each.numbers["summary"])) for each in findings if "summary" in each.numbers]
     if own:
         return "; ".join(own)
+    if all(finding.numbers.get("nothing") for finding in findings):
+        return "nothing to compare"
     decisive = [finding for finding in findings if finding.verdict == rung.verdict]
     if rung.verdict == "unresolved" and decisive:
         return f"{len(decisive)} of {count(_compared(findings), 'comparison')} unresolved"
@@ -203,6 +205,12 @@ def labelled_lines(report: Report) -> list[tuple[str, str]]:
     found = first(report, report.verdict)
     if report.verdict == "same":
         return _same_lines(report)
+    if found is None and report.verdict == "unresolved":
+        return [
+            ("Where", "the pair as a whole"),
+            ("Why", "Nothing was compared: neither model has what these rungs ask of."),
+            ("What to do", "run others (--rungs), or a level."),
+        ]
     if found is None:
         asked = f"the pair is {report.verdict}, and no finding says where"
         return [("Where", "the pair as a whole"), ("Why", asked), ("What to do", "report this as a bug.")]

@@ -63,6 +63,8 @@ def differing(context: Context) -> list[Finding]:
             if name in a and name in b
         ]
         pairs = [(i, pair) for i, pair in both if pair is not None]
+        if not both and _is_drawn_by_one(context, name):
+            continue  # the side that computes it is asked for its density, which says more
         if not pairs:
             told.append(
                 _not_compared(name, "a frozen side has no value of it" if not both else "its shapes differ")
@@ -84,6 +86,10 @@ def _compared(context: Context) -> tuple[set[str], ...]:
         if "follow" in context.results
         else ({"deterministic"},)
     )
+
+
+def _is_drawn_by_one(context: Context, name: str) -> bool:
+    return {_kind(context, side, name) for side in SIDES} == {"deterministic", "latent"}
 
 
 def _count(value: np.ndarray | None) -> int:

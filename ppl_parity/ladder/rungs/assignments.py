@@ -51,7 +51,12 @@ def run(context: Context) -> Iterator[Finding]:
     if isinstance(context.pair.models["pyro"], MixtureReference):
         yield from _against_reference(context, points)
     elif not any(enumerated.values()):
-        yield Finding("same", "assignments", "There are no discrete sites that are summed out.")
+        yield Finding(
+            "same",
+            "assignments",
+            "There are no discrete sites that are summed out.",
+            numbers={"nothing": True},
+        )
 
 
 def with_parameters(points: list[Point]) -> list[Point]:

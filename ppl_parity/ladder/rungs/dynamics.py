@@ -42,7 +42,7 @@ def run(context: Context) -> Iterator[Finding]:
             "same",
             "trajectory",
             f"Not walked: {change.told()}, so the sides have coordinates of their own.",
-            numbers={"summary": "not walked"},
+            numbers={"summary": "not walked", "nothing": True},
         )
         return
     if context.reparameterised:
@@ -51,7 +51,7 @@ def run(context: Context) -> Iterator[Finding]:
     found = positions(context, len(context.points))
     near = sorted(found, key=lambda position: position.point.kind != "near")
     if not near or not near[0].coordinates["pyro"]:
-        yield Finding("same", "trajectory", "There is no continuous latent site.")
+        yield Finding("same", "trajectory", "There is no continuous latent site.", numbers={"nothing": True})
         return
     moved = sorted({*moved_sites(context, found), *dynamic_sites(context)})
     if moved:

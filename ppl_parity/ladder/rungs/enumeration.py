@@ -40,7 +40,9 @@ def run(context: Context) -> Iterator[Finding]:
         side: {name for name, site in context.sites[side].items() if site.enumerated} for side in SIDES
     }
     if not enumerated["pyro"] | enumerated["numpyro"]:
-        yield Finding("same", "log density", "Neither model has a site to sum out.")
+        yield Finding(
+            "same", "log density", "Neither model has a site to sum out.", numbers={"nothing": True}
+        )
         return
     one_sided = set(context.enumerated_on_one_side)
     if enumerated["pyro"] - one_sided != enumerated["numpyro"] - one_sided:

@@ -51,7 +51,7 @@ def run(context: Context) -> Iterator[Finding]:
         return
     found = positions(context, NUM_POSITIONS)
     if not found or not found[0].coordinates["pyro"]:
-        yield Finding("same", "gradient", "There is no continuous latent site.")
+        yield Finding("same", "gradient", "There is no continuous latent site.", numbers={"nothing": True})
         return
     # A clamp has no slope, and each library has one of its own.
     clamped = context.results.get("clamped", set())
@@ -120,6 +120,14 @@ def _against_each_other(context: Context, found: list[Position]) -> Iterator[Fin
                 gap = float(np.max(np.abs(a - b), initial=0.0))
             if gap > largest:
                 largest, magnitude = gap, scale
+    if not count:
+        yield Finding(
+            "unresolved",
+            "gradient",
+            "Neither density is a number at a shared point, so none has a gradient.",
+            hint="look for a NaN in the data, or for data outside of their support: density says where (--rungs density)",
+        )
+        return
     yield Finding(
         "same",
         "gradient",

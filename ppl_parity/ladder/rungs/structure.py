@@ -55,7 +55,8 @@ def run(context: Context) -> Iterator[Finding]:
             notable=True,
             hint="an argument of the data that is missing, so that obs is None",
         )
-    yield Finding("same", "sites", f"{len(context.shared)} latent sites are shared.")
+    shared = len(context.shared)
+    yield Finding("same", "sites", f"{shared} latent {'site is' if shared == 1 else 'sites are'} shared.")
 
 
 def _held(context: Context) -> Iterator[Finding]:

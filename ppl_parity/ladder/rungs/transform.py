@@ -42,7 +42,7 @@ def run(context: Context) -> Iterator[Finding]:
         return
     found = positions(context, NUM_POSITIONS)
     if not found or not found[0].coordinates["pyro"]:
-        yield Finding("same", "transform", "There is no continuous latent site.")
+        yield Finding("same", "transform", "There is no continuous latent site.", numbers={"nothing": True})
         return
     if context.frozen:
         yield Finding(
