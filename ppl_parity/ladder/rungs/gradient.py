@@ -125,7 +125,7 @@ def _against_each_other(context: Context, found: list[Position]) -> Iterator[Fin
             "unresolved",
             "gradient",
             "Neither density is a number at a shared point, so none has a gradient.",
-            hint="look for a NaN in the data, or for data outside of their support: density says where (--rungs density)",
+            hint="look for a NaN in the data, or for data outside of their support: the density rung says where",
         )
         return
     yield Finding(
