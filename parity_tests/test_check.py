@@ -80,7 +80,7 @@ def test_all_rows_that_differ_are_told(sides: dict[str, Side]) -> None:
     report = quick(sides, normal("pyro"), ends_elsewhere)
     assert report.first_difference is not None
     assert report.first_difference["site"] == "y"
-    assert "it differs in rows 2 to 3 of 4." in details(report)
+    assert "it differs in rows 2 to 3 of 4, the most in row" in details(report)
 
 
 def test_a_site_of_another_shape_is_compared_by_no_rung(sides: dict[str, Side]) -> None:

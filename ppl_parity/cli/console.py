@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,10 +15,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from ppl_parity.process.leaving import BROKEN_PIPE
+
 if TYPE_CHECKING:
     from ppl_parity.cli.fitted import Fitted
 
-BROKEN_PIPE = 141  # as a shell has it: 128 and the signal's number
 WIDTH = 100  # into a file or a pipe, which have no width of their own
 
 
@@ -91,7 +93,8 @@ def predictive(out: Console, fitted: Fitted, whose: str = "") -> None:
     if fitted.log_predictive is not None:
         total, mcse = fitted.log_predictive
         by = f" ({whose})" if whose else ""
-        out.print(f"Log predictive density of the data, all rows{by}: {total:.3f}, MCSE {mcse:.2g}.")
+        error = "" if math.isnan(mcse) else f", MCSE {mcse:.2g}"  # of a few draws there is none
+        out.print(f"Log predictive density of the data, all rows{by}: {total:.3f}{error}.")
 
 
 def troubles(out: Console, found: Sequence[str], whose: str = "") -> None:

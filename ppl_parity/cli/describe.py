@@ -36,7 +36,9 @@ def _many(job: Job) -> str | None:
     """More components than rows: nothing is wrong with the posterior, but most of it is the prior."""
     K, N = job.spec.num_components, job.data.num_data
     return (
-        f"{K} components are more than the {N} rows: those without rows are the prior's." if K > N else None
+        f"{K} components are more than the {N} row{'s' * (N > 1)}: those without rows are the prior's."
+        if K > N
+        else None
     )
 
 

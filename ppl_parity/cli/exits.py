@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from ppl_parity.errors import InputError
-from ppl_parity.process.leaving import INTERRUPTED
+from ppl_parity.process.leaving import BROKEN_PIPE, INTERRUPTED
 from ppl_parity.process.sides import SideError
 
 BAD_INPUT, FAILED = 2, 4  # of a check, 1 is another answer
@@ -30,6 +30,8 @@ class Exits(TyperGroup):
             status = super().main(*args, **options)
         except (KeyboardInterrupt, typer.Abort):
             status = INTERRUPTED
+        except SystemExit as ended:  # click's own, where a reader of the help has gone
+            status = BROKEN_PIPE if ended.code == 1 else ended.code
         except Exception as error:
             status = _status(error)
             if status is None or "--debug" in given:

@@ -97,7 +97,11 @@ def chosen_columns(wanted: Sequence[str], names: Sequence[str], where: str) -> l
         if name not in names:
             shown = [each for each in names if each]
             listed = ", ".join(shown[:20]) + (", ..." if len(shown) > 20 else "")
-            raise InputError(f"The columns of {where} are {listed}; got {name!r}.{nearest(name, shown)}")
+            marks = [mark for mark in ";\t|" if len(shown) == 1 and mark in shown[0]]
+            cure = f" Its columns seem to be separated by {marks[0]!r}; a comma is needed." if marks else ""
+            raise InputError(
+                f"The columns of {where} are {listed}; got {name!r}.{cure or nearest(name, shown)}"
+            )
     return [list(names).index(name) for name in wanted]
 
 

@@ -91,7 +91,8 @@ def load_frozen(path: str | Path) -> Frozen:
     path = Path(path)
     if not path.is_file():
         raise InputError(
-            f"A frozen model must be a file that 'ppl-parity freeze' wrote; there is no file {str(path)!r}."
+            "A frozen model must be a file that 'ppl-parity freeze' wrote; "
+            + (f"{str(path)!r} is a folder." if path.is_dir() else f"there is no file {str(path)!r}.")
         )
     try:
         with np.load(path, allow_pickle=False) as file:

@@ -79,11 +79,10 @@ def climb(context: Context, rungs: Sequence[str]) -> tuple[RungResult, ...]:
         context.finished(result)
         if result.verdict == "different" and not context.settings.keep_going:
             break
-    stale = list(_stale(context, unused, results))
-    if stale:
-        last = results[-1]
-        results[-1] = replace(last, findings=(*last.findings, *stale))
-    return tuple(results)
+    stale = _stale(context, unused, {result.name for result in results})
+    return tuple(
+        replace(result, findings=(*result.findings, *stale.get(result.name, ()))) for result in results
+    )
 
 
 def pair_verdict(results: Sequence[RungResult]) -> Verdict:
@@ -163,16 +162,14 @@ def _known(context: Context, rung: str, finding: Finding, unused: set[str]) -> F
     return finding
 
 
-def _stale(context: Context, unused: set[str], results: Sequence[RungResult]) -> Iterator[Finding]:
+def _stale(context: Context, unused: set[str], climbed: set[str]) -> dict[str, list[Finding]]:
+    """Rung -> what is said of known differences that were declared of it and did not show."""
     names = sorted({name for side in SIDES for name in context.sites[side]})
-    climbed = {result.name for result in results}
+    told: dict[str, list[Finding]] = {}
     for key in sorted(unused):
         rung, _, site = key.partition("/")
         unknown = f" There is no site {site!r}.{nearest(site, names)}" if site and site not in names else ""
         if rung in climbed:
-            yield Finding(
-                "same",
-                "known difference",
-                f"The known difference {key!r} does not apply, or no longer; remove it.{unknown}",
-                notable=True,
-            )
+            detail = f"The known difference {key!r} does not apply, or no longer; remove it.{unknown}"
+            told.setdefault(rung, []).append(Finding("same", "known difference", detail, notable=True))
+    return told

@@ -15,6 +15,7 @@ from types import FrameType
 from ppl_parity.process.spawning import kill_all
 
 INTERRUPTED, TERMINATED = 130, 143  # exit status of what SIGINT, or SIGTERM, has ended
+BROKEN_PIPE = 141  # the reader has gone; as a shell has it: 128 and the signal's number
 UNWRITTEN = 120  # Python's own for output that could not be written
 LOOK_EVERY = 1.0  # seconds
 

@@ -256,7 +256,10 @@ def _divergences(diverging: np.ndarray | None, settings: dict[str, Any]) -> list
 def _convergence(summary: Summary) -> list[str]:
     troubles = []
     if high := sorted((r for r in summary if r.r_hat > MAX_RHAT), key=lambda r: -r.r_hat):
-        told = _listed([f"{row.name} ({rhat_words(row.r_hat)})" for row in high])
+        # 1.0104 is above 1.01, and 1.010 does not look it.
+        told = _listed(
+            [f"{r.name} ({rhat_words(r.r_hat, 3 if r.r_hat >= MAX_RHAT + 5e-4 else 4)})" for r in high]
+        )
         troubles.append(
             f"R-hat is above {MAX_RHAT} for {len(high)} of {len(summary)} scalars: {told}. "
             "The chains do not agree yet: run a longer warmup and more draws."

@@ -71,6 +71,7 @@ def blamed(
         else:
             detail = f"The log prob of {name!r} is {a:.10g} in pyro and {b:.10g} in numpyro at {point.name}"
             detail += _extent(context, values, name, comparison.worst)
+            detail = _with_the_worst(detail, index, rows)
             detail += _member(context, name, index)
             hint = explain_site(context, name, values, comparison)
             hint = hint or context.results.get("stands for", {}).get(name)
@@ -138,6 +139,15 @@ def _member(context: Context, name: str, index: tuple[int, ...] | None) -> str:
             if member is not None:
                 return f" The step shown is {member!r} in {side}."
     return ""
+
+
+def _with_the_worst(detail: str, index: tuple[int, ...] | None, rows: np.ndarray | None) -> str:
+    """The sentence, whose numbers are sums over the site, with the element that is furthest apart."""
+    if not index or rows is None or np.count_nonzero(rows) < 2:
+        return detail
+    where = f"row {index[0]}" if len(index) == 1 else f"[{', '.join(map(str, index))}]"
+    gap = f"{abs(float(rows[index])):.3g}".replace("e+0", "e").replace("e+", "e")
+    return f"{detail.removesuffix('.')}, the most in {where}, by {gap}."
 
 
 def _extent(context: Context, values: SiteLogProbs, name: str, worst: int) -> str:

@@ -225,11 +225,10 @@ def _hint(context: Context) -> str | None:
     verdicts = context.results.get("verdicts", {})
     if verdicts.get("density") == "same" and verdicts.get("transform") == "same":
         return "density and transforms agree, so it is a sampler's doing and not the model's"
-    return (
-        "the densities could not be compared: look at what only one side has, and at what is given to observed sites"
-        if context.reparameterised
-        else None
-    )
+    if not context.reparameterised:
+        return None
+    why = "could not be" if "density" in verdicts else "were not"
+    return f"the densities {why} compared: look at what only one side has, and at what is given to observed sites"
 
 
 def _joint(look: Look, doubt: str | None) -> Iterator[Finding]:

@@ -154,7 +154,7 @@ def judge(blocks: Sequence[Block], *, alpha: float, margin: float, look: int) ->
                     index,
                     functional,
                     str(decision.verdict[q]),  # type: ignore[arg-type]
-                    float(comparison.difference[q]),
+                    -float(comparison.difference[q]),  # as everywhere: numpyro minus pyro
                     float(comparison.error[q]),
                     float(row[q]),
                     float(decision.resolution[q]),
@@ -276,7 +276,7 @@ def _finding(
     elif worst.verdict == "different":
         inside = ", which is inside the margin and still no chance" if worst.upper < family.margin else ""
         detail = (
-            f"{what} differs by {worst.difference:+.3g} {unit} (pyro minus numpyro; standard error "
+            f"{what} differs by {worst.difference:+.3g} {unit} (numpyro minus pyro; standard error "
             f"{worst.error:.2g}, adjusted p = {worst.p_value:.1e}{_ratio(block, worst)}){inside}."
         )
     elif worst.verdict == "same":
@@ -297,13 +297,13 @@ def _finding(
             else "cannot be judged"
         )
         if worst.doubted and block.doubt is not None:
-            told = f"differs by {worst.difference:+.3g} {unit} (pyro minus numpyro)"
+            told = f"differs by {worst.difference:+.3g} {unit} (numpyro minus pyro)"
             why = block.doubt
         detail = f"{what} {told}{some}: {why.reason}."
     resolution = max(one.resolution for one in members)
     return Finding(
         worst.verdict,
-        of,
+        f"{block.label} distribution" if worst.verdict == "different" and worst.by_shape else of,
         detail,
         site=site,
         size=size if np.isfinite(size) else None,

@@ -138,7 +138,7 @@ def mean_slopes(
             "same": f"The mean of the bound's gradient in {where} agrees within {max(decision.upper[own]):.2g} sd of a "
             "draw's.",
             "different": f"The mean of the bound's gradient in {where} is {means[0]:.4g} in pyro and {means[1]:.4g} in "
-            f"numpyro ({comparison.difference[worst]:+.3g} sd of a draw's, adjusted p = {adjusted[worst]:.1e}).",
+            f"numpyro ({-comparison.difference[worst]:+.3g} sd of a draw's, adjusted p = {adjusted[worst]:.1e}).",
             "unresolved": f"The mean of the bound's gradient in {where} could differ by up to "
             f"{decision.upper[worst]:.3g} sd of a draw's, and the margin is {margin:g}: {few.reason}.",
         }[verdict]
