@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from functools import cache
 
-from parity_tests.mutation import operators, structure
+from parity_tests.mutation import guides, operators, structure
 from parity_tests.mutation.equivalent import unchanged
 from parity_tests.mutation.handwritten import handwritten
 from parity_tests.mutation.mutants import Mutant, pair_files
 from parity_tests.mutation.operators import Operator
-from parity_tests.mutation.syntax import blamed, find_model, replaced, sources_of, walk
+from parity_tests.mutation.syntax import GUIDE, blamed, find_model, replaced, site_of, sources_of, walk
 
 OPERATORS: tuple[Operator, ...] = (
     operators.square_scale,
@@ -39,6 +39,9 @@ OPERATORS: tuple[Operator, ...] = (
     structure.drop_last_row,
     structure.other_start,
     structure.forget_markov,
+    guides.detach_param,
+    guides.other_initial,
+    guides.drop_constraint,
 )
 
 SPREAD = 4
@@ -80,23 +83,42 @@ def _spread(by_operator: dict[str, list[Mutant]]) -> Iterator[Mutant]:
 
 
 def operator_mutants(pair: str, source: str) -> Iterator[Mutant]:
-    """Every place at which an operator applies to a pair, by operator and then by place."""
-    model = find_model(source)
+    """Every place at which an operator applies to a pair, by operator, and by place in the model and then the guide."""
+    functions = [find_model(source)] + ([find_model(source, GUIDE)] if f"def {GUIDE}(" in source else [])
     for operator in OPERATORS:
-        for position, (node, ancestors) in enumerate(walk(model)):
-            for new in operator(node, ancestors):
-                name = operator.__name__
-                sites = blamed(model, node, ancestors)
-                if operator is operators.detach:
-                    sites = sources_of(model, node)
-                yield Mutant(
-                    pair=pair,
-                    operator=name,
-                    detail=f"{_first_line(node)} -> {_first_line(new)}",
-                    source=replaced(source, position, new),
-                    sites=sites,
-                    equivalent=unchanged(pair, name, sites),
-                )
+        for function in functions:
+            for position, (node, ancestors) in enumerate(walk(function)):
+                for new in operator(node, ancestors):
+                    yield _mutant(pair, source, operator, function, position, node, ancestors, new)
+
+
+def _mutant(
+    pair: str,
+    source: str,
+    operator: Operator,
+    function: ast.FunctionDef,
+    position: int,
+    node: ast.AST,
+    ancestors: tuple[ast.AST, ...],
+    new: ast.AST,
+) -> Mutant:
+    name = operator.__name__
+    sites = blamed(function, node, ancestors)
+    if operator is operators.detach:
+        sites = sources_of(function, node)
+    elif operator is guides.detach_param:
+        sites = sources_of(function, node, ("param",))
+    elif operator in (guides.other_initial, guides.drop_constraint):
+        sites = (site_of(node),) if isinstance(node, ast.Call) else ()
+    return Mutant(
+        pair=pair,
+        operator=name,
+        detail=f"{_first_line(node)} -> {_first_line(new)}",
+        source=replaced(source, position, new, function.name),
+        sites=sites,
+        equivalent=unchanged(pair if function.name != GUIDE else f"{pair}/guide", name, sites),
+        also=("elbo",) if operator is guides.detach_param else (),
+    )
 
 
 def _first_line(node: ast.AST) -> str:

@@ -10,7 +10,7 @@ NARROW = "parity is judged in float64: float32 data are named and their drift is
 MIRRORED = "standard normal numbers are as likely with the other sign, and what is computed of them"
 MARKOV = "it bounds the memory that the sum takes, not its result"
 
-# (pair, operator, site), each a pattern -> why.
+# (pair, operator, site), each a pattern -> why; a guide's pair is "pair/guide".
 REASONS: list[tuple[tuple[str, str, str], str]] = [
     *(
         ((pair, "drop_plate", site), PLATE)
@@ -30,6 +30,9 @@ REASONS: list[tuple[tuple[str, str, str], str]] = [
             ("zero_inflated_poisson", "y"),
             ("masked_data", "y"),
             ("weighted_data", "y"),
+            ("fairness", "heads"),
+            ("mean_field_regression", "y"),
+            ("two_components/guide", "means"),
         ]
     ),
     *(
@@ -40,6 +43,8 @@ REASONS: list[tuple[tuple[str, str, str], str]] = [
             "logistic_regression",
             "multivariate_regression",
             "varying_slopes",
+            "latent_factors*",
+            "mean_field_regression*",
         )
     ),
     (("varying_slopes", "flip_sign", "*"), MIRRORED),

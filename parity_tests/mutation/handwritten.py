@@ -36,7 +36,7 @@ class Edit:
     sites: tuple[str, ...] = ()
     equivalent: str | None = None
     below: str | None = None
-    forward: bool = False
+    also: tuple[str, ...] = ()
     helper: str = ""
 
 
@@ -96,7 +96,7 @@ EDITS = [
         'sample("raw", ndist.Normal',
         'sample("raw", Wide',
         ("raw", "theta", "y"),
-        forward=True,
+        also=("forward",),
         helper=WIDE,
     ),
     Edit(
@@ -105,7 +105,7 @@ EDITS = [
         "ndist.Normal(intercept",
         "Wide(intercept",
         ("y",),
-        forward=True,
+        also=("forward",),
         helper=WIDE,
     ),
     Edit(
@@ -114,7 +114,7 @@ EDITS = [
         "ndist.Exponential(2.0)",
         "Slow(2.0)",
         ("tau", "intercept", "y"),
-        forward=True,
+        also=("forward",),
         helper=SLOW,
     ),
     # Changes that change no density.
@@ -166,5 +166,5 @@ def handwritten() -> Iterator[Mutant]:
             sites=edit.sites,
             equivalent=edit.equivalent,
             below=edit.below,
-            forward=edit.forward,
+            also=edit.also,
         )

@@ -22,7 +22,7 @@ class Mutant:
         sites: where it may rightly be blamed, by name or pattern (``y_*``); empty if no site is the place.
         equivalent: why the density is unchanged, so that a check must not call it different.
         below: why a check at this level cannot see it.
-        forward: it shows in drawn samples only, so the forward rung is needed.
+        also: rungs beyond a level that it shows on alone: ``forward``, of drawn samples, or ``elbo``.
     """
 
     pair: str
@@ -32,7 +32,7 @@ class Mutant:
     sites: tuple[str, ...] = ()
     equivalent: str | None = None
     below: str | None = None
-    forward: bool = False
+    also: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -53,8 +53,8 @@ def hash_of(text: str) -> int:
 
 
 def pair_files() -> dict[str, Path]:
-    """The correct pairs, by name; not those that are written in two ways."""
-    return {path.stem: path for path in sorted(PAIRS.glob("*.py")) if path.stem != "__init__"}
+    """The correct pairs, by name, those with guides last; not those that are written in two ways."""
+    return {path.stem: path for folder in (PAIRS, PAIRS / "guides") for path in sorted(folder.glob("*.py"))}
 
 
 def constant_of(path: Path, name: str) -> object:

@@ -101,7 +101,7 @@ def _each(mutants: Sequence[Mutant], folder: Path, sides: Sides, level: str) -> 
         path = folder / f"{mutant.name}.py"
         path.write_text(mutant.source)
         began = time.monotonic()
-        rungs = (*LEVELS["quick"], "forward") if mutant.forward and level == "quick" else None
+        rungs = (*LEVELS["quick"], *mutant.also) if mutant.also and level == "quick" else None
         try:
             report = check(path, sides.fresh(), level=level, rungs=rungs)
         except InputError as error:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-MODEL = "numpyro_model"
+MODEL, GUIDE = "numpyro_model", "numpyro_guide"
 STATEMENTS = ("sample", "factor", "deterministic")
 
 
-def find_model(source: str) -> ast.FunctionDef:
-    """The tree of the NumPyro model."""
+def find_model(source: str, function: str = MODEL) -> ast.FunctionDef:
+    """The tree of the NumPyro model, or of another function."""
     for node in ast.parse(source).body:
-        if isinstance(node, ast.FunctionDef) and node.name == MODEL:
+        if isinstance(node, ast.FunctionDef) and node.name == function:
             return node
-    raise ValueError(f"A pair file must define {MODEL}.")
+    raise ValueError(f"A pair file must define {function}.")
 
 
 def with_model(source: str, model: ast.FunctionDef, original: ast.FunctionDef) -> str:
@@ -46,19 +46,19 @@ class _Replace(ast.NodeTransformer):
         return self.new if node is self.old else self.generic_visit(node)
 
 
-def replaced(source: str, position: int, new: ast.AST) -> str:
-    """The pair file with the node at ``position`` of ``walk`` replaced."""
-    original = find_model(source)
-    model = find_model(source)
+def replaced(source: str, position: int, new: ast.AST, function: str = MODEL) -> str:
+    """The pair file with the node at ``position`` of the function's ``walk`` replaced."""
+    original = find_model(source, function)
+    model = find_model(source, function)
     nodes = [node for node, _ in walk(model)]
     return with_model(source, _Replace(nodes[position], new).visit(model), original)
 
 
-def statement(node: ast.AST) -> str | None:
-    """``sample``, ``factor`` or ``deterministic`` if the node is a call of it."""
+def statement(node: ast.AST, kinds: tuple[str, ...] = STATEMENTS) -> str | None:
+    """``sample``, ``factor`` or ``deterministic`` if the node is a call of it; or one of other kinds."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
         owner = node.func.value
-        if isinstance(owner, ast.Name) and owner.id == "numpyro" and node.func.attr in STATEMENTS:
+        if isinstance(owner, ast.Name) and owner.id == "numpyro" and node.func.attr in kinds:
             return node.func.attr
     return None
 
@@ -79,7 +79,7 @@ def names(node: ast.AST) -> set[str]:
 
 def calls(node: ast.AST, kinds: tuple[str, ...] = STATEMENTS) -> list[ast.Call]:
     """The statements below a node, in the order of the source."""
-    found = [n for n in ast.walk(node) if isinstance(n, ast.Call) and statement(n) in kinds]
+    found = [n for n in ast.walk(node) if isinstance(n, ast.Call) and statement(n, kinds) is not None]
     return sorted(found, key=lambda call: (call.lineno, call.col_offset))
 
 
@@ -110,12 +110,14 @@ def _reader(model: ast.FunctionDef, assignment: ast.Assign) -> tuple[str, ...]:
     return ()
 
 
-def sources_of(model: ast.FunctionDef, expression: ast.AST) -> tuple[str, ...]:
-    """The latent sites on which an expression depends."""
+def sources_of(
+    model: ast.FunctionDef, expression: ast.AST, kinds: tuple[str, ...] = ("sample",)
+) -> tuple[str, ...]:
+    """The latent sites on which an expression depends; or the statements of other kinds."""
     origin: dict[str, set[str]] = {}
     for node, _ in walk(model):
         if isinstance(node, ast.Assign):
-            sampled = calls(node, ("sample",))
+            sampled = calls(node, kinds)
             sites = {site_of(call) for call in sampled} or set().union(
                 *(origin.get(name, set()) for name in names(node.value))
             )
