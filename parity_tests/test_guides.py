@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("pyro")
 pytest.importorskip("numpyro")
 
-from parity_tests.pairs.guides import fairness, latent_factors, mean_field_regression
+from parity_tests.pairs.guides import fairness, latent_factors, local_params, mean_field_regression
 from parity_tests.written import libraries, numbers, told
 from ppl_parity import check
 from ppl_parity.checking import check_file
@@ -136,6 +136,13 @@ def test_a_plate_that_takes_some_rows_takes_the_same_ones_in_models_and_guides(
         "The plate 'N' takes 8 of 24 rows at random: both sides are given the same ones, and NUTS does not run."
     )
     assert [each.quantity for each in told(report, "posterior")] == ["subsample"]
+
+
+def test_a_param_of_each_row_is_moved_beneath_a_plate_that_takes_some(sides: dict[str, Side]) -> None:
+    report = check_file(local_params.__file__, sides=sides, rungs=("guide",))
+    assert report.verdict == "same"
+    (param,) = [each.detail for each in told(report, "guide") if "other values" in each.detail]
+    assert param.startswith("'middle', 'loc', 'scale' are params in pyro and numpyro: at 6 other values the log")
 
 
 def test_a_plate_that_takes_another_number_of_rows_is_refused(sides: dict[str, Side]) -> None:

@@ -14,6 +14,7 @@ from pyro.infer.autoguide import AutoGuide
 from ppl_parity.backend.checks import explain
 from ppl_parity.backend.contract import Arrays, Model, Values
 from ppl_parity.spec import int_at_least
+from pyro_impl.holding import as_params
 from pyro_impl.runtime import NAME, seed_to_rng, to_framework, to_numpy
 from pyro_impl.tracing import TracedModel, samples
 
@@ -49,7 +50,7 @@ def elbo(
         for values in params:
             leaves = {name: to_framework(value).requires_grad_() for name, value in values.items()}
             both = [
-                poutine.substitute(function, leaves)
+                poutine.substitute(function, as_params(leaves))
                 for function in (config_enumerate(model) if summed else model, guide)
             ]
             rows: list[Arrays] = []
