@@ -104,7 +104,7 @@ def check(
         # A frozen side's is not run.
         models={side: CallableReference.of(functions.get(side, live)) for side in SIDES},
         data=split_data(given, name),
-        guides={side: CallableReference.of(guide) for side, guide in _guides(guides).items()},
+        guides={side: CallableReference.of(guide) for side, guide in _guides(guides, functions).items()},
         **checked(
             options, name, ("name", "level", "rungs", "settings", *given_alone, "progress", "sides", "guides")
         ),
@@ -128,12 +128,12 @@ def _settings(settings: CheckSettings | None, alone: Mapping[str, Any]) -> Check
     return CheckSettings(**alone) if alone else settings
 
 
-def _guides(guides: object) -> dict[str, Callable[..., Any]]:
-    """What was given as guides, checked."""
+def _guides(guides: object, sides: Collection[str]) -> dict[str, Callable[..., Any]]:
+    """What was given as guides, checked: one of each side that is run."""
     if guides is None:
         return {}
-    rule = "guides must be {'pyro': function, 'numpyro': function}"
-    if not isinstance(guides, Mapping) or set(guides) != set(SIDES):
+    rule = f"guides must be {{{', '.join(f'{side!r}: function' for side in SIDES if side in sides)}}}"
+    if not isinstance(guides, Mapping) or set(guides) != set(sides):
         raise InputError(
             f"{rule}; got {list(guides) if isinstance(guides, Mapping) else type(guides).__name__}."
         )
@@ -221,6 +221,10 @@ def climb_pair(
         raise InputError(f"settings of a check must be CheckSettings; got {type(settings).__name__}.")
     chosen = with_guides(choose(level, rungs), pair, asked=rungs is not None)
     frozen = next((side for side in sides.values() if isinstance(side, FrozenSide)), None)
+    if frozen is not None and pair.guides:  # a file's is not run
+        pair = replace(
+            pair, guides=dict.fromkeys(SIDES, next(iter(pair.guides.values()))) | dict(pair.guides)
+        )
     climbed, told = (chosen, ()) if frozen is None else answerable(frozen, pair, chosen, rungs is not None)
     tell = progress or (lambda _: None)
     tell("running both models")
@@ -284,10 +288,9 @@ def guide_of(context: Context, sides: Mapping[str, Side]) -> Callable[[], Contex
             sites = {side: list(context.pair.to_side(side, context.sites[side])) for side in SIDES}
             return {side: [*sites[side], *_learned(context.programs[side])] for side in SIDES}
 
+        own = {side: _of_guide(each) for side, each in sides.items()}
         try:
-            return prepare(
-                pair, context.settings, sides, ("structure", "density"), context.progress, elsewhere
-            )
+            return prepare(pair, context.settings, own, ("structure", "density"), context.progress, elsewhere)
         except InputError as error:
             raise InputError(f"Of the guides: {error}") from error
 
@@ -299,11 +302,16 @@ def _names_of_guides(pair: Pair, sides: Mapping[str, Side]) -> dict[str, list[st
     found = {}
     for side in SIDES:
         made = sides[side].automatic(pair.guides[side])
-        program = None if made else sides[side].program(pair.guides[side], pair.data[side])
+        program = None if made else _of_guide(sides[side]).program(pair.guides[side], pair.data[side])
         found[side] = (
             [] if program is None else [*(site.name for site in program.sites()), *_learned(program)]
         )
     return found
+
+
+def _of_guide(side: Side) -> Side:
+    """The side itself, whose process runs any program; of a file, the guide's part."""
+    return cast(Side, (side.of_guide() or side) if isinstance(side, FrozenSide) else side)
 
 
 def _learned(program: Program) -> list[str]:

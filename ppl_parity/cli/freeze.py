@@ -18,6 +18,8 @@ def freeze(
     seed: options.Seed = 0,
     pyro: options.PyroModel = None,
     numpyro: options.NumpyroModel = None,
+    pyro_guide: options.PyroGuide = None,
+    numpyro_guide: options.NumpyroGuide = None,
     data: options.CheckData = None,
     columns: options.Columns = None,
     standardize: options.Standardize = None,
@@ -36,7 +38,8 @@ def freeze(
     """Freeze one side of a pair to a file, before it is ported or its framework goes.
 
     The file holds the sites, and at shared points the log probs, densities, unconstrained coordinates,
-    Jacobians and gradients; trajectories, prior draws and posterior draws; versions and the data's fingerprint.
+    Jacobians and gradients; trajectories, prior draws and posterior draws; the guide, if there is one, likewise;
+    versions and the data's fingerprint.
     `check --against` holds the other side to it.
     """
     asked = locals()

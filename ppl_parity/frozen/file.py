@@ -41,6 +41,9 @@ class Frozen:
         prior: independent joint draws of every site, (S, ...); None where there are none, for ``prior_refused``.
         posterior: NUTS draws and their statistics; None where none were made, for ``posterior_refused``.
         settings: seed, sampler's settings.
+        held: what each of its runs would have drawn anew, and the model was given: initial values, rows of plates.
+        guide: its guide, frozen likewise; None where there is none, or where the library made it.
+        automatic: what it is then (``contract.Backend.automatic``).
     """
 
     side: str
@@ -59,14 +62,29 @@ class Frozen:
     posterior: Groups | None = None
     posterior_refused: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
+    held: Arrays = field(default_factory=dict)
+    guide: Frozen | None = None
+    automatic: dict[str, Any] = field(default_factory=dict)
+
+    def content(self) -> dict[str, Any]:
+        """The fields, as plain values."""
+        found = {each.name: getattr(self, each.name) for each in fields(self)}
+        found["walks"] = [
+            {name: value for name, value in vars(walk).items() if value is not None} for walk in self.walks
+        ]
+        found["guide"] = None if self.guide is None else self.guide.content()
+        return found
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> Frozen:
+        """What ``content`` was made of."""
+        walks = tuple(Walk(**walk) for walk in content.get("walks", ()))
+        guide = content.get("guide")
+        return cls(**{**content, "walks": walks, "guide": None if guide is None else cls.of(guide)})
 
     def save(self, path: Path) -> None:
         """Write the file; a crash leaves no half of one."""
-        content = {each.name: getattr(self, each.name) for each in fields(self)}
-        content["walks"] = [
-            {name: value for name, value in vars(walk).items() if value is not None} for walk in self.walks
-        ]
-        structure, arrays = wire.pack({"schema": SCHEMA, "content": content})
+        structure, arrays = wire.pack({"schema": SCHEMA, "content": self.content()})
         shapes = [[array.dtype.str, list(array.shape)] for array in arrays]
         header, _ = wire.pack({"structure": structure, "shapes": shapes})
         # A zip of thousands of tiny arrays is slow to read: one array a dtype.
@@ -99,9 +117,7 @@ def load_frozen(path: str | Path) -> Frozen:
             header = wire.unpack(str(file[STRUCTURE]), [], {})
             found = wire.unpack(header["structure"], _arrays(file, header["shapes"]), CLASSES)
         schema = found["schema"]
-        content = dict(found["content"]) if schema == SCHEMA else {}
-        content["walks"] = tuple(Walk(**walk) for walk in content.get("walks", ()))
-        frozen = Frozen(**content) if schema == SCHEMA else None
+        frozen = Frozen.of(found["content"]) if schema == SCHEMA else None
     except (OSError, EOFError, KeyError, IndexError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(
             f"A frozen model must be a file that 'ppl-parity freeze' wrote; {str(path)!r} is none."

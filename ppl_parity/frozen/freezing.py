@@ -21,6 +21,9 @@ from ppl_parity.ladder.rungs.forward import MOST_LOOKS, batch_size, repeated
 from ppl_parity.ladder.samples.convergence import converged
 from ppl_parity.ladder.samples.convergence import finding as convergence
 from ppl_parity.ladder.samples.starting import scaled_starts
+from ppl_parity.listing import listed
+from ppl_parity.pair.guides import guide_pair
+from ppl_parity.pair.holding import names_held
 from ppl_parity.pair.own_values import own_values
 from ppl_parity.pair.pairs import Pair
 from ppl_parity.pair.points import Point, Walk
@@ -59,29 +62,10 @@ def freeze(
     Raises:
         InputError: the model cannot be run, answers differently when asked twice, or has a density nowhere.
     """
-    model, data = pair.models[name], pair.data[name]
     progress(f"running the {name} model")
-    program = side.program(model, data, max_plate_nesting=pair.max_plate_nesting)
-    described = program.sites()
-    sites = {site.name: site for site in described}
-    if not sites:
-        raise InputError(f"{name}: the model has no sample statement, so there is nothing to freeze.")
-    refuse_subsampling(name, described)
-    if drawn := program.drawn_anew():
-        model = HeldReference.of(model, drawn)
-        pair = replace(pair, models={**pair.models, name: model})
-        program = side.program(model, data, max_plate_nesting=pair.max_plate_nesting)
-    # Everything in the file is under the side's own names; the check translates.
-    points = {point: own_values(pair, name, sites, values) for point, values in pair.points.items()}
-    own = replace(pair, rename={}, points=points)
-    progress("finding points")
-    points = shared_points(own, {name: program}, {name: sites}, NUM_POINTS, seed)
-    _check_steady(name, program, points)
-    record = Record(program)
-    progress(f"asking at {len(points)} points")
-    starts = _ask(record, points, sites)
-    _ask_moved(record, points, sites)
-    _check_finite(name, record, points)
+    asked = _questioned(pair, name, side, seed, progress)
+    pair, program, described, points, record, starts, drawn = asked
+    model, data, sites = pair.models[name], pair.data[name], {site.name: site for site in described}
     near = [(point.name, u) for point, u in sorted(starts, key=lambda start: start[0].kind != "near")]
     walks = tuple(plan_walks(program, near, seed)) if near else ()
     for walk in walks:
@@ -91,7 +75,10 @@ def freeze(
     prior, prior_refused = _prior(name, record, points, described, seed)
     posterior, posterior_refused = None, f"{name}: no posterior draws were frozen (--no-draws)."
     latent = [n for n, site in sites.items() if site.kind == "latent" and not is_discrete(site)]
-    if settings is not None and latent:
+    subsampled = any(plate.subsample_size < plate.size for site in described for plate in site.plates)
+    if subsampled:
+        posterior_refused = f"{name}: a plate takes some of its rows, of which there is no posterior."
+    if settings is not None and latent and not subsampled:
         progress("drawing from the posterior by NUTS")
         posterior, posterior_refused = _posterior(pair, name, side, program, settings)
         if posterior is not None and any(site.enumerated for site in described):
@@ -119,7 +106,69 @@ def freeze(
         posterior=posterior,
         posterior_refused=posterior_refused,
         settings={"seed": seed, "sampler": None if settings is None else settings.as_dict()},
+        held=drawn,
+        **_guide(pair, name, side, seed, progress),
     )
+
+
+def _guide(pair: Pair, name: str, side: Side, seed: int, progress: Callable[[str], None]) -> dict[str, Any]:
+    """What is kept of the side's guide, if it has one."""
+    if name not in pair.guides:
+        return {}
+    if made := side.automatic(pair.guides[name]):
+        return {"automatic": made}
+    own = guide_pair(pair)
+    try:
+        _, program, described, points, record, _, drawn = _questioned(own, name, side, seed, progress)
+    except InputError as error:
+        raise InputError(f"Of the guide: {error}") from error
+    guide = Frozen(
+        side=name,
+        pair=own.name,
+        versions={},
+        data={},
+        sites=described,
+        foreign=program.foreign_statements(),
+        params=program.params(),
+        points={point.name: point.values for point in points},
+        kinds={point.name: point.kind for point in points},
+        answers=record.answers,
+        prior_refused=f"{name}: no draws of the guide were frozen.",
+        posterior_refused=f"{name}: a guide has no posterior.",
+        held=drawn,
+    )
+    return {"guide": guide}
+
+
+def _questioned(
+    pair: Pair, name: str, side: Side, seed: int, progress: Callable[[str], None]
+) -> tuple[Pair, Program, tuple[Site, ...], list[Point], Record, list[tuple[Point, Arrays]], Arrays]:
+    """The pair with what is drawn anew held, its program there, its sites, and what was asked at which points.
+
+    And the points' unconstrained coordinates, and what is held.
+    """
+    data = pair.data[name]
+    program = side.program(pair.models[name], data, max_plate_nesting=pair.max_plate_nesting)
+    described = program.sites()
+    sites = {site.name: site for site in described}
+    if not sites:
+        raise InputError(f"{name}: the model has no sample statement, so there is nothing to freeze.")
+    if drawn := program.drawn_anew():
+        pair = replace(pair, models={**pair.models, name: HeldReference.of(pair.models[name], drawn)})
+        program = side.program(pair.models[name], data, max_plate_nesting=pair.max_plate_nesting)
+    refuse_subsampling(name, described, held=names_held(pair, name))
+    # Everything in the file is under the side's own names; the check translates.
+    own_points = {point: own_values(pair, name, sites, values) for point, values in pair.points.items()}
+    own = replace(pair, rename={}, points=own_points)
+    progress("finding points")
+    points = shared_points(own, {name: program}, {name: sites}, NUM_POINTS, seed)
+    _check_steady(name, program, points)
+    record = Record(program)
+    progress(f"asking at {len(points)} points")
+    starts = _ask(record, points, sites)
+    _ask_moved(record, points, sites)
+    _check_finite(name, record, points)
+    return pair, program, described, points, record, starts, drawn
 
 
 class Record:
@@ -281,6 +330,12 @@ def told(frozen: Frozen) -> dict[str, str]:
         "Prior": frozen.prior_refused,
         "Posterior": frozen.posterior_refused,
     }
+    if frozen.guide is not None:
+        rows["Guide"] = (
+            f"sites {listed(s.name for s in frozen.guide.sites)} at {len(frozen.guide.points)} points"
+        )
+    elif frozen.automatic:
+        rows["Guide"] = f"{frozen.automatic['family']}, which the library makes of the model"
     if frozen.prior is not None:
         rows["Prior"] = f"{len(next(iter(frozen.prior.values()))):,} draws"
     if frozen.posterior is not None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ppl_parity.backend.contract import Arrays, Groups, Program, Site, Values
 from ppl_parity.errors import InputError
-from ppl_parity.findings import OF_GUIDES, Finding
+from ppl_parity.findings import Finding
 from ppl_parity.frozen.file import Frozen, fingerprint, key_of
 from ppl_parity.ladder.context import is_discrete
 from ppl_parity.pair.pairs import Pair
@@ -55,8 +55,8 @@ class FrozenProgram:
         )
 
     def drawn_anew(self) -> Arrays:
-        """The initial values in the file, whether they were drawn or not."""
-        return {site.name: site.value for site in self.params() if site.value is not None}
+        """The initial values in the file, whether they were drawn or not, and the rows that plates took."""
+        return {site.name: site.value for site in self.params() if site.value is not None} | self._frozen.held
 
     def prior_samples(self, *, num_draws: int, seed: int, kept: Collection[str] = ()) -> Arrays:
         """The next rows of the frozen prior draws; the same ones for the same seed."""
@@ -131,6 +131,14 @@ class FrozenSide:
         }
         return groups, {}
 
+    def automatic(self, guide: Any) -> dict[str, Any]:
+        """What the guide is that was frozen, where the library made it."""
+        return dict(self.frozen.automatic)
+
+    def of_guide(self) -> FrozenSide | None:
+        """The guide's own side, if one was frozen."""
+        return None if self.frozen.guide is None else FrozenSide(self.frozen.guide)
+
     def responsibilities(
         self, spec: Any, theta: np.ndarray, beta: np.ndarray, x: np.ndarray, **options: Any
     ) -> np.ndarray:
@@ -181,9 +189,10 @@ def answerable(
     frozen, reasons = side.frozen, {}
     if "calibration" in rungs:
         reasons["calibration"] = "it fits simulated data in both frameworks"
-    for name in OF_GUIDES:
-        if name in rungs:
-            reasons[name] = "of a guide nothing is kept"
+    if "guide" in rungs and frozen.guide is None and not frozen.automatic:
+        reasons["guide"] = "it holds no guide"
+    if "elbo" in rungs:
+        reasons["elbo"] = "the bound is drawn by the library itself"
     if "posterior" in rungs and frozen.posterior is None and _is_sampled(frozen):
         reasons["posterior"] = frozen.posterior_refused
     kept = tuple(name for name in rungs if name not in reasons)
@@ -196,6 +205,9 @@ def answerable(
         )
         for name, reason in reasons.items()
     ]
+    if (frozen.guide or frozen.automatic) and not pair.guides:
+        detail = "The file holds a guide, too, which was not checked: the other side was given none."
+        told.append(Finding("same", "frozen file", detail))
     moved = side.moved_data(pair.data[side.name])
     if moved:
         names = ", ".join(map(repr, moved))

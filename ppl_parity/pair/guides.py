@@ -17,8 +17,8 @@ def guide_pair(pair: Pair) -> Pair:
     drawn anew has one value.
     """
     models = {}
-    for side in SIDES:
-        model, guide = pair.models[side], pair.guides[side]
+    for side, guide in pair.guides.items():
+        model = pair.models[side]
         held = model.values() if isinstance(model, HeldReference) else {}
         models[side] = HeldReference.of(guide, held) if names_held(pair, side) else guide
     return replace(

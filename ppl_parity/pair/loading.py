@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,23 +51,25 @@ def load_pair(where: str, sides: Mapping[str, Side]) -> Pair:
         name=Path(where).stem if is_file else where,
         models={side: reference(f"{side}_model") for side in SIDES},
         data=split_data(data, where),
-        guides=both_or_none(
-            {side: reference(name) for side, name in named.items() if name in defined}, where
+        guides=every_or_none(
+            {side: reference(name) for side, name in named.items() if side in sides and name in defined},
+            sides,
+            where,
         ),
         **checked(found, where),
     )
 
 
-def both_or_none(guides: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The guides, of which a pair has one of each side, or none.
+def every_or_none(guides: Mapping[str, Any], sides: Collection[str], where: str) -> dict[str, Any]:
+    """The guides, of which a pair has one of each side that is run, or none.
 
     Raises:
         InputError: one side's is missing.
     """
-    missing = [side for side in SIDES if side not in guides]
+    missing = [side for side in sides if side not in guides]
     if guides and missing:
         raise InputError(
-            f"The guides of a pair must be two; {where} has none of {missing[0]} ({missing[0]}_guide)."
+            f"Each side that is run must have a guide, or none; {where} has none of {missing[0]} ({missing[0]}_guide)."
         )
     return dict(guides)
 
@@ -105,7 +107,7 @@ def load_parts(
             side: references.get(side, references[next(iter(models))]) for side in SIDES
         },  # a file's is not run
         data=split_data(found, data),
-        guides=both_or_none(of_guides, "the command"),
+        guides=every_or_none(of_guides, sides, "the command"),
     )
 
 

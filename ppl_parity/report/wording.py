@@ -205,7 +205,7 @@ def labelled_lines(report: Report) -> list[tuple[str, str]]:
     found = first(report, report.verdict)
     if report.verdict == "same":
         return _same_lines(report)
-    if found is None and report.verdict == "unresolved":
+    if found is None and any(each.numbers.get("nothing") for rung in report.rungs for each in rung.findings):
         return [
             ("Where", "the pair as a whole"),
             ("Why", "Nothing was compared: neither model has what these rungs ask of."),
