@@ -11,6 +11,7 @@ import pytest
 from ppl_parity.draws.posterior import MIXTURE_DIMS, to_datatree
 from ppl_parity.errors import InputError
 from ppl_parity.report import mixture_plots, plots
+from ppl_parity.report.canvas import save_figure
 from ppl_parity.report.forest import draw_forest
 from ppl_parity.report.mixture_plots import plot_samples
 from ppl_parity.report.plots import write_plots
@@ -65,6 +66,42 @@ def test_any_model_and_constants(tmp_path):
     check(write_plots(to_datatree({"posterior": posterior}, {}), None, tmp_path), ["trace.png"])
     frozen = to_datatree({"posterior": {"fixed": np.ones((2, 50))}}, {})
     assert write_plots(frozen, None, tmp_path) == []
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """The figures that are written from here on."""
+    kept = []
+
+    def keep(figure, path):
+        kept.append(figure)
+        return save_figure(figure, path)
+
+    for module in (mixture_plots, plots):
+        monkeypatch.setattr(module, "save_figure", keep)
+    return kept
+
+
+def words_outside(figure):
+    """What the page cuts off; words of the axes' ticks, which are made for values beyond them too, left out."""
+    figure.canvas.draw()  # the places of what was saved are in the dots of another resolution
+    page, renderer = figure.bbox.padded(1), figure.canvas.get_renderer()
+    words = [*figure.texts, *([] if figure._supxlabel is None else [figure._supxlabel])]
+    for axes in figure.axes:
+        legend = [] if axes.get_legend() is None else axes.get_legend().get_texts()
+        words += [axes.title, axes.xaxis.label, axes.yaxis.label, *axes.texts, *legend]
+    boxes = {text.get_text(): text.get_window_extent(renderer) for text in words if text.get_text()}
+    assert boxes
+    return [word for word, box in boxes.items() if not (page.contains(*box.min) and page.contains(*box.max))]
+
+
+@pytest.mark.parametrize("dim", [1, 2, 4])
+def test_the_page_holds_every_word(tmp_path, figures, dim):
+    tree, spec, _ = fit(3, dim)
+    write_plots(tree, spec, tmp_path)
+    assert [words_outside(figure) for figure in figures] == [[]] * len(figures)
+    assert ("furthest apart" in figures[-1].get_supxlabel()) == (dim > 2)
+    assert figures[-1].axes[0].get_position().width > 0.6  # a footnote does not push the axes together
 
 
 def test_many_points_are_thinned_and_the_same_every_time(tmp_path):

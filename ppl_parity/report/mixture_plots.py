@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import softmax
 
 from ppl_parity.errors import InputError
-from ppl_parity.report.canvas import SEED, new_figure, save_figure
+from ppl_parity.report.canvas import SEED, footnote, new_figure, save_figure
 from ppl_parity.spec import MixtureSpec
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MAX_POINTS = 5000  # more points only darken the page
 MAX_CLOUD = 400  # posterior draws of each component's place
 MAX_CURVES = 200  # draws that the predictive density and the responsibilities are averaged over
+OF_ALL = "columns shown: the two along which the components lie furthest apart"
 # Okabe and Ito's colours, told apart by colour-blind readers too, without the yellow, which paper swallows.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C510A", "#762A83", "#000000")
 
@@ -80,10 +81,7 @@ def plot_samples(x: np.ndarray, z: np.ndarray, beta: np.ndarray, out: str | Path
         _scatter_axes(
             axes, (f"x{first + 1}", f"x{second + 1}"), len(shown), len(x)
         )  # as in the file's columns
-        apart = (
-            ", of all columns those along which the components lie furthest apart" if x.shape[1] > 2 else ""
-        )
-        axes.annotate(f"cross: beta{apart}", (0, -0.13), xycoords="axes fraction", fontsize=8, color="0.3")
+        footnote(figure, f"cross: beta; {OF_ALL}" if x.shape[1] > 2 else "cross: beta")
     _legend(axes, len(beta))
     return save_figure(figure, Path(out))
 
@@ -141,13 +139,10 @@ def _scatter(
         _centre(axes, place, k, _name(k, f"theta = {theta[:, k].mean():.2f}"))
     _scatter_axes(axes, (columns[first], columns[second]), len(shown), len(x))
     axes.autoscale_view()
-    axes.annotate(
-        "cross: posterior mean of beta; black dots around it: draws of beta; circles: 1 and 2 noise sd"
-        + ("; columns along which the components lie furthest apart" if len(columns) > 2 else ""),
-        (0, -0.13),
-        xycoords="axes fraction",
-        fontsize=8,
-        color="0.3",
+    footnote(
+        axes.figure,
+        "cross: posterior mean of beta; black dots around it: draws of beta; circles: 1 and 2 noise sd",
+        *([OF_ALL] if len(columns) > 2 else []),
     )
 
 
