@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ from ppl_parity.errors import InputError
 from ppl_parity.report import mixture_plots, plots
 from ppl_parity.report.canvas import save_figure
 from ppl_parity.report.forest import draw_forest
-from ppl_parity.report.mixture_plots import plot_samples
+from ppl_parity.report.mixture_plots import mixture_plot, plot_samples
 from ppl_parity.report.plots import write_plots
 from ppl_parity.spec import MixtureSpec
+from ppl_parity.statistics.labels import relabelled_posterior
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -102,6 +104,32 @@ def test_the_page_holds_every_word(tmp_path, figures, dim):
     assert [words_outside(figure) for figure in figures] == [[]] * len(figures)
     assert ("furthest apart" in figures[-1].get_supxlabel()) == (dim > 2)
     assert figures[-1].axes[0].get_position().width > 0.6  # a footnote does not push the axes together
+
+
+def legend_of(figure):
+    return [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3])
+def test_a_legend_names_no_more_components_than_there_is_room_for(tmp_path, figures, dim):
+    places = np.random.default_rng(0).normal(size=(200, dim))
+    x, z = places + 0.1, np.arange(200)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plot_samples(x, z, places, tmp_path / "many.png")
+        plot_samples(x[:20], z[:20], places[:20], tmp_path / "few.png")
+        tree, spec, (rows, _, _) = fit(21, dim)
+        posterior, _ = relabelled_posterior(tree, None)
+        truth = np.zeros((21, dim))
+        mixture_plot(rows, posterior, spec, tmp_path / "fit.png", "Title", truth)
+    many, few, fitted = figures
+    assert legend_of(many)[-2].startswith("component 19 (")
+    assert legend_of(many)[-1] == "and 180 more"
+    assert len(legend_of(few)) == 20
+    assert "and 1 more" in legend_of(fitted)
+    assert "true beta" in legend_of(fitted)
+    assert [words_outside(figure) for figure in figures] == [[], [], []]
+    assert all(figure.axes[0].get_position().height > 0.7 for figure in figures)
 
 
 def test_many_points_are_thinned_and_the_same_every_time(tmp_path):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MAX_POINTS = 5000  # more points only darken the page
 MAX_CLOUD = 400  # posterior draws of each component's place
 MAX_CURVES = 200  # draws that the predictive density and the responsibilities are averaged over
+MAX_NAMED = 20  # components in the legend: more would push the axes off the page
 OF_ALL = "columns shown: the two along which the components lie furthest apart"
 # Okabe and Ito's colours, told apart by colour-blind readers too, without the yellow, which paper swallows.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C510A", "#762A83", "#000000")
@@ -37,7 +38,7 @@ def mixture_plot(
         _scatter(axes, x, theta, beta, spec.noise_scale, columns)
     if truth is not None and np.shape(truth) == beta.shape[1:]:
         _true_places(axes, truth, _widest_pair(beta.mean(axis=0)) if spec.dim > 1 else None)
-    _legend(axes, spec.num_components)
+    _legend(axes)
     return save_figure(figure, path)
 
 
@@ -68,7 +69,10 @@ def plot_samples(x: np.ndarray, z: np.ndarray, beta: np.ndarray, out: str | Path
         axes.hist(parts, bins=_bins(x), stacked=True, color=colours, alpha=0.7)
         for k, place in enumerate(beta[:, 0]):
             axes.axvline(
-                place, color=_colour(k), linestyle="--", label=_name(k, f"n = {len(parts[k])}; dashed: beta")
+                place,
+                color=_colour(k),
+                linestyle="--",
+                label=_name(k, f"n = {len(parts[k])}; dashed: beta", len(beta)),
             )
         axes.set(xlabel="x1", ylabel="samples")
     else:
@@ -77,12 +81,12 @@ def plot_samples(x: np.ndarray, z: np.ndarray, beta: np.ndarray, out: str | Path
         _points(axes, x[shown][:, (first, second)], z[shown])
         counts = np.bincount(z, minlength=len(beta))
         for k, place in enumerate(beta[:, (first, second)]):
-            _centre(axes, place, k, _name(k, f"n = {counts[k]}"))
+            _centre(axes, place, k, _name(k, f"n = {counts[k]}", len(beta)))
         _scatter_axes(
             axes, (f"x{first + 1}", f"x{second + 1}"), len(shown), len(x)
         )  # as in the file's columns
         footnote(figure, f"cross: beta; {OF_ALL}" if x.shape[1] > 2 else "cross: beta")
-    _legend(axes, len(beta))
+    _legend(axes)
     return save_figure(figure, Path(out))
 
 
@@ -115,7 +119,7 @@ def _density(
     axes.plot(grid, parts.sum(axis=1).mean(axis=0), color="black", label="posterior predictive density")
     axes.fill_between(grid, low, high, color="black", alpha=0.25, linewidth=0, label="its 90% interval")
     for k, part in enumerate(parts.mean(axis=0)):
-        label = _name(k, f"theta = {theta[:, k].mean():.2f}")
+        label = _name(k, f"theta = {theta[:, k].mean():.2f}", theta.shape[1])
         axes.plot(grid, part, color=_colour(k), linestyle="--", label=label)
     axes.set(xlabel=column, ylabel="density")
 
@@ -136,7 +140,7 @@ def _scatter(
         axes.scatter(*cloud[:, k, plane].T, s=5, color="black", edgecolor="none", alpha=0.3, zorder=3)
         for radius in (1, 2):  # the covariance is scale^2 I, so these are circles in any plane
             axes.add_patch(Circle(place, radius * scale, fill=False, color=colour, linewidth=1.4, zorder=4))
-        _centre(axes, place, k, _name(k, f"theta = {theta[:, k].mean():.2f}"))
+        _centre(axes, place, k, _name(k, f"theta = {theta[:, k].mean():.2f}", theta.shape[1]))
     _scatter_axes(axes, (columns[first], columns[second]), len(shown), len(x))
     axes.autoscale_view()
     footnote(
@@ -189,14 +193,16 @@ def _scatter_axes(axes: Any, names: tuple[str, str], shown: int, total: int) -> 
     axes.set(xlabel=f"{names[0]}{some}", ylabel=names[1], aspect="equal", adjustable="datalim")
 
 
-def _legend(axes: Any, num_components: int) -> None:
+def _legend(axes: Any) -> None:
     """Beside the axes, where it hides no data."""
-    columns = 1 if num_components <= 20 else 2
-    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), fontsize=8, frameon=False, ncols=columns)
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), fontsize=8, frameon=False)
 
 
-def _name(k: int, detail: str) -> str:
-    return f"component {k} ({detail})"
+def _name(k: int, detail: str, num_components: int) -> str:
+    """Of a component in the legend, where the first of those that are too many stands for all of them."""
+    if k > MAX_NAMED:
+        return "_nolegend_"
+    return f"component {k} ({detail})" if k < MAX_NAMED else f"and {num_components - MAX_NAMED} more"
 
 
 def _colour(k: int) -> Any:
