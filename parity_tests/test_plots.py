@@ -22,7 +22,7 @@ from ppl_parity.statistics.labels import relabelled_posterior
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def fit(num_components, dim, chains=2, num_draws=60, num_rows=80):
+def fit(num_components, dim, chains=2, num_draws=60, num_rows=80, transform=None, names=None):
     rng = np.random.default_rng(0)
     places = 5 * rng.normal(size=(num_components, dim))
     z = rng.integers(0, num_components, size=num_rows)
@@ -35,7 +35,9 @@ def fit(num_components, dim, chains=2, num_draws=60, num_rows=80):
         "sample_stats": {"diverging": rng.random((chains, num_draws)) < 0.05},
         "observed_data": {"x": x},
     }
-    return to_datatree(groups, {"spec": spec.as_dict()}, MIXTURE_DIMS), spec, (x, z, places)
+    attributes = {"spec": spec.as_dict(), "data": {"transform": transform}}
+    columns = {} if names is None else {"dim": names}
+    return to_datatree(groups, attributes, MIXTURE_DIMS, coords=columns), spec, (x, z, places)
 
 
 def check(paths, names):
@@ -106,6 +108,28 @@ def test_the_page_holds_every_word(tmp_path, figures, dim):
     assert figures[-1].axes[0].get_position().width > 0.6  # a footnote does not push the axes together
 
 
+@pytest.mark.parametrize("transform", [None, {"method": "standardize"}])
+def test_places_of_standardised_columns_are_not_shown_in_their_units(
+    tmp_path, figures, monkeypatch, transform
+):
+    headings = {}
+    monkeypatch.setattr(plots, "_finish", lambda grid, path, heading: headings.setdefault(path.name, heading))
+    for names in (["bill_mm", "mass_g"], ["bill_mm"]):
+        tree, spec, _ = fit(2, len(names), transform=transform, names=names)
+        write_plots(tree, spec, tmp_path)
+    theta, beta, mixture, one = (figure.axes[0] for figure in figures)
+    assert theta.get_xlabel() == "theta"
+    told = (beta.get_xlabel(), mixture.get_xlabel(), mixture.get_ylabel(), one.get_xlabel())
+    if transform is None:
+        assert told == ("beta", "bill_mm", "mass_g", "bill_mm")
+    else:
+        columns = "bill_mm (standardised)", "mass_g (standardised)"
+        assert told == ("beta (columns standardised)", *columns, columns[0])
+    assert ["columns standardised" in headings[name] for name in ("trace.png", "pair.png")] == [
+        transform is not None
+    ] * 2
+
+
 def legend_of(figure):
     return [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
 
@@ -121,7 +145,7 @@ def test_a_legend_names_no_more_components_than_there_is_room_for(tmp_path, figu
         tree, spec, (rows, _, _) = fit(21, dim)
         posterior, _ = relabelled_posterior(tree, None)
         truth = np.zeros((21, dim))
-        mixture_plot(rows, posterior, spec, tmp_path / "fit.png", "Title", truth)
+        mixture_plot(rows, posterior, spec, tmp_path / "fit.png", "Title", truth, ["x"] * dim)
     many, few, fitted = figures
     assert legend_of(many)[-2].startswith("component 19 (")
     assert legend_of(many)[-1] == "and 180 more"

@@ -25,11 +25,16 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8
 
 
 def mixture_plot(
-    x: np.ndarray, posterior: Dataset, spec: MixtureSpec, path: Path, title: str, truth: np.ndarray | None
+    x: np.ndarray,
+    posterior: Dataset,
+    spec: MixtureSpec,
+    path: Path,
+    title: str,
+    truth: np.ndarray | None,
+    columns: list[str],
 ) -> Path:
     theta, beta = (np.asarray(posterior[name].values, dtype=np.float64) for name in ("theta", "beta"))
     theta, beta = theta.reshape(-1, theta.shape[-1]), beta.reshape(-1, *beta.shape[-2:])
-    columns = _columns(posterior, spec.dim)
     if spec.dim == 1:
         figure, axes = new_figure(f"{title}: data and posterior predictive density")
         _density(axes, x[:, 0], theta, beta[:, :, 0], spec.noise_scale, columns[0])
@@ -97,12 +102,6 @@ def _true_places(axes: Any, truth: np.ndarray, plane: tuple[int, int] | None) ->
         return
     places = truth[:, plane].T
     axes.scatter(*places, marker="D", s=60, facecolor="none", edgecolor="black", zorder=6, label="true beta")
-
-
-def _columns(posterior: Dataset, dim: int) -> list[str]:
-    """What the columns of the data are called: as the fit says, or ``x[0]`` and so on."""
-    labels = posterior["dim"].values if "dim" in posterior.coords else np.arange(dim)
-    return [label if isinstance(label, str) else f"x[{label}]" for label in labels.tolist()]
 
 
 def _density(

@@ -42,7 +42,8 @@ def write_plots(
     """Write the pictures of a fit as PNG files: trace, rank, pair or forest, and the mixture on its data.
 
     Components are relabelled first. Of many scalars, those with the highest R-hat are shown, and the title
-    says so; constant ones are left out.
+    says so; constant ones are left out. Where the data were standardised, as the root attribute ``data`` says,
+    so does each picture of places.
 
     Args:
         tree: from ``to_datatree``.
@@ -64,13 +65,18 @@ def write_plots(
     folder.mkdir(parents=True, exist_ok=True)
     posterior, _ = relabelled_posterior(tree, pivot)
     truth = truth or {}
-    written = _sampler_plots(tree, posterior, folder, title, pivot, truth)
+    data = attribute(tree, "data")
+    standardised = isinstance(data, dict) and bool(data.get("transform"))
+    units = "columns standardised" if standardised else ""
+    written = _sampler_plots(tree, posterior, folder, title, pivot, truth, units)
     if spec is None and isinstance(stored := attribute(tree, "spec"), dict):
         spec = MixtureSpec(**stored)
     observed = group(tree, "observed_data")
     if spec is not None and "x" in observed and {"theta", "beta"} <= set(posterior.data_vars):
         x = np.asarray(observed["x"].values, dtype=np.float64).reshape(-1, spec.dim)
-        written.append(mixture_plot(x, posterior, spec, folder / "mixture.png", title, truth.get("beta")))
+        columns = _columns(posterior, spec.dim, standardised)
+        path = folder / "mixture.png"
+        written.append(mixture_plot(x, posterior, spec, path, title, truth.get("beta"), columns))
     return written
 
 
@@ -81,6 +87,7 @@ def _sampler_plots(
     title: str,
     pivot: Pivot | None,
     truth: Mapping[str, np.ndarray],
+    units: str,
 ) -> list[Path]:
     summary = summarize(tree, pivot)
     rows = [row for row in summary if not row.constant and np.isfinite(row.sd)]
@@ -98,6 +105,7 @@ def _sampler_plots(
     stats = group(tree, "sample_stats")
     divergent = "diverging" in stats and bool(stats["diverging"].values.any())
     told = [
+        *([units] if units else []),
         *(["black ticks: divergences"] * divergent),
         *(["dashed: truth"] if _any_true(panels, true) else []),
     ]
@@ -125,7 +133,8 @@ def _sampler_plots(
     if 2 <= len(rows) <= MAX_PAIR:
         dots = {"scatter": {"alpha": 0.15, "width": 0}}
         grid = _arviz(az.plot_pair, tree, scalars, rows, (2.6 * len(rows),) * 2, marginal=True, visuals=dots)
-        return [*written, _finish(grid, folder / "pair.png", f"{title}: pairs")]
+        what = f"pairs ({units})" if units else "pairs"
+        return [*written, _finish(grid, folder / "pair.png", f"{title}: {what}")]
     for name in posterior.data_vars:  # one picture each: the weights and the places differ in unit
         own = [row for row in rows if row.name.startswith(f"{name}[")]
         if len(own) < 2 or len(written) >= MAX_FILES:
@@ -134,9 +143,16 @@ def _sampler_plots(
         what = f"{name}, median, 50% and 90% intervals{' (diamonds: truth)' * _any_true(shown, true)}"
         figure, axes = new_figure(_heading(title, what, shown, own), (8, 0.32 * len(shown) + 1.4))
         draw_forest(axes, [row.name for row in shown], scalars, true)
-        axes.set_xlabel(str(name))
+        axes.set_xlabel(f"{name} ({units})" if units and "dim" in posterior[name].dims else str(name))
         written.append(save_figure(figure, folder / f"forest_{name}.png"))
     return written
+
+
+def _columns(posterior: Dataset, dim: int, standardised: bool) -> list[str]:
+    """What the columns of the data are called: as the fit says, or ``x[0]`` and so on; their unit may be gone."""
+    labels = posterior["dim"].values if "dim" in posterior.coords else np.arange(dim)
+    names = [label if isinstance(label, str) else f"x[{label}]" for label in labels.tolist()]
+    return [f"{name} (standardised)" for name in names] if standardised else names
 
 
 def _true_scalars(posterior: Dataset, truth: Mapping[str, np.ndarray]) -> dict[str, float]:
