@@ -16,7 +16,7 @@ import pytest
 from parity_tests.report_cases import EVERY
 from ppl_parity.errors import InputError
 from ppl_parity.findings import Finding, Report, RungResult
-from ppl_parity.report import envelopes
+from ppl_parity.report import curves, envelopes
 from ppl_parity.report.figures import draw
 from ppl_parity.report.html import MAX_FIGURES, MAX_ROWS, flat
 
@@ -187,6 +187,62 @@ def test_many_rows_keep_their_extremes():
     svg, _ = draw({"plot": "rows", "difference": difference}, "x", "one")
     assert "largest: row 54321, 7" in svg
     assert len(svg) < 150_000
+
+
+def panels_of(draw_it, numbers):
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    draw_it(figure, numbers, "y")
+    figure.draw_without_rendering()
+    return figure.axes
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8, 20, 21, 64, 50_000])
+def test_rows_and_steps_are_counted_in_whole_numbers(count):
+    steps = np.arange(count)
+    drawn = panels_of(curves.rows, {"plot": "rows", "difference": np.sin(steps + 1.0)})
+    energies = {"steps": steps, "pyro": np.sin(steps), "numpyro": np.sin(steps) + 1e-9 * steps}
+    for axes in [*drawn, *panels_of(curves.energy, {"plot": "energy", **energies})]:
+        places = axes.get_xticks()
+        assert np.array_equal(places, np.round(places))
+        assert [label.get_text() for label in axes.get_xticklabels()] == [f"{place:.0f}" for place in places]
+        low, high = axes.get_xlim()
+        assert ((low <= places) & (places <= high)).any()
+
+
+@pytest.mark.parametrize("size", [2e-13, 0.3, 1e-320, 1e300])
+def test_energies_that_are_equal_are_drawn_as_zero(size):
+    gap = size * np.array([0, 1, 0.5, 0, 0, 1, 0])
+    numbers = {"plot": "energy", "steps": np.arange(7), "pyro": np.zeros(7), "numpyro": gap}
+    _, right = panels_of(curves.energy, numbers)
+    line, zeros = right.get_lines()
+    assert np.isfinite(line.get_ydata()).all()
+    assert zeros.get_xdata().tolist() == [0, 3, 4, 6]
+    assert zeros.get_label() == "0: equal to the last bit"
+    words = [label.get_text() for label in right.get_yticklabels()]
+    assert words.count("0") == 1
+    assert len(words) >= 3  # one size beside it would be no scale
+
+
+def test_energies_that_are_no_numbers_are_not_called_equal():
+    nothing = np.full(5, np.nan)
+    for pyro, said in ((nothing, []), (np.ones(5), ["equal to the last bit"])):
+        numbers = {"plot": "energy", "steps": np.arange(5), "pyro": pyro, "numpyro": pyro}
+        _, right = panels_of(curves.energy, numbers)
+        assert [text.get_text() for text in right.texts] == said
+
+
+def test_a_picture_of_a_trajectory_says_where_it_starts(tmp_path):
+    text = EVERY["everything"]().to_html(tmp_path / "page.html").read_text(encoding="utf-8")
+    captions = [
+        " ".join(each.split()) for each in re.findall(r"<figcaption>(.*?)</figcaption>", text, re.DOTALL)
+    ]
+    assert [
+        each
+        for each in captions
+        if each.endswith("energy, along the trajectory from &ldquo;near the mode&rdquo;")
+    ]
 
 
 @pytest.mark.parametrize(("n", "m"), [(100, 300), (150, 150)])

@@ -75,24 +75,67 @@ def energy(figure: Any, numbers: Mapping[str, Any], name: str) -> None:
     left.axhline(0, color=RULE, linewidth=0.8, zorder=0)
     left.set(xlabel="leapfrog step", ylabel="H - H at the start")
     gap = np.abs(errors["numpyro"] - errors["pyro"])
-    right.plot(steps[shown], np.where(gap[shown] > 0, gap[shown], np.nan), color=INK, linewidth=1.4)
-    right.set_yscale("log")
-    right.yaxis.set_major_formatter(lambda value, _: f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e"))
-    right.yaxis.set_minor_formatter(lambda *_: "")
-    right.set(xlabel="leapfrog step", ylabel="|NumPyro - Pyro|")
-    if not (gap > 0).any():
-        right.text(0.5, 0.5, "equal to the last bit", transform=right.transAxes, ha="center", color=MUTED)
     handles = list(left.get_lines()[:2])
+    allowed = np.empty(0)
     if "tolerance" in numbers:
-        allowed = np.broadcast_to(np.asarray(numbers["tolerance"], dtype=np.float64), steps.shape)
-        handles += right.plot(
-            steps[shown], allowed[shown], color=MUTED, linestyle=":", label="rounding allows"
-        )
+        allowed = np.broadcast_to(np.asarray(numbers["tolerance"], dtype=np.float64), steps.shape)[shown]
+        handles += right.plot(steps[shown], allowed, color=MUTED, linestyle=":", label="rounding allows")
+    if (gap == 0).all():
+        right.text(0.5, 0.5, "equal to the last bit", transform=right.transAxes, ha="center", color=MUTED)
+    handles += _gap(right, steps[shown], gap[shown], allowed)
+    right.set(xlabel="leapfrog step", ylabel="|NumPyro - Pyro|")
+    for panel in (left, right):
+        _count(panel)
+    right.set_xlim(left.get_xlim())
     if numbers.get("parted") is not None:
         parted = right.axvline(float(numbers["parted"]), color=ALERT, linewidth=1.2, label="they part here")
         left.axvline(float(numbers["parted"]), color=ALERT, linewidth=1.2)
         handles.append(parted)
     legend(figure, handles)
+
+
+def _gap(axes: Any, steps: np.ndarray, gap: np.ndarray, allowed: np.ndarray) -> list[Any]:
+    """How far two energies are apart, on a log scale; zero, which that has no place for, as a tick of its own.
+
+    Returns:
+        A handle for the steps at which there is no difference, if both such and others are there.
+    """
+    from matplotlib.ticker import NullLocator
+
+    axes.set_yscale("log")
+    axes.yaxis.set_minor_locator(NullLocator())
+    every = np.concatenate([gap, allowed])
+    sizes = np.log10(every[np.isfinite(every) & (every > 0)])
+    if not sizes.size:
+        axes.set_yticks([])
+        return []
+    low, high = int(max(np.floor(sizes.min()), -200)), int(min(np.ceil(sizes.max()), 300))
+    high = max(high, low + 1)  # one tick alone is no scale
+    ticks = {10.0**each: f"1e{each}" for each in range(high, low - 1, (low - high) // 5)}
+    zero = (gap == 0) & (gap > 0).any()
+    floor = 10.0 ** (low - 0.15 * (high - low))
+    if zero.any():
+        ticks[floor] = "0"
+    axes.plot(steps, np.where(zero, floor, np.where(gap > 0, gap, np.nan)), color=INK, linewidth=1.4)
+    axes.set_yticks(list(ticks), list(ticks.values()))
+    axes.set_ylim(floor if zero.any() else 10.0**low, 10.0**high)
+    if not zero.any():
+        return []
+    equal = {"marker": "o", "markersize": 3.5, "linestyle": "", "clip_on": False}
+    return axes.plot(
+        steps[zero], np.full(zero.sum(), floor), color=INK, label="0: equal to the last bit", **equal
+    )
+
+
+def _count(axes: Any) -> None:
+    """Ticks at whole numbers, as they are: there is no row 2.5, and row 20000 is not 2e4."""
+    from matplotlib.ticker import MaxNLocator
+
+    low, high = axes.get_xlim()
+    if high - low < 1:  # of one row alone
+        axes.set_xlim(low - 0.5, high + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0f}")
 
 
 def rows(figure: Any, numbers: Mapping[str, Any], name: str) -> None:
@@ -123,6 +166,7 @@ def rows(figure: Any, numbers: Mapping[str, Any], name: str) -> None:
             handles.append(lost)
         legend(figure, handles)
     axes.set(xlabel=f"row of {name}", ylabel="NumPyro - Pyro")
+    _count(axes)
     axes.margins(y=0.15)
 
 
