@@ -66,7 +66,14 @@ def _scaling(records: Sequence[Record], path: Path) -> Path | None:
     for place in places[0]:
         for handle, label in zip(*place.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
-    figure.legend(handles.values(), handles.keys(), loc="outside right center", fontsize=8, frameon=False)
+    figure.legend(
+        handles.values(),
+        handles.keys(),
+        loc="outside right center",
+        fontsize=8,
+        frameon=False,
+        handlelength=5,  # a marker hides the dashes of a shorter one
+    )
     figure.savefig(path, dpi=140)
     plt.close(figure)
     return path

@@ -127,12 +127,14 @@ def plot(records: list[dict[str, Any]], path: Path) -> None:
         axis.set(xlabel="rows N", xscale="log", title=label)
         if quantity == "leapfrogs_a_draw":
             axis.set_yscale("log")
-        else:
-            axis.set_ylim(0, 1.02 if quantity == "acceptance" else None)
-    axes[2].axhline(2**MAX_TREE_DEPTH - 1, color="grey", linewidth=0.6)
+        else:  # room above for half a marker
+            axis.set_ylim(0, 1.02 if quantity == "acceptance" else 1.08 * max(r[quantity] for r in records))
+    limit = 2**MAX_TREE_DEPTH - 1
+    axes[2].axhline(limit, color="grey", linewidth=0.6)
+    axes[2].set_ylim(top=1.3 * max(limit, *(r["leapfrogs_a_draw"] for r in records)))
     axes[2].annotate(
         "limit of plain float32",
-        (0.03, 2**MAX_TREE_DEPTH - 1),
+        (0.03, 1.02 * limit),
         fontsize="x-small",
         color="grey",
         xycoords=("axes fraction", "data"),

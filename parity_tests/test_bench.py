@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import cases, problems, readme, tables, timer
+from benchmarks import cases, precision, problems, readme, tables, timer
 from benchmarks.identity import same_gradients, same_values
 from benchmarks.limits import Limits
 from benchmarks.records import SCHEMA, Recorder, read
@@ -411,3 +411,19 @@ def test_each_record_is_told_in_a_line(news: dict[str, Any], said: str) -> None:
 
 def test_help_keeps_the_name_of_an_extra() -> None:
     assert "'ppl-parity[peers]'" in run("bench peers --help").stdout
+
+
+def test_the_picture_of_precisions_holds_its_markers_and_words(tmp_path: Path) -> None:
+    lines = (readme.RESULTS / "precision" / "zen4-2-cores.jsonl").read_text().splitlines()
+    precision.plot([json.loads(line) for line in lines], tmp_path / "precision.png")
+    import matplotlib.pyplot as plt
+
+    figure = plt.gcf()
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        frame = axes.get_window_extent()
+        for line in axes.get_lines()[: len(precision.NAMES)]:
+            tops = axes.transData.transform(np.column_stack(line.get_data()))[:, 1]
+            assert tops.max() + figure.dpi / 72 * line.get_markersize() / 2 < frame.y1
+        assert all(text.get_window_extent().y1 < frame.y1 - 2 for text in axes.texts)
+    plt.close(figure)
