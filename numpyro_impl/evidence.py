@@ -57,13 +57,22 @@ def elbo(
     return -losses, {n: -slope for n, slope in slopes.items()} if pathwise else {}
 
 
-def _estimates(of_model: TracedModel, of_guide: TracedModel, num_draws: int) -> Any:
-    model, loss = of_model.model, Trace_ELBO()
-    if of_model.enumerated - set(of_guide.shapes):
-        from numpyro.contrib.funsor import config_enumerate  # slow to import, seldom needed
+def bound_of(of_model: TracedModel, of_guide: TracedModel | None) -> tuple[Model, Any]:
+    """The model with what the guide does not draw summed out, and the framework's loss for that.
 
-        nesting = max(of_model.max_plate_nesting, of_guide.max_plate_nesting)
-        model, loss = config_enumerate(model), TraceEnum_ELBO(max_plate_nesting=nesting)
+    Args:
+        of_guide: None is one that the library makes of the model's continuous sites.
+    """
+    if not of_model.enumerated - set(() if of_guide is None else of_guide.shapes):
+        return of_model.model, Trace_ELBO()
+    from numpyro.contrib.funsor import config_enumerate  # slow to import, seldom needed
+
+    nesting = max(of_model.max_plate_nesting, 0 if of_guide is None else of_guide.max_plate_nesting)
+    return config_enumerate(of_model.model), TraceEnum_ELBO(max_plate_nesting=nesting)
+
+
+def _estimates(of_model: TracedModel, of_guide: TracedModel, num_draws: int) -> Any:
+    model, loss = bound_of(of_model, of_guide)
 
     def run(arrays: list[Any], values: dict[str, Any], key: Any) -> Any:
         def one(key: Any) -> Any:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
+from numpyro import optim
+from numpyro.infer import SVI
 
+from numpyro_impl.evidence import automatic, bound_of
 from numpyro_impl.formulations import logits, sample_prior
 from numpyro_impl.mixture import mixture
 from numpyro_impl.program import Program
-from numpyro_impl.runtime import synchronise, to_framework, to_numpy
+from numpyro_impl.runtime import seed_to_rng, synchronise, to_framework, to_numpy
+from numpyro_impl.tracing import TracedModel
 from ppl_parity.backend.contract import Arrays, Model, Values
+from ppl_parity.backend.timed import LEARNING_RATE
 from ppl_parity.errors import one_of
 from ppl_parity.spec import FORMULATIONS, MixtureSpec
 
@@ -53,6 +59,52 @@ def matmul(spec: MixtureSpec) -> Model:
         numpyro.factor("x", jnp.sum(rows) - 0.5 * len(x) * D * jnp.log(2 * jnp.pi * s**2))
 
     return model
+
+
+def learning(
+    model: Model,
+    guide: Model,
+    data: Mapping[str, Any],
+    *,
+    precision: str = "float64",
+    device: str = "cpu",
+    max_plate_nesting: int | None = None,
+) -> Learning:
+    """See ``ppl_parity.backend.timed.Learns``."""
+    options: dict[str, Any] = {
+        "precision": precision,
+        "device": device,
+        "max_plate_nesting": max_plate_nesting,
+    }
+    # What a library makes of its model notes what it traced, and compiling would trace it first.
+    of_guide = None if automatic(guide) else TracedModel(guide, data, **options)
+    return Learning(TracedModel(model, data, **options), of_guide, guide)
+
+
+class Learning:
+    """See ``ppl_parity.backend.timed.Learns``."""
+
+    compiled_loop = True
+
+    def __init__(self, of_model: TracedModel, of_guide: TracedModel | None, guide: Model):
+        self._model = of_model
+        function, loss = bound_of(of_model, of_guide)
+        self._svi = svi = SVI(function, guide, optim.Adam(LEARNING_RATE), loss)
+
+        def loop(arrays, state, count):
+            data = of_model.arguments(arrays)
+            return jax.lax.fori_loop(0, count, lambda _, state: svi.update(state, **data)[0], state)
+
+        self._loop = jax.jit(loop)
+        with of_model.session():
+            self._start = svi.init(seed_to_rng(0), **of_model.arguments(of_model.arrays))
+        self.learned: Arrays = {}
+
+    def many(self, count: int) -> None:
+        """See ``Learns``."""
+        with self._model.session():
+            state = synchronise(self._loop(self._model.arrays, self._start, count))
+            self.learned = to_numpy(self._svi.get_params(state))
 
 
 class Gradients:

@@ -68,6 +68,13 @@ class FakeChild:
         one = SECONDS[self.name]
         return {"single": [2 * one] * 5, "loop": [10 * one] * 5, "loop_count": 10}
 
+    def begin_learning(self, model: Any, guide: Any) -> dict[str, Any]:
+        assert (self.name, guide) in (("pyro", "a guide"), ("numpyro", "another"))
+        return {"first_seconds": 0.2, "compiled_loop": False}
+
+    def learn(self, budget: float) -> dict[str, Any]:
+        return {"loop": [50 * SECONDS[self.name]] * 5, "loop_count": 50}
+
     def sample(self, settings: Any, starts: Mapping[str, np.ndarray] | None) -> dict[str, Any]:
         self.log.append(("sample", self.name))
         assert starts is not None
@@ -132,6 +139,20 @@ def test_gradients_are_shown_before_nuts_begins(context: Context) -> None:
     del shown[:]
     measuring.measure(context, replace(PLAN, samplers=False), show=show)
     assert shown == [("gradient", 3, False)]
+
+
+def test_steps_of_learning_are_timed_where_there_are_guides(context: Context) -> None:
+    guides: Any = {"pyro": "a guide", "numpyro": "another"}
+    context.pair = replace(context.pair, guides=guides)
+    shown: list[str] = []
+    plan = replace(PLAN, samplers=False, eager=True)
+    result = measuring.measure(context, plan, show=lambda _, part: shown.append(part))
+    assert shown == ["gradient", "SVI"]
+    assert list(result["ratios"]["learning"]["of"]) == ["pyro"]  # nothing else is recorded of it
+    headers, lines, notes = tables.rows(result, "SVI")
+    assert lines[0] == ["SVI: a step, in a loop", "3 ms", "-", "1 ms", "3 (3 to 3)", "-"]
+    assert len(lines[1]) == len(headers)
+    assert not any("No ratio" in note for note in notes)
 
 
 def _busy(times: int, single: list[float], loop: list[float]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -106,6 +107,17 @@ def test_no_gradient_where_a_draw_has_no_pathwise_derivative(backend: Any) -> No
     bounds, slopes = backend.elbo(counted, guided, DATA, [{"loc": np.array(0.5)}], num_draws=4, seed=0)
     assert np.all(np.isfinite(bounds))
     assert slopes == {}
+
+
+def test_the_steps_that_are_timed_learn(backend: Any) -> None:
+    timing = importlib.import_module(f"{backend.NAME}_impl.timing")
+    learns = timing.learning(model(backend.NAME), guide(backend.NAME), DATA)
+    learns.many(1)
+    first = dict(learns.learned)
+    learns.many(1500)
+    assert abs(first["loc"] - 0.1) < 0.02  # from where the params begin
+    assert abs(learns.learned["loc"] - 0.65) < 0.1  # to the posterior's
+    assert abs(learns.learned["scale"] - 0.5) < 0.1
 
 
 @pytest.mark.pyro

@@ -40,19 +40,14 @@ def elbo(
     """See ``contract.Backend.elbo``."""
     int_at_least("num_draws", num_draws, 1)
     of_model, of_guide = (TracedModel(f, data, max_plate_nesting=max_plate_nesting) for f in (model, guide))
-    summed = of_model.enumerated - set(of_guide.shapes)
-    nesting = max(of_model.max_plate_nesting, of_guide.max_plate_nesting)
-    loss = TraceEnum_ELBO(max_plate_nesting=nesting) if summed else Trace_ELBO()
+    function, loss = bound_of(of_model, of_guide)
     bounds, gradients = [], []
     with of_model.session(), explain(NAME, "the evidence lower bound failed"), seed_to_rng(seed):
         trace = poutine.trace(guide).get_trace(**of_guide.data)
         pathwise = all(node["fn"].has_rsample for node in samples(trace) if not node["is_observed"])
         for values in params:
             leaves = {name: to_framework(value).requires_grad_() for name, value in values.items()}
-            both = [
-                poutine.substitute(function, as_params(leaves))
-                for function in (config_enumerate(model) if summed else model, guide)
-            ]
+            both = [poutine.substitute(each, as_params(leaves)) for each in (function, guide)]
             rows: list[Arrays] = []
             for _ in range(num_draws):
                 lost = loss.differentiable_loss(*both, **of_model.data)
@@ -63,6 +58,14 @@ def elbo(
         name: np.stack([rows[name] for rows in gradients]) for name in (gradients[0] if gradients else ())
     }
     return np.reshape(bounds, (len(params), num_draws)), found
+
+
+def bound_of(of_model: TracedModel, of_guide: TracedModel) -> tuple[Model, Any]:
+    """The model with what the guide does not draw summed out, and the framework's loss for that."""
+    if not of_model.enumerated - set(of_guide.shapes):
+        return of_model.model, Trace_ELBO()
+    nesting = max(of_model.max_plate_nesting, of_guide.max_plate_nesting)
+    return config_enumerate(of_model.model), TraceEnum_ELBO(max_plate_nesting=nesting)
 
 
 def _gradient(lost: Any, leaves: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 import pyro
 import torch
+from pyro.infer import SVI
 from pyro.infer.autoguide.initialization import init_to_value
 from pyro.infer.mcmc.util import initialize_model
+from pyro.optim import PyroOptim
 
 from ppl_parity.backend.contract import Arrays, Model, Values
+from ppl_parity.backend.timed import LEARNING_RATE
 from ppl_parity.errors import one_of
 from ppl_parity.spec import FORMULATIONS, MixtureSpec
 from pyro_impl.compiled import LEAST_ITERATIONS, gradient_of, one_thread, sampling_potential
+from pyro_impl.evidence import bound_of
 from pyro_impl.formulations import logits, sample_prior
 from pyro_impl.mixture import mixture
 from pyro_impl.program import Program
 from pyro_impl.runtime import seed_to_rng, synchronise, to_framework, to_numpy
+from pyro_impl.tracing import TracedModel
 
 JIT = "-jit"  # after a formulation's name: traced by torch, as Pyro's own jit_compile does
 TIMED = (*FORMULATIONS, "matmul", *(name + JIT for name in ("enumerated", "marginal", "matmul")))
@@ -67,6 +72,46 @@ def matmul(spec: MixtureSpec) -> Model:
         pyro.factor("x", torch.sum(rows) - 0.5 * len(x) * D * math.log(2 * math.pi * s**2))
 
     return model
+
+
+def learning(
+    model: Model,
+    guide: Model,
+    data: Mapping[str, Any],
+    *,
+    precision: str = "float64",
+    device: str = "cpu",
+    max_plate_nesting: int | None = None,
+) -> Learning:
+    """See ``ppl_parity.backend.timed.Learns``."""
+    options: dict[str, Any] = {
+        "precision": precision,
+        "device": device,
+        "max_plate_nesting": max_plate_nesting,
+    }
+    return Learning(*(TracedModel(function, data, **options) for function in (model, guide)))
+
+
+class Learning:
+    """See ``ppl_parity.backend.timed.Learns``."""
+
+    compiled_loop = False
+
+    def __init__(self, of_model: TracedModel, of_guide: TracedModel):
+        self._model = of_model
+        function, loss = bound_of(of_model, of_guide)
+        self._parts = function, of_guide.model, loss
+        self.learned: Arrays = {}
+
+    def many(self, count: int) -> None:
+        """See ``Learns``."""
+        function, guide, loss = self._parts
+        # With a session a parameter store of its own begins, so the params start anew.
+        with self._model.session(), one_thread(), seed_to_rng(0):
+            svi = SVI(function, guide, PyroOptim(torch.optim.Adam, {"lr": LEARNING_RATE}), loss=loss)
+            for _ in range(count):
+                svi.step(**self._model.data)
+            self.learned = to_numpy({n: value.detach() for n, value in pyro.get_param_store().items()})
 
 
 class Gradients:

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import gradients
+from benchmarks import gradients, timer
 from ppl_parity.process.defaults import default_precision
 from ppl_parity.process.references import Reference
 from ppl_parity.spec import SamplerSettings
+
+LEAST_STEPS = 50  # what a first step costs beyond the others is then little of a loop
 
 _built: dict[str, Any] = {}
 
@@ -36,7 +38,7 @@ def build(
             function, data, max_plate_nesting=max_plate_nesting, precision=precision, device=device
         )
     _built.update(backend=backend, model=function, data=data, program=program, precision=precision)
-    _built.update(max_plate_nesting=max_plate_nesting)
+    _built.update(max_plate_nesting=max_plate_nesting, device=device)
     return {
         "import_seconds": imported - began,
         "build_seconds": time.perf_counter() - imported,
@@ -56,6 +58,32 @@ def measure(budget: float) -> dict[str, Any]:
     """See ``gradients.measure``."""
     with default_precision(_built["precision"]):
         return gradients.measure(budget)
+
+
+def begin_learning(model: Reference, guide: Reference) -> dict[str, Any]:
+    """Build the steps of variational inference, and take the first: what that took."""
+    module = importlib.import_module(f"{_built['backend']}_impl")
+    timing = importlib.import_module(f"{_built['backend']}_impl.timing")
+    with default_precision(_built["precision"]):
+        began = time.perf_counter()
+        functions = (reference.resolve(module, _built["precision"]) for reference in (model, guide))
+        options = {name: _built[name] for name in ("precision", "device", "max_plate_nesting")}
+        learns = timing.learning(*functions, _built["data"], **options)
+        learns.many(1)
+        _built["learns"] = learns
+    return {"first_seconds": time.perf_counter() - began, "compiled_loop": learns.compiled_loop}
+
+
+def learn(budget: float) -> dict[str, Any]:
+    """Time the steps, many in one loop, for ``budget`` seconds."""
+    learns = _built["learns"]
+    with default_precision(_built["precision"]):
+        count = LEAST_STEPS
+        began = time.perf_counter()
+        learns.many(count)
+        one = (time.perf_counter() - began) / count
+        count = max(count, timer.loop_count(one, compiled=learns.compiled_loop))
+        return {"loop": timer.repeat(lambda: learns.many(count), budget), "loop_count": count}
 
 
 def sample(settings: SamplerSettings, starts: Mapping[str, np.ndarray] | None) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from statistics import mean, median
 from typing import Any
 
@@ -21,7 +21,7 @@ from benchmarks.tables import seconds, spread
 from benchmarks.timer import summary
 from ppl_parity.backend.contract import Arrays
 from ppl_parity.errors import InputError
-from ppl_parity.ladder.context import Context
+from ppl_parity.ladder.context import Context, subsampled
 from ppl_parity.ladder.exact.coordinates import moved_sites, positions
 from ppl_parity.ladder.samples.starting import latent_sites, shared_starts
 from ppl_parity.pair.pairs import SIDES
@@ -34,7 +34,7 @@ ROUNDS = 3  # of gradients, the sides in turn: a slow minute is then slow for bo
 # In a loop a gradient costs no more than asked for alone, and its times, or a leapfrog's of several seeds, are much the
 # same: more than these, and something else had the processor.
 MOST_OVER_ALONE, MOST_SCATTER = 1.5, 4.0
-PARTS = ("gradient", "NUTS")
+PARTS = ("gradient", "NUTS", "SVI")
 Say = Callable[[str], None]
 Show = Callable[[dict[str, Any], str], None]
 
@@ -61,6 +61,9 @@ def measure(
         InputError: a side cannot be sampled, or a setting does not fit it.
         SideError: a side's process ended, or gave no answer in time.
     """
+    subsampling = bool(subsampled(context))
+    if subsampling:  # of a subsample there is no posterior
+        plan = replace(plan, samplers=False)
     for side in SIDES:
         if not latent_sites(context, side):
             raise InputError(
@@ -75,6 +78,7 @@ def measure(
             "machine": machine.describe(machine_name),
             "systems": {system.name: {"side": system.side} | cold.get(system.name, {}) for system in systems},
             "ratios": {},
+            "subsampled": subsampling,
         }
         _gradients(context, plan, systems, result, say)
         for system in systems:
@@ -83,7 +87,45 @@ def measure(
         if plan.samplers:
             _samplers(context, plan, systems, result, say)
             show(result, "NUTS")
+        if context.pair.guides:
+            _learning(context, plan, systems, result, say)
+            show(result, "SVI")
     return result
+
+
+def _learning(
+    context: Context, plan: Plan, systems: Sequence[System], result: dict[str, Any], say: Say
+) -> None:
+    """Steps of variational inference by each library's own SVI; Pyro has no recording of those."""
+    timed = [system for system in systems if system.name == system.side]
+    rounds: dict[str, list[dict[str, Any]]] = {system.name: [] for system in timed}
+    for system in timed:
+        say(f"{system.name}: its first step of variational inference")
+        found = system.begin_learning(context.pair.guides[system.side])
+        result["systems"][system.name]["learning"] = {"first_seconds": found["first_seconds"]}
+    for number in range(ROUNDS):
+        for system in timed:
+            say(f"{system.name}: steps of variational inference, {number + 1} of {ROUNDS}")
+            rounds[system.name].append(system.learn(plan.budget / ROUNDS))
+    each = {}
+    for name, raw in rounds.items():
+        loops = [np.asarray(one["loop"]) / one["loop_count"] for one in raw]
+        each[name] = [median(times) for times in loops]
+        result["systems"][name]["learning"] |= {
+            "loop": summary(list(np.concatenate(loops))),
+            "rounds": each[name],
+            "raw": raw,
+        }
+    busy = _scattered({name: result["systems"][name]["learning"]["loop"] for name in rounds})
+    result["ratios"]["learning"] = _ratios(each, busy)
+
+
+def _scattered(loops: Mapping[str, dict[str, Any]]) -> str:
+    """Why the times of a step are not its own; empty where nothing says so."""
+    for name, loop in loops.items():
+        if loop["q90"] > MOST_SCATTER * loop["q10"]:
+            return f"the machine was busy with something else: a step of {name} took {spread(loop)} (80 % of its times)"
+    return ""
 
 
 def _opened(

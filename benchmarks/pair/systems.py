@@ -13,8 +13,10 @@ from benchmarks.child import Child
 from benchmarks.identity import Identity, same_gradients
 from ppl_parity.backend.contract import Arrays
 from ppl_parity.ladder.context import Context
+from ppl_parity.pair.holding import released
 from ppl_parity.pair.stacking import merge, split
 from ppl_parity.pair.views import own, shown
+from ppl_parity.process.references import Reference
 from ppl_parity.spec import SamplerSettings
 
 EAGER = {"PPL_PARITY_RECORD": "0"}
@@ -119,6 +121,15 @@ class System:
     def measure(self, budget: float) -> dict[str, Any]:
         """See ``benchmarks.gradients.measure``."""
         return self._call("measure", budget=budget)
+
+    def begin_learning(self, guide: Reference) -> dict[str, Any]:
+        """See ``benchmarks.pair.child.begin_learning``; of the model as it was handed over, with nothing held."""
+        model = self._context.pair.models[self.side]
+        return self._call("begin_learning", model=released(model), guide=released(guide))
+
+    def learn(self, budget: float) -> dict[str, Any]:
+        """See ``benchmarks.pair.child.learn``."""
+        return self._call("learn", budget=budget)
 
     def _own(self, values: Arrays) -> Mapping[str, Any]:
         """Starts (C, ...) under the side's own names."""

@@ -22,9 +22,13 @@ def rows(result: Mapping[str, Any], part: str = "gradient") -> Rows:
     systems: dict[str, dict[str, Any]] = result["systems"]
     *others, last = systems
     headers = ["", *systems, *(f"{name} / {last}" for name in others)]
-    kinds = GRADIENT if part == "gradient" else NUTS
+    kinds, notes = {
+        "gradient": (GRADIENT, _gradient_notes),
+        "NUTS": (NUTS, _nuts_notes),
+        "SVI": (SVI, _svi_notes),
+    }[part]
     lines = [_line(label, read, show, key, systems, result) for label, read, show, key in kinds]
-    return headers, lines, list((_gradient_notes if part == "gradient" else _nuts_notes)(result))
+    return headers, lines, list(notes(result))
 
 
 def _gradient(kind: str) -> Any:
@@ -48,6 +52,18 @@ NUTS = [
     ("an effective draw", _seeds("seconds_per_ess", median), seconds, "seconds_per_ess"),
     ("cold process, to its draws", lambda one: one["cold_seconds"], seconds, None),
 ]
+
+SVI = [
+    ("SVI: a step, in a loop", lambda one: _learning(one, "loop", "median"), seconds, "learning"),
+    ("the first, compiled", lambda one: _learning(one, "first_seconds"), seconds, None),
+]
+
+
+def _learning(one: Mapping[str, Any], *keys: str) -> float | None:
+    found: Any = one.get("learning")
+    for key in keys:
+        found = None if found is None else found[key]
+    return found
 
 
 def _line(
@@ -79,15 +95,24 @@ def _gradient_notes(result: Mapping[str, Any]) -> Iterator[str]:
     if load is not None and load > BUSY:
         yield f"The machine was busy: a load of {load:.1f} when the check ended; times may be too long"
     yield "In brackets the least and the most over rounds or seeds, the sides in turn"
+    if result["subsampled"]:
+        yield "NUTS was not timed: a plate takes some of its rows, of which there is no posterior"
+
+
+def _svi_notes(result: Mapping[str, Any]) -> Iterator[str]:
+    yield from _refused(result, "SVI", ("learning",))
+    yield (
+        "A step is a draw of the guide, its gradient and Adam's step, by each library's own SVI: a loop of svi.step in "
+        "Pyro, svi.update in a compiled loop in NumPyro"
+    )
 
 
 def _nuts_notes(result: Mapping[str, Any]) -> Iterator[str]:
     systems: dict[str, dict[str, Any]] = result["systems"]
     plan, ratios = result["settings"], result["ratios"]
     every = "why" in ratios["leapfrogs_per_ess"]
-    yield from _refused(
-        result, "NUTS" if every else "NUTS's times", [key for key in ratios if key != "gradient"]
-    )
+    keys = [key for key in ratios if key not in ("gradient", "learning")]
+    yield from _refused(result, "NUTS" if every else "NUTS's times", keys)
     each = ", ".join(f"{name} {one['nuts']['least']!r}" for name, one in systems.items())
     yield (
         f"NUTS: {count(plan['num_chains'], 'chain')}, {plan['num_warmup']} warmup iterations, "

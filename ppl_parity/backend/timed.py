@@ -1,4 +1,4 @@
-"""What a backend offers to be timed: one formulation's potential and gradient, ready to run again and again.
+"""What a backend offers to be timed: a potential and its gradient, or steps of learning, ready to run again and again.
 
 Each backend's ``timing.py`` has ``prepare(spec, formulation, x, *, precision, device, num_chains)``, which
 returns a ``Timed``. What is evaluated for the identity check is the very function that is timed.
@@ -11,6 +11,26 @@ from typing import Protocol
 import numpy as np
 
 from ppl_parity.backend.contract import Arrays, Values
+
+LEARNING_RATE = 0.01  # of Adam
+
+
+class Learns(Protocol):
+    """Steps of variational inference as the framework's own SVI takes them, with Adam, from the initial params.
+
+    ``timing.learning(model, guide, data, *, precision, device, max_plate_nesting)`` returns one.
+
+    Attributes:
+        compiled_loop: whether ``many`` is one compiled program; else it is a loop in Python.
+        learned: param -> its value after the last ``many``, in constrained space.
+    """
+
+    compiled_loop: bool
+    learned: Arrays
+
+    def many(self, count: int) -> None:
+        """``count`` steps from the initial params, and wait."""
+        ...
 
 
 class Timed(Protocol):

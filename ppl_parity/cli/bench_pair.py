@@ -161,7 +161,12 @@ def _run(
         described = pairs.described(asked, sides)
         with TerminalReport(screen) as terminal:
             report, context = climb_pair(
-                described, sides, level=level, progress=terminal.progress, finished=terminal.finished
+                described,
+                sides,
+                level=level,
+                rungs=_with_the_bound(described, level),
+                progress=terminal.progress,
+                finished=terminal.finished,
             )
             terminal.print_report(report)
         screen.print()
@@ -179,6 +184,13 @@ def _run(
     outputs.write_json(json, result | {"check": report.as_dict()})
     console.written(screen, [], json)
     return report.exit_status
+
+
+def _with_the_bound(pair: Any, level: str) -> tuple[str, ...] | None:
+    """The rungs of a pair with guides, whose gradient of the bound is timed: it is compared at any level."""
+    from ppl_parity.findings import LEVELS
+
+    return tuple(dict.fromkeys((*LEVELS[level], "elbo"))) if pair.guides else None
 
 
 def _log(doing: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ppl_parity.backend.contract import Program
 from ppl_parity.pair.pairs import SIDES, Pair
-from ppl_parity.process.references import HeldReference
+from ppl_parity.process.references import HeldReference, Reference
 
 
 def hold(pair: Pair, programs: Mapping[str, Program], frozen: str | None = None) -> Pair:
@@ -31,6 +31,11 @@ def hold(pair: Pair, programs: Mapping[str, Program], frozen: str | None = None)
         side: HeldReference.of(model, pair.to_side(side, values)) for side, model in pair.models.items()
     }
     return replace(pair, models=models)
+
+
+def released(model: Reference) -> Reference:
+    """The model as it was handed over, which draws what is held."""
+    return model.model if isinstance(model, HeldReference) else model
 
 
 def names_held(pair: Pair, side: str) -> tuple[str, ...]:
