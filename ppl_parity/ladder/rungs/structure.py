@@ -10,17 +10,13 @@ import numpy as np
 from ppl_parity.backend.contract import Site
 from ppl_parity.findings import Finding, Verdict
 from ppl_parity.ladder.changes.change import compared_in_full, no_change
-from ppl_parity.ladder.context import Context, is_discrete, subsampled
-from ppl_parity.ladder.exact.moved import movable
+from ppl_parity.ladder.context import Context, is_discrete
 from ppl_parity.ladder.exact.observed import observed
+from ppl_parity.ladder.exact.params import told_of_params, told_of_plates
 from ppl_parity.ladder.exact.renaming import has_one_prior, proposed_rename
 from ppl_parity.ladder.exact.supports import supports_differ
-from ppl_parity.ladder.rungs import density
-from ppl_parity.listing import listed
-from ppl_parity.pair.holding import names_held
 from ppl_parity.pair.pairs import SIDES
 from ppl_parity.pair.stacked_side import StackedProgram
-from ppl_parity.tolerances import agree
 
 NAME = "structure"
 OBSERVED = "observed values"
@@ -38,8 +34,8 @@ def run(context: Context) -> Iterator[Finding]:
                 site=statement.partition("'")[2].rstrip("')") or None,
                 hint=f"write {side}.{statement.partition('.')[2].partition('(')[0]} in its place",
             )
-    yield from _held(context)
-    yield from _params(context)
+    yield from told_of_params(context)
+    yield from told_of_plates(context)
     yield from _stacks(context)
     pyro, numpyro = (context.sites[side] for side in SIDES)
     for name in list(pyro) + [name for name in numpyro if name not in pyro]:
@@ -57,97 +53,6 @@ def run(context: Context) -> Iterator[Finding]:
         )
     shared = len(context.shared)
     yield Finding("same", "sites", f"{shared} latent {'site is' if shared == 1 else 'sites are'} shared.")
-
-
-def _held(context: Context) -> Iterator[Finding]:
-    """What each run draws anew, and both sides are given one value of."""
-    pair, live = context.pair, context.live[0]
-    names = pair.from_side(live, dict.fromkeys(names_held(pair, live)))
-    learned = {
-        name
-        for side in context.live
-        for name in pair.from_side(side, {site.name: None for site in context.programs[side].params()})
-    }
-    if params := [name for name in names if name in learned]:
-        yield Finding(
-            "same",
-            "param",
-            f"Each run draws the initial value of {listed(params)} anew: both sides are given one value of "
-            f"{'each' if len(params) > 1 else 'it'}.",
-            site=params[0],
-            notable=True,
-        )
-    for plate in subsampled(context):
-        yield Finding(
-            "same",
-            "plate",
-            f"The plate {plate.name!r} takes {plate.subsample_size} of {plate.size} rows at random: both sides are "
-            "given the same ones, and NUTS does not run.",
-            notable=True,
-        )
-
-
-def _params(context: Context) -> Iterator[Finding]:
-    found = {
-        side: context.pair.from_side(side, {site.name: site for site in context.programs[side].params()})
-        for side in SIDES
-    }
-    for name in dict.fromkeys([*found["pyro"], *found["numpyro"]]):
-        sides = [side for side in SIDES if name in found[side]]
-        sampled = [side for side in SIDES if side not in sides and name in context.sites[side]]
-        if sampled and context.sites[sampled[0]][name].kind == "latent":
-            yield Finding(
-                "different",
-                "kind",
-                f"{name!r} is a param in {sides[0]}, which has one value, and a latent site in {sampled[0]}, which "
-                "has a prior.",
-                site=name,
-                hint="a prior that one side lost, or a param that the port made a sample statement",
-            )
-            continue
-        if len(sides) == len(SIDES):
-            yield from _compare_params(name, found["pyro"][name], found["numpyro"][name])
-            change = compared_in_full(context)
-            if name in movable(change.context if change else context) and (
-                not context.rungs or density.NAME in context.rungs
-            ):
-                continue  # that rung compares other values of it, and tells
-        yield Finding(
-            "same",
-            "param",
-            f"{name!r} is a param in {' and '.join(sides)}{' alone' if len(sides) == 1 else ''}; the models are "
-            "compared at its initial value, whatever it may learn.",
-            site=name,
-            notable=True,
-        )
-
-
-def _compare_params(name: str, a: Site, b: Site) -> Iterator[Finding]:
-    if a.value is None or b.value is None:  # of a file that has the names alone
-        return
-    pairs = {
-        "shape": (a.value.shape, b.value.shape, "a missing expand or axis"),
-        "constraint": (a.support, b.support, "a constraint that one side lost: it learns over another set"),
-    }
-    for quantity, (left, right, hint) in pairs.items():
-        if left != right:
-            detail = f"The {quantity} of the param {name!r} is {left} in pyro and {right} in numpyro."
-            yield Finding("different", quantity, detail, site=name, hint=hint)
-            return
-    narrow = "float32" in (a.dtype, b.dtype)
-    if agree("observed", a.value, b.value, extra=1e-6 * float(np.max(np.abs(a.value), initial=0.0)) * narrow):
-        return
-    gap = np.abs(np.asarray(a.value, dtype=float) - b.value)
-    index = tuple(int(i) for i in np.unravel_index(int(np.nanargmax(gap)), gap.shape))
-    yield Finding(
-        "different",
-        "initial value",
-        f"The initial value of the param {name!r} is {a.value[index]:.6g} in pyro and {b.value[index]:.6g} in numpyro.",
-        site=name,
-        size=float(gap[index]),
-        index=index or None,
-        hint="where learning starts, and what all else is compared at: give both the same",
-    )
 
 
 def _stacks(context: Context) -> Iterator[Finding]:

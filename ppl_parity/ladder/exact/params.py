@@ -1,0 +1,112 @@
+"""What a model learns, and what its runs draw anew: params of both sides, and plates that take some of their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from ppl_parity.backend.contract import Site
+from ppl_parity.findings import Finding
+from ppl_parity.ladder.changes.change import compared_in_full
+from ppl_parity.ladder.context import Context, subsampled
+from ppl_parity.ladder.exact.moved import movable
+from ppl_parity.listing import listed
+from ppl_parity.pair.holding import names_held
+from ppl_parity.pair.pairs import SIDES
+from ppl_parity.tolerances import agree
+
+Params = Mapping[str, Mapping[str, Site]]
+"""side -> param, under Pyro's names."""
+
+
+def told_of_params(context: Context) -> Iterator[Finding]:
+    """Compare the params, by name: kind, shape, constraint and initial value."""
+    found = {
+        side: context.pair.from_side(side, {site.name: site for site in context.programs[side].params()})
+        for side in SIDES
+    }
+    yield from _held(context, found)
+    for name in dict.fromkeys([*found["pyro"], *found["numpyro"]]):
+        sides = [side for side in SIDES if name in found[side]]
+        sampled = [side for side in SIDES if side not in sides and name in context.sites[side]]
+        if sampled and context.sites[sampled[0]][name].kind == "latent":
+            yield Finding(
+                "different",
+                "kind",
+                f"{name!r} is a param in {sides[0]}, which has one value, and a latent site in {sampled[0]}, which "
+                "has a prior.",
+                site=name,
+                hint="a prior that one side lost, or a param that the port made a sample statement",
+            )
+            continue
+        if len(sides) == len(SIDES):
+            yield from _compare(name, found["pyro"][name], found["numpyro"][name])
+            change = compared_in_full(context)
+            if name in movable(change.context if change else context) and (
+                not context.rungs or "density" in context.rungs
+            ):
+                continue  # that rung compares other values of it, and tells
+        yield Finding(
+            "same",
+            "param",
+            f"{name!r} is a param in {' and '.join(sides)}{' alone' if len(sides) == 1 else ''}; the models are "
+            "compared at its initial value, whatever it may learn.",
+            site=name,
+            notable=True,
+        )
+
+
+def told_of_plates(context: Context) -> Iterator[Finding]:
+    """Which plates take some of their rows, the same ones on both sides."""
+    for plate in subsampled(context):
+        yield Finding(
+            "same",
+            "plate",
+            f"The plate {plate.name!r} takes {plate.subsample_size} of {plate.size} rows at random: both sides are "
+            "given the same ones, and NUTS does not run.",
+            notable=True,
+        )
+
+
+def _held(context: Context, params: Params) -> Iterator[Finding]:
+    """Of which params each run draws an initial value anew, and both sides are given one."""
+    live = context.live[0]
+    held = context.pair.from_side(live, dict.fromkeys(names_held(context.pair, live)))
+    if names := [name for name in held if name in params[live]]:
+        yield Finding(
+            "same",
+            "param",
+            f"Each run draws the initial value of {listed(names)} anew: both sides are given one value of "
+            f"{'each' if len(names) > 1 else 'it'}.",
+            site=names[0],
+            notable=True,
+        )
+
+
+def _compare(name: str, a: Site, b: Site) -> Iterator[Finding]:
+    if a.value is None or b.value is None:  # of a file that has the names alone
+        return
+    pairs = {
+        "shape": (a.value.shape, b.value.shape, "a missing expand or axis"),
+        "constraint": (a.support, b.support, "a constraint that one side lost: it learns over another set"),
+    }
+    for quantity, (left, right, hint) in pairs.items():
+        if left != right:
+            detail = f"The {quantity} of the param {name!r} is {left} in pyro and {right} in numpyro."
+            yield Finding("different", quantity, detail, site=name, hint=hint)
+            return
+    narrow = "float32" in (a.dtype, b.dtype)
+    if agree("observed", a.value, b.value, extra=1e-6 * float(np.max(np.abs(a.value), initial=0.0)) * narrow):
+        return
+    gap = np.abs(np.asarray(a.value, dtype=float) - b.value)
+    index = tuple(int(i) for i in np.unravel_index(int(np.nanargmax(gap)), gap.shape))
+    yield Finding(
+        "different",
+        "initial value",
+        f"The initial value of the param {name!r} is {a.value[index]:.6g} in pyro and {b.value[index]:.6g} in numpyro.",
+        site=name,
+        size=float(gap[index]),
+        index=index or None,
+        hint="where learning starts, and what all else is compared at: give both the same",
+    )
