@@ -27,7 +27,14 @@ import pytest
 from scipy.stats import norm
 
 from parity_tests.fakes import chains
-from ppl_parity.statistics.equivalence import Comparison, Decision, compare_means, decide, moments
+from ppl_parity.statistics.equivalence import (
+    Comparison,
+    Decision,
+    compare_means,
+    compare_unequal_means,
+    decide,
+    moments,
+)
 from ppl_parity.statistics.scores import heavy_tailed, normal_scores
 from ppl_parity.statistics.splitting import holm, share_of_look
 
@@ -123,6 +130,24 @@ def test_constants_are_equal_or_not() -> None:
     decision = decide(location, holm(location.p_value), alpha=ALPHA, margin=MARGIN)
     assert decision.verdict.tolist() == ["same", "same", "same", "different"]
     assert np.all(spread.difference == 0)
+
+
+def test_thousands_of_one_number_are_that_number() -> None:
+    """A sum of 6,000 times 0.7 is off by more than the last digit of each."""
+    values = np.array([0.7, 0.1, -1.3])
+    a, b = (np.tile(values, (1, count, 1)) for count in (1500, 6000))
+    for comparison in moments(a, b, independent=True)[:2]:
+        assert np.all(comparison.difference == 0)
+        assert np.all(comparison.p_value == 1)
+    assert np.all(compare_unequal_means(a[0], b[0]).p_value == 1)
+
+
+def test_means_of_draws_that_scatter_by_more_on_one_side_hold_their_level() -> None:
+    rng = np.random.default_rng(16)
+    a, b = 5 * rng.normal(size=(400, 3000)), rng.normal(size=(1600, 3000))
+    comparison = compare_unequal_means(a, b)
+    assert 0.03 < np.mean(comparison.p_value < 0.05) < 0.07
+    np.testing.assert_allclose(comparison.error * np.sqrt(13), np.sqrt(25 / 400 + 1 / 1600), rtol=0.2)
 
 
 def test_what_is_not_finite_is_never_same() -> None:

@@ -198,3 +198,53 @@ def test_a_guide_that_cannot_be_run_is_said_to_be_one(sides: dict[str, Side]) ->
 
     with pytest.raises(InputError, match=r"Of the guides: numpyro: .*no such luck"):
         judged(sides, failing)
+
+
+def made_of_noise(ppl: str, density: float = 1.0) -> Callable:
+    """A guide that draws noise, and s = exp(noise) as a Delta with the density of that."""
+
+    def written(y):
+        library, dist = libraries(ppl)
+        lib = numbers(ppl)
+        loc = library.param("loc", y[0] * 0)
+        library.sample("w", dist.Normal(loc, 1.0))
+        u = library.sample("u", dist.Normal(loc, 0.7), infer={"is_auxiliary": True})
+        library.sample("s", dist.Delta(lib.exp(u), log_density=-density * u))
+
+    return written
+
+
+def test_a_delta_that_each_side_computes_is_one_value(sides: dict[str, Side]) -> None:
+    guides = {"pyro": made_of_noise("pyro"), "numpyro": made_of_noise("numpyro")}
+    report = judged(sides, guides["numpyro"], guides=guides)
+    assert report.verdict == "same"
+    assert any("at 6 other values the log densities agree" in each.detail for each in told(report, "guide"))
+    wrong = judged(
+        sides, made_of_noise("numpyro", 0.0), guides=guides | {"numpyro": made_of_noise("numpyro", 0.0)}
+    )
+    assert wrong.first_difference is not None
+    assert wrong.first_difference["site"] == "s"
+
+
+def point_guess(ppl: str, twice: float = 1.0) -> Callable:
+    """What is most probable: a Delta at a param for each site."""
+
+    def written(y):
+        library, dist = libraries(ppl)
+        library.sample("w", dist.Delta(twice * library.param("w_map", y[0] * 0)))
+        at = library.param("s_map", y[0] * 0 + 0.7, constraint=dist.constraints.positive)
+        library.sample("s", dist.Delta(at))
+
+    return written
+
+
+def test_a_point_guess_is_compared_where_its_params_are_moved(sides: dict[str, Side]) -> None:
+    guides = {"pyro": point_guess("pyro"), "numpyro": point_guess("numpyro")}
+    report = judged(sides, guides["numpyro"], guides=guides, rungs=(*RUNGS, "elbo"))
+    assert report.verdict == "same"
+    assert any("at 6 other values the log densities agree" in each.detail for each in told(report, "guide"))
+    first = judged(
+        sides, point_guess("numpyro", 2.0), guides=guides | {"numpyro": point_guess("numpyro", 2.0)}
+    )
+    assert first.first_difference is not None  # at zero twice nothing is nothing
+    assert first.first_difference["site"] == "w"

@@ -13,6 +13,7 @@ every interval lies inside the margin, so such cases are rare unless the draws a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,8 +77,7 @@ def compare_means(a: np.ndarray, b: np.ndarray, *, independent: bool = False) ->
     Source: Vehtari et al. 2021, Bayesian Analysis 16:667, for the Monte Carlo standard errors.
     """
     a, b = (np.asarray(draws, dtype=np.float64) for draws in (a, b))
-    means = [draws.mean(axis=(0, 1)) for draws in (a, b)]
-    variances = [draws.var(axis=(0, 1)) for draws in (a, b)]
+    means, variances = zip(*(_moments(draws.reshape(-1, draws.shape[-1])) for draws in (a, b)), strict=True)
     counts = [draws.shape[0] * draws.shape[1] for draws in (a, b)]
     # Of one distribution, if the models are one: the larger sample tells the smaller one's variance, too, which of a
     # rare event may be 0.
@@ -111,7 +111,7 @@ def compare_unequal_means(a: np.ndarray, b: np.ndarray) -> Comparison:
 
     Source: Welch 1947, Biometrika 34:28; the t distribution's degrees of freedom are at most 100 here.
     """
-    means, variances = ([f(x, axis=0) for x in (a, b)] for f in (np.mean, np.var))
+    means, variances = zip(*(_moments(np.asarray(x, dtype=np.float64)) for x in (a, b)), strict=True)
     sd = np.sqrt(np.mean(variances, axis=0))
     size = np.maximum(*np.abs(means))
     constant = sd <= ROUNDING * size
@@ -124,7 +124,14 @@ def compare_unequal_means(a: np.ndarray, b: np.ndarray) -> Comparison:
     return Comparison(gap / unit, error, 2 * stats.t.sf(z, DEGREES_OF_FREEDOM))
 
 
-def _worth(a: np.ndarray, b: np.ndarray, variances: list[np.ndarray]) -> list[np.ndarray]:
+def _moments(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of (n, Q), without what a sum of thousands of equal numbers loses: 0.7, say, 6,000 times."""
+    first = draws[:1]
+    rest = draws - first
+    return first[0] + rest.mean(axis=0), rest.var(axis=0)
+
+
+def _worth(a: np.ndarray, b: np.ndarray, variances: Sequence[np.ndarray]) -> list[np.ndarray]:
     """The effective sample sizes, (Q,) of each; of draws that never move as many a draw as the other side's are."""
     counts = [draws.shape[0] * draws.shape[1] for draws in (a, b)]
     with np.errstate(divide="ignore", invalid="ignore"):

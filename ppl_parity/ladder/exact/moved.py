@@ -15,6 +15,7 @@ from ppl_parity.ladder.context import Context
 from ppl_parity.ladder.exact.blaming import blamed
 from ppl_parity.ladder.exact.clamps import level_clamps
 from ppl_parity.ladder.exact.comparison import Comparison, compare
+from ppl_parity.ladder.exact.deltas import at_their_values, level_deltas
 from ppl_parity.ladder.exact.held import held_at
 from ppl_parity.ladder.exact.log_probs import SiteLogProbs, compare_site, limit_of, names_of, sums_of
 from ppl_parity.listing import listed
@@ -155,7 +156,7 @@ def _causes(context: Context, learned: Arrays) -> dict[str | None, str]:
         return {}
     try:
         there = held_at(context, learned)
-        points = where_moved(context.points)
+        points = [at_their_values(there, point, {}) for point in where_moved(context.points)]
         there.points = points
         values = there.both(
             lambda side, program: [
@@ -189,6 +190,8 @@ def _asked(context: Context, points: Sequence[Point], learned: Sequence[Arrays])
     follow = context.results.get("follow")
     if follow is not None:  # what one side computes at these values the other is to be given
         points = [follow(point, values) for point, values in zip(points, learned, strict=True)]
+    elif not context.frozen:  # a file was not asked there
+        points = [at_their_values(context, *each) for each in zip(points, learned, strict=True)]
 
     def ask(side: str, program: Program) -> list[Any]:
         rows = []
@@ -202,7 +205,10 @@ def _asked(context: Context, points: Sequence[Point], learned: Sequence[Arrays])
 
     values = context.both(ask)
     if not summed:
-        level_clamps(replace(context, points=points, results={}), values)
+        at = replace(context, points=points, results={})
+        level_clamps(at, values)
+        if not context.frozen:
+            level_deltas(at, points, values)
     return values
 
 

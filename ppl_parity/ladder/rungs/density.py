@@ -17,6 +17,7 @@ from ppl_parity.ladder.exact.blaming import blamed
 from ppl_parity.ladder.exact.clamps import level_clamps, told_of_clamps
 from ppl_parity.ladder.exact.comparison import Comparison
 from ppl_parity.ladder.exact.conditioning import lost_digits, told_of_digits
+from ppl_parity.ladder.exact.deltas import level_deltas
 from ppl_parity.ladder.exact.deterministic import differing
 from ppl_parity.ladder.exact.hidden import hidden
 from ppl_parity.ladder.exact.hopeless import leave_out
@@ -109,6 +110,7 @@ def _at_points(context: Context) -> Iterator[Finding]:
         ]
     )
     level_clamps(context, values)
+    level_deltas(context, points, values)
     yield from leave_out(context, {side: sums_of(values, side, None) for side in SIDES})
     values = _kept(context, points, values)
     joint = compare_joint(context, values)

@@ -21,7 +21,14 @@ from ppl_parity.ladder.context import Context
 from ppl_parity.ladder.exact.moved import movable, moved_values
 from ppl_parity.ladder.rungs.guide import automatic
 from ppl_parity.ladder.samples.judging import Block, Family, Open, findings, judge
-from ppl_parity.ladder.samples.slopes import Slopes, estimators_differ, mean_slopes, slope_blocks, slopes_of
+from ppl_parity.ladder.samples.slopes import (
+    CANCELLED,
+    Slopes,
+    estimators_differ,
+    mean_slopes,
+    slope_blocks,
+    slopes_of,
+)
 from ppl_parity.ladder.together import Refused, together
 from ppl_parity.listing import listed
 from ppl_parity.pair.pairs import SIDES
@@ -180,7 +187,8 @@ def _blocks(draws: Draws, offset: float) -> list[Block]:
     blocks = []
     for p in range(len(draws.bounds["pyro"])):
         a, b = (draws.bounds[side][p][:, None] for side in SIDES)
-        a, b = without_rounding(a, b - offset)
+        largest = np.max([np.max(np.abs(x), initial=0.0, where=np.isfinite(x)) for x in (a, b)])
+        a, b = without_rounding(a, b - offset, CANCELLED * largest)
         usable = np.array([bool(np.all(np.isfinite(a)) and np.all(np.isfinite(b)))])
         extra = scalar_p_values(a, b)[None] if usable[0] else None
         blocks.append(

@@ -25,6 +25,8 @@ from ppl_parity.statistics.two_sample import SKEWED, scalar_p_values
 
 # torch differentiates such a draw by itself; JAX by the gamma draws that it is made of.
 OWN_ESTIMATORS = ("Beta", "Dirichlet", "LKJ", "LKJCholesky")
+# A bound, and a gradient, is a sum of terms that may cancel, and be so many times as large: the rounding is theirs.
+CANCELLED = 1e3
 MOST_SCALARS = 200  # of all params and settings: so many have a row each
 # Whose derivative in each number is one of the param's own; of a simplex, or a matrix's both triangles, it is not.
 FREE = ("real", "positive", "interval(", "greater_than(", "less_than(", "softplus_positive", "lower_cholesky")
@@ -63,6 +65,7 @@ def slopes_of(gradients: Mapping[str, Arrays], sites: Mapping[str, Site]) -> lis
         if all(name in gradients[side] for side in SIDES) and site.support.startswith(FREE)
     ]
     found = []
+    largest = max((_largest(gradients[side][name]) for name in names for side in SIDES), default=0.0)
     for name in names:
         a, b = (gradients[side][name] for side in SIDES)
         if a.shape[2:] != b.shape[2:]:
@@ -73,7 +76,9 @@ def slopes_of(gradients: Mapping[str, Arrays], sites: Mapping[str, Site]) -> lis
         for p in range(len(a)):
             columns = [np.stack([side[p][:, *i] for i in indices], axis=1) for side in (a, b)]
             if all(np.all(np.isfinite(each)) for each in columns):
-                found.append(Slope(name, p, indices, *without_rounding(*columns)))
+                found.append(
+                    Slope(name, p, indices, *without_rounding(columns[0], columns[1], CANCELLED * largest))
+                )
     return found
 
 
@@ -153,6 +158,10 @@ def mean_slopes(
             hint=_hint(slope.name) if verdict == "different" else few.advice,
             numbers={"unit": "sd", "adjusted_p": [float(adjusted[i]) for i in own]},
         )
+
+
+def _largest(values: np.ndarray) -> float:
+    return float(np.max(np.abs(values), initial=0.0, where=np.isfinite(values)))
 
 
 def _hint(name: str) -> str:
