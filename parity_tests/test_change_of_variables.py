@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,95 +11,27 @@ import pytest
 pytest.importorskip("pyro")
 pytest.importorskip("numpyro")
 
+from parity_tests.reparameterised import (
+    CURVE,
+    DATA,
+    LINE,
+    LOWER,
+    SQUARED,
+    Written,
+    effects,
+    hyper,
+    judged,
+    of_rows,
+    standard,
+    walk,
+)
 from parity_tests.written import libraries, numbers, told
 from ppl_parity import check
-from ppl_parity.checking import CheckSettings, check_pair
-from ppl_parity.errors import InputError
-from ppl_parity.findings import Report
-from ppl_parity.frozen.freezing import freeze
-from ppl_parity.frozen.side import FrozenSide
-from ppl_parity.ladder.changes.inverse import made_of
-from ppl_parity.ladder.changes.jacobians import Computed, jacobian
-from ppl_parity.pair.pairs import SIDES, Pair
-from ppl_parity.process.references import CallableReference
+from ppl_parity.checking import CheckSettings
+from ppl_parity.pair.pairs import SIDES
 from ppl_parity.process.sides import Side
 
 pytestmark = pytest.mark.pyro
-DATA = {
-    "y": np.array([2.8, 0.8, -0.3, 0.7]),
-    "x": np.array([[1.0, 0.3], [0.2, -1.0], [-0.7, 0.4], [0.1, 1.2]]),
-}
-LOWER = np.array([[1.0, 0.0], [0.5, 1.3]])
-
-Written = Callable[[Any, Any, Any, bool], Any]
-
-
-def model(ppl: str, write: Written, computes: bool) -> Callable:
-    """``write``'s effect u beneath four observed rows; it is computed where ``computes``, else drawn."""
-
-    def written(y, x):
-        library, dist = libraries(ppl)
-        mean = write(library, dist, numbers(ppl), computes)
-        with library.plate("rows", 4):
-            library.sample("y", dist.Normal((x * mean).sum(-1), 1.0), obs=y)
-
-    return written
-
-
-def judged(write: Written, sides: dict[str, Side], computing: str = "numpyro", **options: Any) -> Report:
-    models = [model(side, write, side == computing) for side in SIDES]
-    return check(*models, DATA, **{"level": "quick", "sides": sides, **options})
-
-
-def hyper(library, dist):
-    return library.sample("mu", dist.Normal(0.0, 3.0)), library.sample("tau", dist.HalfNormal(2.0))
-
-
-def standard(library, dist, size=2):
-    """``size`` standard normal numbers in a plate of their own."""
-    with library.plate("effects", size):
-        return library.sample("z", dist.Normal(0.0, 1.0))
-
-
-def effects(value: Callable[..., Any], drawn: Callable[..., Any]) -> Written:
-    """u computed as ``value(lib, mu, tau, z)``, or drawn from ``drawn(dist, mu, tau)``, two of them."""
-
-    def write(library, dist, lib, computes):
-        mu, tau = hyper(library, dist)
-        if computes:
-            return library.deterministic("u", value(lib, mu, tau, standard(library, dist)))
-        with library.plate("effects", 2):
-            return library.sample("u", drawn(dist, mu, tau))
-
-    return write
-
-
-def of_rows(library, dist, lib, computes):
-    """Correlated rows: by a Cholesky factor, or as a multivariate normal."""
-    _, tau = hyper(library, dist)
-    factor = lib.asarray(LOWER) * tau
-    with library.plate("rows of u", 4):
-        if computes:
-            z = library.sample("z", dist.Normal(lib.zeros(2), 1.0).to_event(1))
-            return library.deterministic("u", z @ factor.T)
-        return library.sample("u", dist.MultivariateNormal(lib.zeros(2), scale_tril=factor))
-
-
-def walk(library, dist, lib, computes):
-    """A random walk: a running sum of steps, or one multivariate normal; rows mix."""
-    _, tau = hyper(library, dist)
-    if computes:
-        z = library.sample("z", dist.Normal(lib.zeros(2), 1.0).to_event(1))
-        return library.deterministic("u", tau * lib.cumsum(z, 0))
-    sums = lib.asarray(np.tril(np.ones((2, 2)))) * tau
-    return library.sample("u", dist.MultivariateNormal(lib.zeros(2), scale_tril=sums))
-
-
-def mixed(library, dist, lib, computes):
-    """Both numbers hang on both that are drawn."""
-    _, tau = hyper(library, dist)
-    z = library.sample("z", dist.Normal(lib.zeros(2), 1.0).to_event(1))
-    return library.deterministic("u", lib.stack([z[0] + z[1], tau * z[1]]))
 
 
 def chained(library, dist, lib, computes, *, slope=0.5):
@@ -128,9 +59,6 @@ def together(library, dist, lib, computes, *, spread=0.8):
     return lib.stack([a, b])
 
 
-LINE = effects(lambda lib, mu, tau, z: mu + tau * z, lambda dist, mu, tau: dist.Normal(mu, tau))
-CURVE = effects(lambda lib, mu, tau, z: lib.exp(mu + tau * z), lambda dist, mu, tau: dist.LogNormal(mu, tau))
-SQUARED = effects(lambda lib, mu, tau, z: mu + tau**2 * z, lambda dist, mu, tau: dist.Normal(mu, tau))
 LOST = effects(lambda lib, mu, tau, z: tau * z, lambda dist, mu, tau: dist.Normal(mu, tau))
 LOG = effects(
     lambda lib, mu, tau, z: lib.exp(mu + 2 * tau * z), lambda dist, mu, tau: dist.LogNormal(mu, tau)
@@ -266,88 +194,6 @@ def test_a_renamed_loop_is_held_to_a_running_sum_step_by_step(power: int, sides:
         assert "numpyro's is pyro's squared" in first["hint"]
 
 
-@pytest.mark.parametrize("mean", [0.0, 1.0])
-def test_a_map_that_folds_is_left_to_the_draws(mean: float, sides: dict[str, Side]) -> None:
-    def write(library, dist, lib, computes):
-        if computes:
-            return library.deterministic("u", abs(library.sample("z", dist.Normal(mean, 1.0))))
-        return library.sample("u", dist.HalfNormal(1.0))
-
-    report = judged(write, sides)
-    assert report.verdict == "unresolved"
-    assert report.first_difference is None
-
-
-def test_beside_a_site_that_one_side_has_summed_out_the_draws_decide(sides: dict[str, Side]) -> None:
-    def write(library, dist, lib, computes):
-        mu, tau = hyper(library, dist)
-        chances = dist.Categorical(lib.asarray([0.3, 0.7]))
-        if computes:
-            u = library.deterministic("u", mu + tau * library.sample("z", dist.Normal(0.0, 1.0)))
-            library.sample("c", chances, infer={"enumerate": "parallel"})  # nothing hangs on it
-            return u
-        return library.sample("u", dist.Normal(mu, tau))
-
-    report = judged(write, sides)
-    assert report.verdict == "unresolved"
-    assert "one side alone sums over 'c'" in " ".join(f.detail for f in told(report, "density"))
-
-
-def test_a_model_that_is_random_at_each_call_is_compared_on_no_rung(sides: dict[str, Side]) -> None:
-    calls = []
-
-    def write(library, dist, lib, computes):
-        mu, tau = hyper(library, dist)
-        calls.append(0)
-        if computes:
-            return library.deterministic("u", mu + tau * standard(library, dist))
-        with library.plate("effects", 2):
-            return library.sample("u", dist.Normal(mu, tau)) + 0.001 * len(calls)
-
-    report = judged(write, sides)
-    assert report.verdict == "unresolved"
-    assert {f.quantity for f in told(report, "gradient")} == {"self-consistency"}
-
-
-def test_a_simplex_is_left_to_the_draws(sides: dict[str, Side]) -> None:
-    def write(library, dist, lib, computes):
-        if computes:
-            z = library.sample("z", dist.Gamma(2 * lib.ones(2), 1.0).to_event(1))
-            return library.deterministic("u", z / z.sum())
-        return library.sample("u", dist.Dirichlet(2 * lib.ones(2)))
-
-    assert judged(write, sides).verdict == "unresolved"
-
-
-def test_where_rounding_hides_what_was_drawn_no_point_counts(sides: dict[str, Side]) -> None:
-    """Most draws of this scale vanish beside the mean, and z with them."""
-
-    def write(library, dist, lib, computes):
-        tau = library.sample("tau", dist.Gamma(0.02, 0.02))
-        mu = library.sample("mu", dist.Normal(0.0, 100.0))
-        if computes:
-            return library.deterministic("u", mu + tau * library.sample("z", dist.Normal(0.0, 1.0)))
-        return library.sample("u", dist.Normal(mu, tau))
-
-    report = judged(write, sides)
-    assert report.verdict == "same", str(report)
-
-
-def test_without_the_density_rung_the_draws_decide(sides: dict[str, Side]) -> None:
-    report = judged(LINE, sides, rungs=["structure", "gradient"])
-    assert report.verdict == "unresolved"
-
-
-@pytest.mark.parametrize("write", [LINE, CURVE, SQUARED], ids=["a line", "a curve", "a variance"])
-def test_a_frozen_side_is_held_to_a_side_that_computes(write: Written, sides: dict[str, Side]) -> None:
-    models = {side: CallableReference.of(model(side, write, side == "numpyro")) for side in SIDES}
-    pair = Pair("frozen", models, dict.fromkeys(SIDES, DATA))
-    frozen = freeze(pair, "pyro", sides["pyro"], settings=None)
-    both: Any = {"pyro": FrozenSide(frozen), "numpyro": sides["numpyro"]}
-    report = check_pair(pair, level="quick", sides=both)
-    assert report.verdict == ("different" if write is SQUARED else "same"), str(report)
-
-
 def test_another_layout_of_what_is_drawn_is_no_other_cause(sides: dict[str, Side]) -> None:
     """Rows of a multivariate normal, of standard normals that lie the other way round: one block, and six rows."""
 
@@ -449,47 +295,6 @@ def test_what_is_drawn_and_not_used_leaves_no_density(sides: dict[str, Side]) ->
     assert "along one direction nothing moves" in first["detail"]
 
 
-def test_a_detached_record_is_told_and_a_detached_model_is_different(sides: dict[str, Side]) -> None:
-    def write(library, dist, lib, computes, *, whole=False):
-        mu, tau = hyper(library, dist)
-        if not computes:
-            with library.plate("effects", 2):
-                return library.sample("u", dist.Normal(mu, tau))
-        u = mu + tau * standard(library, dist)
-        kept = library.deterministic("u", import_module("jax.lax").stop_gradient(u))
-        return kept if whole else u
-
-    report = judged(write, sides)
-    assert report.verdict == "unresolved"
-    assert "a detached value in what is recorded" in str(report)
-    first = judged(lambda *given: write(*given, whole=True), sides).first_difference
-    assert first is not None
-    assert first["rung"] == "gradient"
-
-
-@pytest.mark.parametrize(
-    ("recorded", "advice"),
-    [("v", 'rename = {"u": "v"}'), (None, "numpyro.deterministic('u', ...)")],
-    ids=["under another name", "not at all"],
-)
-def test_what_would_help_is_told(recorded: str | None, advice: str, sides: dict[str, Side]) -> None:
-    def write(library, dist, lib, computes):
-        mu, tau = hyper(library, dist)
-        if not computes:
-            with library.plate("effects", 2):
-                return library.sample("u", dist.Normal(mu, tau))
-        u = mu + tau * standard(library, dist)
-        return u if recorded is None else library.deterministic(recorded, u)
-
-    report = judged(write, sides)
-    assert report.verdict == "unresolved"
-    assert advice in str(report)
-    # Two sites of one family and shape, but not of one prior: the other reading comes first.
-    assert str(report).index("re-parameterisation") < str(report).index("a renamed site")
-    if recorded:
-        assert judged(write, sides, rename={"u": recorded}).verdict == "same"
-
-
 def test_locscalereparam_that_is_centred_otherwise_is_told(sides: dict[str, Side]) -> None:
     def decentred(ppl: str, centred: float) -> Callable:
         def written(y, x):
@@ -508,67 +313,3 @@ def test_locscalereparam_that_is_centred_otherwise_is_told(sides: dict[str, Side
     assert first is not None
     assert "LocScaleReparam" in first["hint"]
     assert check(decentred("pyro", 0.5), decentred("numpyro", 0.5), DATA, **options).verdict == "same"
-
-
-def computing(backend: Any) -> Any:
-    return backend.Program(model(backend.NAME, LINE, True), DATA)
-
-
-VALUES = {"mu": np.array(0.3), "tau": np.array(2.0), "z": np.array([1.0, -2.0])}
-
-
-def test_a_vector_times_the_derivative(backend: Any) -> None:
-    vectors = {"u": np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 10.0]])}
-    found = computing(backend).vector_jacobian(VALUES, vectors, ["z", "tau", "mu"])
-    assert np.allclose(found["z"], [[2, 0], [0, 2], [2, 20]])
-    assert np.allclose(found["tau"], [1, -2, -19])
-    assert np.allclose(found["mu"], [1, 1, 11])
-
-
-@pytest.mark.parametrize(
-    ("vectors", "by", "words"),
-    [
-        ({"v": np.ones((1, 2))}, ["z"], "no deterministic site 'v'"),
-        ({"u": np.ones((1, 2))}, ["y"], "no continuous"),
-    ],
-)
-def test_a_derivative_of_nothing_is_refused(backend: Any, vectors: Any, by: Any, words: str) -> None:
-    with pytest.raises(InputError, match=words):
-        computing(backend).vector_jacobian(VALUES, vectors, by)
-
-
-@pytest.mark.parametrize(
-    ("write", "rows", "log_abs_det"),
-    [
-        (LINE, (2,), [np.log(2.0)] * 2),
-        (of_rows, (4,), [2 * np.log(2.0) + np.log(1.3)] * 4),
-        (walk, (2,), [np.log(2.0)] * 2),
-        (mixed, (), np.log(2.0)),
-    ],
-    ids=["numbers", "rows", "steps", "one block"],
-)
-def test_rows_are_apart_where_they_do_not_mix(
-    backend: Any, write: Written, rows: Any, log_abs_det: Any
-) -> None:
-    program = backend.Program(model(backend.NAME, write, True), DATA)
-    shape = (4, 2) if write is of_rows else (2,)
-    values = {**VALUES, "z": np.linspace(-1.0, 1.0, int(np.prod(shape))).reshape(shape)}
-    group = Computed(("u",), ("z",), {"u": shape, "z": shape}, shape[:1])
-    (site,) = (site for site in program.sites(values) if site.name == "u")
-    found = jacobian(program, values, {"u": site.value}, group)
-    assert found is not None
-    assert found.rows == rows
-    assert np.allclose(found.log_abs_det(), log_abs_det)
-    assert np.all(found.lost < 1e-14)
-
-
-@pytest.mark.parametrize("write", [LINE, CURVE])
-def test_what_was_drawn_is_found_from_what_was_computed(backend: Any, write: Written) -> None:
-    program = backend.Program(model(backend.NAME, write, True), DATA)
-    (site,) = (site for site in program.sites(VALUES) if site.name == "u")
-    group = Computed(("u",), ("z",), {"u": (2,), "z": (2,)})
-    start = {**VALUES, "z": np.array([-1.5, 3.0])}
-    found = made_of(program, start, {"u": site.value}, [group], {"z": False})
-    assert found is not None
-    assert np.allclose(found["z"], VALUES["z"], rtol=1e-12)
-    assert made_of(program, start, {"u": np.array([np.inf, 1.0])}, [group], {"z": False}) is None
