@@ -25,23 +25,23 @@ PAIR = """
 import os, time
 from pathlib import Path
 import numpy as np
-import numpyro, numpyro.distributions as ndist
-import pyro, pyro.distributions as pdist
 
 HERE = Path(__file__).parent
 RUNS = [0]
 
 def pyro_model(y):
+    import pyro, pyro.distributions as dist
     RUNS[0] += 1
     if RUNS[0] > BEFORE and not (HERE / "heal").exists():
         (HERE / "hangs").write_text(str(os.getpid()))
         time.sleep(120)
-    m = pyro.sample("m", pdist.Normal(0.0, 1.0))
-    pyro.sample("y", pdist.Normal(m, 1.0), obs=y)
+    m = pyro.sample("m", dist.Normal(0.0, 1.0))
+    pyro.sample("y", dist.Normal(m, 1.0), obs=y)
 
 def numpyro_model(y):
-    m = numpyro.sample("m", ndist.Normal(0.0, 1.0))
-    numpyro.sample("y", ndist.Normal(m, 1.0), obs=y)
+    import numpyro, numpyro.distributions as dist
+    m = numpyro.sample("m", dist.Normal(0.0, 1.0))
+    numpyro.sample("y", dist.Normal(m, 1.0), obs=y)
 
 def data():
     return {"y": np.array(0.3)}
