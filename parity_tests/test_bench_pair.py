@@ -375,18 +375,18 @@ def test_bad_options_are_refused(options: list[str], said: str) -> None:
 
 PAIR = """
 import numpy as np
-import numpyro, numpyro.distributions as ndist
-import pyro, pyro.distributions as pdist
 
 def pyro_model(y):
-    m = pyro.sample("m", pdist.Normal(0.0, 1.0))
+    import pyro, pyro.distributions as dist
+    m = pyro.sample("m", dist.Normal(0.0, 1.0))
     for i in range(2):
-        pyro.sample(f"y_{i}", pdist.Normal(m, 1.0), obs=y[i])
+        pyro.sample(f"y_{i}", dist.Normal(m, 1.0), obs=y[i])
 
 def numpyro_model(y):
-    m = numpyro.sample("m", ndist.Normal(0.0, SCALE))
+    import numpyro, numpyro.distributions as dist
+    m = numpyro.sample("m", dist.Normal(0.0, SCALE))
     with numpyro.plate("rows", 2):
-        numpyro.sample("y", ndist.Normal(m, 1.0), obs=y)
+        numpyro.sample("y", dist.Normal(m, 1.0), obs=y)
 
 def data():
     return {"y": np.array([0.3, -0.1])}
