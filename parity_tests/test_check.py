@@ -221,17 +221,40 @@ def data():
     return {"y": np.array([0.1, 0.2, 0.3])}
 """
 
+# A command starts both sides' processes: each imports its own framework alone, which is half of what it does.
+APART = """
+from importlib import import_module
+import numpy as np
+
+def of(ppl, scale=1.0):
+    def model(y):
+        library, dist = import_module(ppl), import_module(ppl + ".distributions")
+        mu = library.sample("mu", dist.Normal(0.0, scale))
+        with library.plate("rows", len(y)):
+            library.sample("y", dist.Normal(mu, 1.0), obs=y)
+    return model
+
+pyro_model, numpyro_model = of("pyro"), of("numpyro")
+
+def data():
+    return {"y": np.array([0.1, 0.2, 0.3])}
+"""
+
 ENDINGS = {
     "same": ("", 0),
-    "different": ("numpyro_model = of(numpyro, nd, 2.0)\n", 1),
-    "unresolved": ("def numpyro_model(y):\n    numpyro.sample('nu', nd.Normal(0.0, 1.0))\n", 3),
+    "different": ("numpyro_model = of('numpyro', scale=2.0)\n", 1),
+    "unresolved": (
+        "def numpyro_model(y):\n    import numpyro\n"
+        "    numpyro.sample('nu', numpyro.distributions.Normal(0.0, 1.0))\n",
+        3,
+    ),
 }
 
 
 @pytest.mark.parametrize("verdict", ENDINGS)
 def test_json_and_exit_status(verdict: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ending, status = ENDINGS[verdict]
-    (tmp_path / "pair.py").write_text(HEAD + ending)
+    (tmp_path / "pair.py").write_text(APART + ending)
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(app, "check pair.py --rungs structure,density --json -".split())
     assert result.exit_code == status, result.output
@@ -243,7 +266,7 @@ def test_json_and_exit_status(verdict: str, tmp_path: Path, monkeypatch: pytest.
 
 def test_separate_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a", "b", "d"):
-        (tmp_path / f"{name}.py").write_text(HEAD)
+        (tmp_path / f"{name}.py").write_text(APART)
     monkeypatch.chdir(tmp_path)
     parts = "--pyro a.py:pyro_model --numpyro b.py:numpyro_model"
     result = CliRunner().invoke(app, f"check {parts} --data d.py:data --rungs structure".split())
