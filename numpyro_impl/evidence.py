@@ -7,24 +7,43 @@ from typing import Any
 
 import jax
 import numpy as np
+from numpyro import handlers
 from numpyro.infer import Trace_ELBO, TraceEnum_ELBO
-from numpyro.infer.autoguide import AutoGuide
+from numpyro.infer.autoguide import AutoGuide, AutoGuideList
 
-from numpyro_impl.runtime import NAME, seed_to_rng, to_framework, to_numpy
+from numpyro_impl.runtime import NAME, seed_to_rng, session, to_framework, to_numpy
 from numpyro_impl.tracing import TracedModel
 from ppl_parity.backend.checks import explain
 from ppl_parity.backend.contract import Arrays, Model, Values
+from ppl_parity.backend.plain import plain
 from ppl_parity.spec import int_at_least
 
 DRAWS_AT_ONCE = 100
+OF_A_GUIDE = {"scale": "_init_scale", "rank": "rank"}  # where a family has it
 
 
-def automatic(guide: Model) -> dict[str, Any]:
+def automatic(guide: Model, data: Mapping[str, Any]) -> dict[str, Any]:
     """See ``contract.Backend.automatic``."""
     if not isinstance(guide, AutoGuide):
         return {}
-    scale = getattr(guide, "_init_scale", None)
-    return {"family": type(guide).__name__} | ({} if scale is None else {"scale": float(scale)})
+    found = {key: getattr(guide, name, None) for key, name in OF_A_GUIDE.items()}
+    return {
+        "family": _family(guide),
+        **_sites(guide, data),
+        **{key: float(value) for key, value in found.items() if isinstance(value, int | float)},
+    }
+
+
+def _family(guide: Any) -> str:
+    parts = [_family(part) for part in guide] if isinstance(guide, AutoGuideList) else []
+    return type(guide).__name__ + (f" of {' and '.join(parts)}" if parts else "")
+
+
+def _sites(guide: Any, data: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The sites of the model that it draws."""
+    with session(), explain(NAME, "the guide cannot be run on these data"):
+        seeded: Any = handlers.seed(guide, seed_to_rng(0))
+        return {"sites": tuple(sorted(seeded(**to_framework(plain(data), "float64"))))}
 
 
 def elbo(
@@ -48,12 +67,14 @@ def elbo(
                 _is_pathwise(of_guide),
             )
         estimates, pathwise = of_model.compiled[name]
-        settings = {n: to_framework(np.stack([values[n] for values in params])) for n in params[0]}
-        words = np.array([seed], dtype=np.uint32)
-        keys = jax.random.split(seed_to_rng(words[0]), len(params))
-        losses, slopes = to_numpy(
-            jax.lax.map(lambda each: estimates(of_model.arrays, *each), (settings, keys))
-        )
+        keys = jax.random.split(seed_to_rng(seed), len(params))
+        # One after the other: a loop around it in JAX would be a program to compile at each call.
+        found = [
+            to_numpy(estimates(of_model.arrays, to_framework(dict(values)), key))
+            for values, key in zip(params, keys, strict=True)
+        ]
+    losses = np.stack([lost for lost, _ in found])
+    slopes = {n: np.stack([slope[n] for _, slope in found]) for n in params[0]}
     return -losses, {n: -slope for n, slope in slopes.items()} if pathwise else {}
 
 

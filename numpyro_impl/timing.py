@@ -11,8 +11,9 @@ import numpy as np
 import numpyro
 from numpyro import optim
 from numpyro.infer import SVI
+from numpyro.infer.autoguide import AutoGuide
 
-from numpyro_impl.evidence import automatic, bound_of
+from numpyro_impl.evidence import bound_of
 from numpyro_impl.formulations import logits, sample_prior
 from numpyro_impl.mixture import mixture
 from numpyro_impl.program import Program
@@ -77,7 +78,7 @@ def learning(
         "max_plate_nesting": max_plate_nesting,
     }
     # What a library makes of its model notes what it traced, and compiling would trace it first.
-    of_guide = None if automatic(guide) else TracedModel(guide, data, **options)
+    of_guide = None if isinstance(guide, AutoGuide) else TracedModel(guide, data, **options)
     return Learning(TracedModel(model, data, **options), of_guide, guide)
 
 

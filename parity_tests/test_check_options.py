@@ -230,10 +230,11 @@ def test_options_of_separate_files_are_heeded(sides: dict[str, Side], tmp_path: 
         code = f"import {ppl}\nimport {ppl}.distributions\ndef model(y):\n" + line.format(ppl, name)
         (tmp_path / f"{ppl}_model.py").write_text(code)
     models = {ppl: f"{tmp_path}/{ppl}_model.py:model" for ppl in ("pyro", "numpyro")}
-    where = f"{tmp_path}/numbers.py:data"
+    where = f"{tmp_path}/given.py:data"
     code = "import numpy as np\ndef data():\n    return {'y': np.array(0.3)}\n"
     more = "points = {'mine': {'mu': np.array(0.5)}}\n"
-    (tmp_path / "numbers.py").write_text(code + more + "rename = {'mu': 'm'}\n")
+    # No name of the standard library's: the folder is importable, and comes first.
+    (tmp_path / "given.py").write_text(code + more + "rename = {'mu': 'm'}\n")
     pair = load_parts(models, where, sides)
     assert pair.rename == {"mu": "m"}
     assert pair.points["mine"]["mu"] == 0.5

@@ -101,7 +101,10 @@ def test_a_library_s_own_guide_is_kept_by_its_kind(sides: dict[str, Side], tmp_p
         f"def data():\n    return {{'heads': np.array({list(fairness.data()['heads'])})}}\n"
     )
     kept = frozen(str(path), sides, tmp_path / "f.npz")
-    assert (kept.guide, kept.automatic) == (None, {"family": "AutoNormal", "scale": 0.1})
+    assert (kept.guide, kept.automatic) == (
+        None,
+        {"family": "AutoNormal", "sites": ("fairness",), "scale": 0.1},
+    )
     model = fairness.numpyro_model
     assert against(tmp_path / "f.npz", fairness, sides, AutoNormal(model)).verdict == "same"
     first = against(tmp_path / "f.npz", fairness, sides, AutoDelta(model)).first_difference

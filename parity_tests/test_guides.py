@@ -18,6 +18,7 @@ from ppl_parity.checking import check_file
 from ppl_parity.errors import InputError
 from ppl_parity.findings import Report
 from ppl_parity.process.sides import Side
+from ppl_parity.report.wording import three_lines
 
 pytestmark = pytest.mark.pyro
 DATA = {"y": np.array([0.4, 1.3, 0.9])}
@@ -111,10 +112,15 @@ def test_sites_and_params_may_have_other_names(sides: dict[str, Side]) -> None:
     both = model("pyro"), model("numpyro", "weight")
     options: Any = {"guides": guides, "rungs": RUNGS, "sides": sides}
     rename = {"w": "weight", "loc": "auto_loc"}
-    assert check(*both, DATA, rename=rename, **options).verdict == "same"
+    named = check(*both, DATA, rename=rename, **options)
+    assert named.verdict == "same"
+    assert any(
+        "'loc', 'rate' are params in pyro and numpyro: at 6" in each.detail for each in told(named, "guide")
+    )
     first = check(*both, DATA, rename={"w": "weight"}, **options)
-    assert first.verdict == "same"  # a param of one side each, at its initial value
+    assert first.verdict == "unresolved"  # a param of one side each: what it learns was not compared
     assert any("'loc' is a param in pyro alone" in each.detail for each in told(first, "guide"))
+    assert "another name (rename)" in three_lines(first)
     with pytest.raises(InputError, match=r"rename must lead from a site of pyro's model, of w, .*got 'q'"):
         check(*both, DATA, rename=rename | {"q": "r"}, **options)
 
@@ -168,11 +174,42 @@ def test_a_library_s_own_guides_are_compared_by_their_kind(sides: dict[str, Side
     assert told(same, "elbo")[0].numbers["summary"] == "the guides are the libraries' own"
     other = report(ours.AutoDiagonalNormal(model("numpyro"))).first_difference
     assert other is not None
-    assert "AutoNormal in pyro and AutoDiagonalNormal in numpyro" in other["detail"]
+    assert "is AutoNormal in pyro and AutoDiagonalNormal in numpyro" in other["detail"]
     wide = report(ours.AutoNormal(model("numpyro"), init_scale=0.5)).first_difference
     assert wide is not None
     assert "is 0.1 in pyro and 0.5 in numpyro" in wide["detail"]
     assert report(guide("numpyro")).verdict == "unresolved"
+
+
+MADE = """
+from parity_tests.test_guides import DATA, model
+from numpyro.handlers import block
+import numpyro.infer.autoguide as ours
+import pyro.infer.autoguide as theirs
+
+pyro_model, numpyro_model = model("pyro"), model("numpyro")
+pyro_guide = theirs.AutoNormal(pyro_model)
+numpyro_guide = ours.AutoNormal({0})
+
+
+def data():
+    return DATA
+"""
+
+
+@pytest.mark.parametrize(
+    ("of", "verdict"), [("numpyro_model", "same"), ("block(numpyro_model, hide=['s'])", "different")]
+)
+def test_a_library_s_own_guide_draws_all_of_the_model(
+    sides: dict[str, Side], tmp_path: Any, of: str, verdict: str
+) -> None:
+    path = tmp_path / f"made_{verdict}.py"
+    path.write_text(MADE.format(of))
+    report = check_file(str(path), rungs=("guide",), sides=sides)
+    assert report.verdict == verdict
+    if verdict == "different":
+        assert report.first_difference is not None
+        assert "are s, w in pyro and w in numpyro" in report.first_difference["detail"]
 
 
 def test_guides_are_two_or_none(sides: dict[str, Side], tmp_path: Any) -> None:

@@ -231,7 +231,7 @@ def climb_pair(
     environment = _environment(sides)
     context = prepare(pair, settings, sides, climbed, tell)
     if set(climbed) & set(OF_GUIDES):
-        context.guide = guide_of(context, sides)
+        context.guide = guide_of(context, sides, pair.rename)
     context.finished = finished
     results = climb(context, climbed)
     if told:
@@ -277,12 +277,17 @@ def with_guides(rungs: tuple[str, ...], pair: Pair, *, asked: bool) -> tuple[str
     return without
 
 
-def guide_of(context: Context, sides: Mapping[str, Side]) -> Callable[[], Context]:
-    """What prepares the guides, when they are first asked for: as a pair of their own, with the models' data."""
+def guide_of(context: Context, sides: Mapping[str, Side], rename: Mapping[str, str]) -> Callable[[], Context]:
+    """What prepares the guides, when they are first asked for: as a pair of their own, with the models' data.
+
+    Args:
+        context: of the models.
+        rename: as it was given, with the names that are the guides' alone.
+    """
 
     @cache
     def prepared() -> Context:
-        pair = guide_pair(context.pair)
+        pair = replace(guide_pair(context.pair), rename=rename)
 
         def elsewhere() -> dict[str, list[str]]:
             sites = {side: list(context.pair.to_side(side, context.sites[side])) for side in SIDES}
@@ -301,7 +306,7 @@ def _names_of_guides(pair: Pair, sides: Mapping[str, Side]) -> dict[str, list[st
     """Side -> the sites and params of its guide; of one that a library makes they are no user's to name."""
     found = {}
     for side in SIDES:
-        made = sides[side].automatic(pair.guides[side])
+        made = sides[side].automatic(pair.guides[side], pair.data[side])
         program = None if made else _of_guide(sides[side]).program(pair.guides[side], pair.data[side])
         found[side] = (
             [] if program is None else [*(site.name for site in program.sites()), *_learned(program)]

@@ -9,22 +9,43 @@ import numpy as np
 import torch
 from pyro import poutine
 from pyro.infer import Trace_ELBO, TraceEnum_ELBO, config_enumerate
-from pyro.infer.autoguide import AutoGuide
+from pyro.infer.autoguide import AutoGuide, AutoGuideList
 
 from ppl_parity.backend.checks import explain
 from ppl_parity.backend.contract import Arrays, Model, Values
+from ppl_parity.backend.plain import plain
 from ppl_parity.spec import int_at_least
+from pyro_impl.compiled import one_thread
 from pyro_impl.holding import as_params
-from pyro_impl.runtime import NAME, seed_to_rng, to_framework, to_numpy
+from pyro_impl.runtime import NAME, seed_to_rng, session, to_framework, to_numpy
 from pyro_impl.tracing import TracedModel, samples
 
+OF_A_GUIDE = {"scale": "_init_scale", "rank": "rank"}  # where a family has it
 
-def automatic(guide: Model) -> dict[str, Any]:
+
+def automatic(guide: Model, data: Mapping[str, Any]) -> dict[str, Any]:
     """See ``contract.Backend.automatic``."""
     if not isinstance(guide, AutoGuide):
         return {}
-    scale = getattr(guide, "_init_scale", None)
-    return {"family": type(guide).__name__} | ({} if scale is None else {"scale": float(scale)})
+    found = {key: getattr(guide, name, None) for key, name in OF_A_GUIDE.items()}
+    return {
+        "family": _family(guide),
+        **_sites(guide, data),
+        **{key: float(value) for key, value in found.items() if isinstance(value, int | float)},
+    }
+
+
+def _family(guide: Any) -> str:
+    parts = [_family(part) for part in guide] if isinstance(guide, AutoGuideList) else []
+    return type(guide).__name__ + (f" of {' and '.join(parts)}" if parts else "")
+
+
+def _sites(guide: Any, data: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The sites of the model that it draws; unknown of one that came from another process, where it lost its model."""
+    if guide._model is None:
+        return {}
+    with session(), explain(NAME, "the guide cannot be run on these data"), seed_to_rng(0):
+        return {"sites": tuple(sorted(guide(**to_framework(plain(data), "float64"))))}
 
 
 def elbo(
@@ -42,7 +63,12 @@ def elbo(
     of_model, of_guide = (TracedModel(f, data, max_plate_nesting=max_plate_nesting) for f in (model, guide))
     function, loss = bound_of(of_model, of_guide)
     bounds, gradients = [], []
-    with of_model.session(), explain(NAME, "the evidence lower bound failed"), seed_to_rng(seed):
+    with (
+        of_model.session(),
+        one_thread(),
+        explain(NAME, "the evidence lower bound failed"),
+        seed_to_rng(seed),
+    ):
         trace = poutine.trace(guide).get_trace(**of_guide.data)
         pathwise = all(node["fn"].has_rsample for node in samples(trace) if not node["is_observed"])
         for values in params:

@@ -485,11 +485,12 @@ class Backend(Protocol):
         ...
 
     @staticmethod
-    def automatic(guide: Model) -> dict[str, Any]:
-        """What a guide is that the framework makes of a model: its ``family``, as AutoNormal, and initial ``scale``.
+    def automatic(guide: Model, data: Mapping[str, Any]) -> dict[str, Any]:
+        """What a guide is that the framework makes of a model: what can be said of it in both frameworks.
 
         Returns:
-            nothing for a guide that is written out; no scale where the family has none.
+            nothing for a guide that is written out; else its ``family``, as AutoNormal, the ``sites`` that it draws,
+            where that can be known, and the initial ``scale``, and the ``rank``, where the family has one.
         """
         ...
 

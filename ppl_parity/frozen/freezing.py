@@ -115,7 +115,7 @@ def _guide(pair: Pair, name: str, side: Side, seed: int, progress: Callable[[str
     """What is kept of the side's guide, if it has one."""
     if name not in pair.guides:
         return {}
-    if made := side.automatic(pair.guides[name]):
+    if made := side.automatic(pair.guides[name], pair.data[name]):
         return {"automatic": made}
     own = guide_pair(pair)
     try:

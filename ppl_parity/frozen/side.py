@@ -131,7 +131,7 @@ class FrozenSide:
         }
         return groups, {}
 
-    def automatic(self, guide: Any) -> dict[str, Any]:
+    def automatic(self, guide: Any, data: Mapping[str, Any]) -> dict[str, Any]:
         """What the guide is that was frozen, where the library made it."""
         return dict(self.frozen.automatic)
 

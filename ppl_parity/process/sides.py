@@ -252,9 +252,9 @@ class Side:
             timeout=timeout,
         )
 
-    def automatic(self, guide: Reference) -> dict[str, Any]:
+    def automatic(self, guide: Reference, data: Mapping[str, Any]) -> dict[str, Any]:
         """See ``contract.Backend.automatic``."""
-        return self.call("automatic", guide)
+        return self.call("automatic", guide, dict(data))
 
     def elbo(
         self,

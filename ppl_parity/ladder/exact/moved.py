@@ -111,6 +111,7 @@ def moved(context: Context, offsets: Offsets) -> Iterator[Finding]:
             site=names[0],
             notable=True,
             hint="give the param its constraint, and other values are compared, too",
+            numbers={"unmoved": True},
         )
         return
     if joint.relation != "different":

@@ -54,6 +54,7 @@ def told_of_params(context: Context) -> Iterator[Finding]:
             "compared at its initial value, whatever it may learn.",
             site=name,
             notable=True,
+            numbers={"unmoved": True},
         )
 
 

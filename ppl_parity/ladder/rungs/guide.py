@@ -34,22 +34,27 @@ def run(context: Context) -> Iterator[Finding]:
         for finding in rung.run(guide):
             if finding.quantity == structure.OBSERVED and finding.site is None:
                 continue  # a guide observes nothing
-            yield replace(finding, deferred=False)
+            yield (
+                _of_what_is_learned(finding)
+                if finding.numbers.get("unmoved")
+                else replace(finding, deferred=False)
+            )
 
 
 def automatic(context: Context) -> dict[str, dict[str, Any]]:
     """Side -> what its guide is, where the library makes it of the model; empty for one that is written out."""
     if "automatic guides" not in context.results:
-        guides = context.pair.guides
-        context.results["automatic guides"] = {s: context.sides[s].automatic(guides[s]) for s in SIDES}
+        pair = context.pair
+        context.results["automatic guides"] = {
+            side: context.sides[side].automatic(pair.guides[side], pair.data[side]) for side in SIDES
+        }
     return context.results["automatic guides"]
 
 
 def _made_by_libraries(context: Context) -> Iterator[Finding]:
-    """Guides that follow from the models, which were compared: of the same family, and as wide at first?"""
+    """Guides that follow from the models, which were compared: of one family, of all of the model, as wide at first?"""
     found = automatic(context)
     families = {side: made.get("family", "written out") for side, made in found.items()}
-    scales = {side: made.get("scale") for side, made in found.items()}
     if not all(found.values()):
         yield Finding(
             "unresolved",
@@ -58,30 +63,54 @@ def _made_by_libraries(context: Context) -> Iterator[Finding]:
             "same, and they were not compared.",
             hint="write both out, or give both the library's own",
         )
-    elif families["pyro"] != families["numpyro"]:
-        yield Finding(
-            "different",
-            "family of the guide",
-            f"The guide is {families['pyro']} in pyro and {families['numpyro']} in numpyro.",
-            hint="another family of approximations: it ends at another bound",
-        )
-    elif scales["pyro"] != scales["numpyro"]:
-        yield Finding(
-            "different",
-            "scale of the guide",
-            f"The initial scale of the guide, {families['pyro']}, is {scales['pyro']} in pyro and {scales['numpyro']} "
-            "in numpyro.",
-            hint="where learning starts: give both the same init_scale",
-        )
-    else:
-        yield Finding(
-            "same",
-            "family of the guide",
-            f"Both guides are {families['pyro']}, which each library makes of its model; where each starts was not "
-            "compared.",
-            notable=True,
-            numbers={"summary": f"both are {families['pyro']}, made of the models"},
-        )
+        return
+    known = all("sites" in made for made in found.values())
+    drawn = {
+        side: context.pair.from_side(side, dict.fromkeys(made["sites"] if known else ()))
+        for side, made in found.items()
+    }
+    told = {
+        "family": (families, "another family of approximations: it ends at another bound"),
+        "sites": (
+            {side: ", ".join(sorted(names)) for side, names in drawn.items()},
+            "a site that one side hides from its guide, or a guide that was made of another model",
+        ),
+        "initial scale": (
+            {side: made.get("scale") for side, made in found.items()},
+            "where learning starts: give both the same init_scale",
+        ),
+        "rank": (
+            {side: made.get("rank") for side, made in found.items()},
+            "more of the posterior's correlations on one side: give both the same rank",
+        ),
+    }
+    for what, (each, hint) in told.items():
+        if each["pyro"] != each["numpyro"]:
+            yield Finding(
+                "different",
+                f"{what} of the guide",
+                f"The {what} of the guide, which the library makes of its model, {'are' if what == 'sites' else 'is'} "
+                f"{each['pyro']} in pyro and {each['numpyro']} in numpyro.",
+                hint=hint,
+            )
+    yield Finding(
+        "same",
+        "family of the guide",
+        f"Both guides are {families['pyro']}, which each library makes of its model: "
+        f"{'their sites were compared, and not ' if known else 'not compared was of which sites, '}"
+        f"{'where each starts, nor what else it was given' if known else 'nor where each starts'}.",
+        notable=True,
+        numbers={"summary": f"both are {families['pyro']}, made of the models"},
+    )
+
+
+def _of_what_is_learned(finding: Finding) -> Finding:
+    """A guide is what it learns: one that is compared where it starts alone is not shown to be the same."""
+    hint = finding.hint or (
+        "a param that one side lost, or has under another name (rename), or whose initial value is no array of the "
+        "default precision"
+    )
+    return replace(finding, verdict="unresolved", hint=hint)
 
 
 def _covering(context: Context, guide: Context) -> Iterator[Finding]:

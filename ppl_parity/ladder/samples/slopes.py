@@ -28,8 +28,18 @@ OWN_ESTIMATORS = ("Beta", "Dirichlet", "LKJ", "LKJCholesky")
 # A bound, and a gradient, is a sum of terms that may cancel, and be so many times as large: the rounding is theirs.
 CANCELLED = 1e3
 MOST_SCALARS = 200  # of all params and settings: so many have a row each
-# Whose derivative in each number is one of the param's own; of a simplex, or a matrix's both triangles, it is not.
-FREE = ("real", "positive", "interval(", "greater_than(", "less_than(", "softplus_positive", "lower_cholesky")
+# Whose derivative is one of the param's own, in each number or within the set (``_within``).
+COMPARED = (
+    "real",
+    "positive",
+    "interval(",
+    "greater_than(",
+    "less_than(",
+    "softplus_positive",
+    "ordered_vector",
+    "simplex",
+    "lower_cholesky",
+)
 
 
 @dataclass(frozen=True)
@@ -62,12 +72,12 @@ def slopes_of(gradients: Mapping[str, Arrays], sites: Mapping[str, Site]) -> lis
     names = [
         name
         for name, site in sites.items()
-        if all(name in gradients[side] for side in SIDES) and site.support.startswith(FREE)
+        if all(name in gradients[side] for side in SIDES) and site.support.startswith(COMPARED)
     ]
     found = []
     largest = max((_largest(gradients[side][name]) for name in names for side in SIDES), default=0.0)
     for name in names:
-        a, b = (gradients[side][name] for side in SIDES)
+        a, b = (_within(sites[name], gradients[side][name]) for side in SIDES)
         if a.shape[2:] != b.shape[2:]:
             continue
         most = max(1, MOST_SCALARS // (len(names) * len(a)))
@@ -166,6 +176,13 @@ def _largest(values: np.ndarray) -> float:
 
 def _hint(name: str) -> str:
     return f"a detach, or a stop_gradient, that one side alone has on the way from {name!r} to the draws"
+
+
+def _within(site: Site, gradient: np.ndarray) -> np.ndarray:
+    """A gradient without what leads out of the set: on a simplex each library goes on beyond it in its own way."""
+    if site.support.startswith("simplex"):
+        return gradient - gradient.mean(axis=-1, keepdims=True)
+    return gradient
 
 
 def _is_zero(site: Site, index: tuple[int, ...]) -> bool:
