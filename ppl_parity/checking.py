@@ -25,7 +25,7 @@ from ppl_parity.ladder import choose, climb, pair_verdict, split_false_alarm
 from ppl_parity.ladder.context import CheckSettings, Context, Points
 from ppl_parity.ladder.exact.points import shared_points
 from ppl_parity.pair.guides import guide_pair, without_others
-from ppl_parity.pair.holding import hold, names_held
+from ppl_parity.pair.holding import hold, names_held, plates_apart
 from ppl_parity.pair.loading import load_pair, split_data
 from ppl_parity.pair.options import check_names, check_rename, checked, make_way
 from ppl_parity.pair.pairs import SIDES, Pair
@@ -372,7 +372,8 @@ def prepare(
     # A user's points are in the shapes of pyro's sites.
     points = {name: shown(values, seen.views["pyro"]) for name, values in pair.points.items()}
     pair = replace(pair, points=points)
-    for side in SIDES:
+    apart = plates_apart(sites)
+    for side in SIDES if not apart else ():
         refuse_subsampling(side, sites[side].values(), held=names_held(pair, side))
     shared = tuple(
         name
@@ -395,6 +396,8 @@ def prepare(
         shapes=seen.shapes,
         views=seen.views,
     )
+    if apart:
+        context.results["plates apart"] = apart
     if frozen is not None:
         context.frozen, context.walks = frozen, opened_sides[frozen].walks(pair)
     comparable = not context.reparameterised and not context.misshapen

@@ -10,6 +10,7 @@ from types import ModuleType
 
 import numpy as np
 
+from ppl_parity.backend.contract import Plate
 from ppl_parity.errors import InputError, nearest, one_of
 from ppl_parity.findings import (
     DETERMINISTIC,
@@ -103,7 +104,11 @@ def pair_verdict(results: Sequence[RungResult]) -> Verdict:
 
 def _findings(context: Context, name: str) -> Iterator[Finding]:
     """A rung's findings; a rung that takes one side's values to the other is not run where none fits both."""
-    if unsteady := context.results.get("unsteady"):  # what is different at each call is compared with nothing
+    if apart := context.results.get("plates apart"):
+        yield from map(_plate, apart)
+    elif unsteady := context.results.get(
+        "unsteady"
+    ):  # what is different at each call is compared with nothing
         yield unsteady
     elif name in (*DETERMINISTIC[1:], "posterior") and context.misshapen:
         site = context.misshapen[0]
@@ -139,6 +144,23 @@ def _findings(context: Context, name: str) -> Iterator[Finding]:
         )
     else:
         yield from _rung(name).run(context)
+
+
+def _plate(apart: tuple[Plate, Plate]) -> Finding:
+    """A mini-batch on one side that is another, or none, on the other: nothing can be compared of them."""
+    pyro, numpyro = (
+        f"{plate.subsample_size} of {plate.size} rows"
+        if plate.subsample_size < plate.size
+        else f"all of {plate.size} rows"
+        for plate in apart
+    )
+    return Finding(
+        "different",
+        "plate",
+        f"The plate {apart[0].name!r} takes {pyro} in pyro and {numpyro} in numpyro.",
+        site=None,
+        hint="another mini-batch, or one whose log probs are not scaled up to all rows",
+    )
 
 
 def _rung(name: str) -> ModuleType:

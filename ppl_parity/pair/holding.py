@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ppl_parity.backend.contract import Program
+from ppl_parity.backend.contract import Plate, Program, Site
 from ppl_parity.pair.pairs import SIDES, Pair
 from ppl_parity.process.references import HeldReference, Reference
 
@@ -31,6 +31,28 @@ def hold(pair: Pair, programs: Mapping[str, Program], frozen: str | None = None)
         side: HeldReference.of(model, pair.to_side(side, values)) for side, model in pair.models.items()
     }
     return replace(pair, models=models)
+
+
+def plates_apart(sites: Mapping[str, Mapping[str, Site]]) -> tuple[tuple[Plate, Plate], ...]:
+    """Plates of one name that take another number of rows on each side, or of another number: no rows are of both.
+
+    Args:
+        sites: side -> site -> description.
+    """
+    plates = {
+        side: {plate.name: plate for site in sites[side].values() for plate in site.plates} for side in SIDES
+    }
+    pairs = [
+        (plates["pyro"][name], plates["numpyro"][name])
+        for name in plates["pyro"]
+        if name in plates["numpyro"]
+    ]
+    return tuple(
+        (a, b)
+        for a, b in pairs
+        if (a.size, a.subsample_size) != (b.size, b.subsample_size)
+        and (a.subsample_size < a.size or b.subsample_size < b.size)
+    )
 
 
 def released(model: Reference) -> Reference:
