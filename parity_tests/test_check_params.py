@@ -266,3 +266,24 @@ def test_a_param_that_is_a_tree_is_a_param_of_each_array(start: float, sides: di
     if start != 1.0:
         assert report.first_difference is not None
         assert report.first_difference["site"] == "net.layer.bias"
+
+
+@pytest.mark.parametrize("start", ["zeros", "eye"])
+def test_a_transpose_that_a_symmetric_start_hides_is_found(sides: dict[str, Side], start: str) -> None:
+    def weighted(ppl: str, turned: bool = False) -> Callable:
+        def model(y):
+            library, dist = libraries(ppl)
+            lib = numbers(ppl)
+            first = lib.zeros((2, 2)) if start == "zeros" else lib.eye(2)
+            weights = library.param("weights", first)
+            a = library.sample("a", dist.Normal(lib.zeros(2), 1.0).to_event(1))
+            library.sample("y", dist.Normal((weights.T if turned else weights) @ a, 1.0).to_event(1), obs=y)
+
+        return model
+
+    data = {"y": np.array([0.3, 0.1])}
+    options = {"rungs": ["structure", "density"], "sides": sides}
+    assert check(weighted("pyro"), weighted("numpyro"), data, **options).verdict == "same"
+    first = check(weighted("pyro"), weighted("numpyro", turned=True), data, **options).first_difference
+    assert first is not None
+    assert (first["site"], first["hint"]) == ("y", "a transpose of 'weights' on one side")

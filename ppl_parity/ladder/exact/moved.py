@@ -97,8 +97,8 @@ def moved(context: Context, offsets: Offsets) -> Iterator[Finding]:
     both = "are params" if len(names) > 1 else "is a param"
     told = f"{listed(names)} {both} in pyro and numpyro"
     try:
-        values = _asked(context, points, learned)
-        joint = _compare(context, values, None, offsets)
+        values = at_moved(context, points, learned)
+        joint = compare_moved(context, values, None, offsets)
     except InputError as error:  # a value that the model does not take: no constraint says so
         values, joint, why = {}, None, f" ({error})"
     else:
@@ -125,7 +125,7 @@ def moved(context: Context, offsets: Offsets) -> Iterator[Finding]:
             notable=True,
         )
         return
-    apart = {name: _compare(context, values, name, offsets) for name in names_of(values)}
+    apart = {name: compare_moved(context, values, name, offsets) for name in names_of(values)}
     guilty_sites = {name: found for name, found in apart.items() if found.relation == "different"}
     causes = _causes(context, learned[joint.worst])
     for name, found in (guilty_sites or {None: joint}).items():
@@ -184,8 +184,8 @@ def _values(context: Context, number: int, names: Sequence[str]) -> Arrays:
     return {name: found[name] for name in names}
 
 
-def _asked(context: Context, points: Sequence[Point], learned: Sequence[Arrays]) -> SiteLogProbs:
-    """Both sides' log probs; or, where one side alone sums over a site, their log densities."""
+def at_moved(context: Context, points: Sequence[Point], learned: Sequence[Arrays]) -> SiteLogProbs:
+    """Both sides' log probs with these values of the params; or their log densities, where one side alone sums."""
     summed = bool(context.enumerated_on_one_side)
 
     follow = context.results.get("follow")
@@ -213,7 +213,7 @@ def _asked(context: Context, points: Sequence[Point], learned: Sequence[Arrays])
     return values
 
 
-def _compare(context: Context, values: SiteLogProbs, name: str | None, offsets: Offsets) -> Comparison:
+def compare_moved(context: Context, values: SiteLogProbs, name: str | None, offsets: Offsets) -> Comparison:
     sites = names_of(values) if name in (None, SUMMED) else [name]
     if SUMMED in sites:
         sites = list(dict.fromkeys(site for side in SIDES for site in context.sites[side]))
@@ -231,11 +231,11 @@ def _guilty(
     if context.frozen:
         return list(learned), None
     alone = [{param: value} for param, value in learned.items()]
-    values = _asked(context, [point] * (len(alone) + 1), [*alone, {}])
+    values = at_moved(context, [point] * (len(alone) + 1), [*alone, {}])
     guilty, still = [], []
     for i, param in enumerate(learned):
         one = {side: [values[side][i]] for side in SIDES}
-        if _compare(context, one, name, offsets).relation == "different":
+        if compare_moved(context, one, name, offsets).relation == "different":
             guilty.append(param)
             still.append(
                 {side for side in SIDES if sums_of(values, side, None)[i] == sums_of(values, side, None)[-1]}

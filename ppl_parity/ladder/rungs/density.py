@@ -42,6 +42,7 @@ from ppl_parity.ladder.exact.remarks import (
     spread_differently,
 )
 from ppl_parity.ladder.exact.shared_sites import shared_sites
+from ppl_parity.ladder.exact.transposes import transposed
 from ppl_parity.listing import listed
 from ppl_parity.pair.pairs import SIDES
 from ppl_parity.pair.points import Point
@@ -156,10 +157,9 @@ def _at_points(context: Context) -> Iterator[Finding]:
     precise = {name: found for name, found in comparisons.items() if not np.any(noise.get(name, 0.0))}
     yield from row_by_row(context, values, precise)
     yield from spread_differently(context, comparisons)
-    yield from moved(
-        context,
-        {n: c.offset for n, c in [(None, joint), *comparisons.items()] if c.relation == "constant"},
-    )
+    offsets = {n: c.offset for n, c in [(None, joint), *comparisons.items()] if c.relation == "constant"}
+    yield from moved(context, offsets)
+    yield from transposed(context, offsets)
     yield from differing(context)
     yield Finding(
         "same",
