@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -288,3 +289,51 @@ def test_a_point_guess_is_compared_where_its_params_are_moved(sides: dict[str, S
     )
     assert first.first_difference is not None  # at zero twice nothing is nothing
     assert first.first_difference["site"] == "w"
+
+
+def network(ppl: str, *, bias: bool = True, detached: bool = False) -> Callable:
+    """A guide whose location is computed of the data: by a layer of torch, or by params of the same names."""
+
+    def layer() -> Callable:
+        import torch
+
+        kept = torch.nn.Linear(3, 1)
+        kept.weight.data = torch.tensor([[0.4, -0.2, 0.1]])
+        kept.bias.data = torch.zeros(1)
+        return kept
+
+    made = layer() if ppl == "pyro" else None
+
+    def written(y):
+        library, dist = libraries(ppl)
+        if made is not None:
+            loc = library.module("net", made)(y)[0]
+        else:
+            lib = numbers(ppl)
+            weight = library.param("net$$$weight", lib.array([[0.4, -0.2, 0.1]]))
+            shift = library.param("net$$$bias", lib.zeros(1))
+            loc = (weight @ y + (shift if bias else 0.0))[0]
+            loc = importlib.import_module("jax").lax.stop_gradient(loc) if detached else loc
+        library.sample("w", dist.Normal(loc, 0.5))
+        library.sample("s", dist.Gamma(3.0, 2.0))
+
+    return written
+
+
+def test_a_layer_of_torch_is_moved_and_differentiated(sides: dict[str, Side]) -> None:
+    """A module uses its own weights, whatever a param statement returns."""
+
+    def report(**wrong: Any) -> Report:
+        guides = {"pyro": network("pyro"), "numpyro": network("numpyro", **wrong)}
+        return judged(sides, guides["numpyro"], guides=guides, rungs=("density", "guide", "elbo"))
+
+    same = report()
+    assert same.verdict == "same"
+    assert any("at 6 other values the log densities agree" in each.detail for each in told(same, "guide"))
+    assert {"net$$$weight", "net$$$bias"} <= {each.site for each in told(same, "elbo")}
+    lost = report(bias=False).first_difference
+    assert lost is not None
+    assert (lost["rung"], lost["site"], lost["hint"]) == ("guide", "w", "numpyro does not use 'net$$$bias'")
+    stopped = report(detached=True).first_difference
+    assert stopped is not None
+    assert (stopped["rung"], stopped["site"]) == ("elbo", "net$$$weight")

@@ -16,7 +16,7 @@ from ppl_parity.backend.contract import Arrays, Model, Values
 from ppl_parity.backend.plain import plain
 from ppl_parity.spec import int_at_least
 from pyro_impl.compiled import one_thread
-from pyro_impl.holding import as_params
+from pyro_impl.holding import Weights, as_params
 from pyro_impl.runtime import NAME, seed_to_rng, session, to_framework, to_numpy
 from pyro_impl.tracing import TracedModel, samples
 
@@ -76,9 +76,10 @@ def elbo(
             both = [poutine.substitute(each, as_params(leaves)) for each in (function, guide)]
             rows: list[Arrays] = []
             for _ in range(num_draws):
-                lost = loss.differentiable_loss(*both, **of_model.data)
-                bounds.append(-float(torch.as_tensor(lost).detach()))
-                rows.append(to_numpy(_gradient(lost, leaves)) if pathwise else {})
+                with Weights(leaves) as weights:
+                    lost = loss.differentiable_loss(*both, **of_model.data)
+                    bounds.append(-float(torch.as_tensor(lost).detach()))
+                    rows.append(to_numpy(_gradient(lost, {**leaves, **weights.own})) if pathwise else {})
             gradients.append({name: np.stack([row[name] for row in rows]) for name in rows[0]})
     found = {
         name: np.stack([rows[name] for rows in gradients]) for name in (gradients[0] if gradients else ())

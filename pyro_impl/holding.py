@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from pyro import poutine
+from pyro.poutine.messenger import Messenger
 
 from ppl_parity.backend.contract import Model, Values
 from pyro_impl.runtime import to_framework
@@ -24,6 +25,34 @@ def hold(model: Model, values: Values) -> Model:
             return model(*args, **kwargs)
 
     return held
+
+
+class Weights(Messenger):
+    """Give a module's own parameters other values inside the block: it uses those, whatever a statement returns.
+
+    A derivative is to be taken inside of it, too, where ``own`` has the parameters by name.
+    """
+
+    def __init__(self, values: Mapping[str, torch.Tensor]) -> None:
+        super().__init__()
+        self._values = values
+        self._before: dict[str, torch.Tensor] = {}
+        self.own: dict[str, torch.nn.Parameter] = {}
+
+    def _pyro_param(self, msg: Any) -> None:
+        parameter = next((each for each in msg["args"] if isinstance(each, torch.nn.Parameter)), None)
+        name = msg["name"]
+        if parameter is None or name not in self._values:
+            return
+        if name not in self.own:
+            self.own[name], self._before[name] = parameter, parameter.data
+            parameter.data = self._values[name].detach().to(parameter.dtype).clone()
+        msg["value"] = parameter
+
+    def __exit__(self, *error: Any) -> Any:
+        for name, parameter in self.own.items():
+            parameter.data = self._before[name]
+        return super().__exit__(*error)
 
 
 def as_params(values: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -33,7 +33,7 @@ from ppl_parity.errors import InputError, one_of
 from ppl_parity.spec import PRECISIONS
 from pyro_impl import sites as describing
 from pyro_impl.discrete import tilt
-from pyro_impl.holding import as_params
+from pyro_impl.holding import Weights, as_params
 from pyro_impl.runtime import NAME, seed_to_rng, session, to_framework, to_numpy
 from pyro_impl.sharding import check_shards
 
@@ -191,6 +191,8 @@ class TracedModel:
         moved = {name: value for name, value in values.items() if name in self.learned}
         if moved:
             conditioned = poutine.substitute(conditioned, as_params(moved))
+            with Weights(moved):
+                return poutine.trace(conditioned).get_trace(**self.data)
         return poutine.trace(conditioned).get_trace(**self.data)
 
     def _summed_out(self, tilts: Tensors | None = None) -> Model:
