@@ -15,10 +15,10 @@ import pytest
 
 from parity_tests.report_cases import EVERY
 from ppl_parity.errors import InputError
-from ppl_parity.findings import Finding, Report, RungResult
+from ppl_parity.findings import RUNGS, Finding, Report, RungResult
 from ppl_parity.report import curves, envelopes
 from ppl_parity.report.figures import draw
-from ppl_parity.report.html import MAX_FIGURES, MAX_ROWS, flat
+from ppl_parity.report.html import MAX_FIGURES, MAX_ROWS, QUESTIONS, flat
 
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
@@ -345,3 +345,7 @@ def test_a_screenshot_is_not_blank(browser, pictures, scheme, paper, tmp_path):
     assert tuple(image[5, 5]) == paper
     assert len(np.unique(image.reshape(-1, 3), axis=0)) > 200
     assert np.mean(np.any(image != paper, axis=-1)) > 0.1
+
+
+def test_every_rung_asks_a_question() -> None:
+    assert set(QUESTIONS) == set(RUNGS)

@@ -101,7 +101,7 @@ def where(rung: str, finding: Finding) -> str:
     parts = [f"rung {rung}", "the model as a whole" if finding.site is None else f"site {finding.site}"]
     if finding.index:
         inside = ", ".join(map(str, finding.index))
-        one = "step" if rung == "dynamics" else "row"
+        one = {"dynamics": "step", "elbo": "index"}.get(rung, "row")
         parts.append(f"{one} {inside}" if len(finding.index) == 1 else f"index [{inside}]")
     if finding.point is not None:
         parts.append(f"at the point '{finding.point}'")
