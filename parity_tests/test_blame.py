@@ -13,12 +13,12 @@ pytest.importorskip("numpyro")
 
 from parity_tests.written import libraries
 from ppl_parity.backend.contract import Arrays
-from ppl_parity.checking import prepare
 from ppl_parity.errors import InputError
 from ppl_parity.ladder.context import CheckSettings, Context
 from ppl_parity.ladder.samples import blame as module
 from ppl_parity.ladder.samples.blame import blame
 from ppl_parity.pair.pairs import SIDES, Pair
+from ppl_parity.preparing import prepare
 from ppl_parity.process.references import CallableReference
 from ppl_parity.process.sides import Side
 

@@ -12,7 +12,7 @@ FLOORS = """
     errors words listing writing cores orbits families spec
     draws backend tolerances data reference statistics native starts gpu process
     numpyro_impl pyro_impl fitting
-    findings pair ladder frozen report checking
+    findings pair ladder frozen report preparing checking
     doctor benchmarks cli __main__
 """.split()
 # What a method loads when it is called, and a door of its own to the command line.

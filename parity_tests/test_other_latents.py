@@ -10,10 +10,11 @@ import pytest
 
 from parity_tests.written import libraries, told
 from ppl_parity import check
-from ppl_parity.checking import CheckSettings, prepare
 from ppl_parity.findings import Report
+from ppl_parity.ladder.context import CheckSettings
 from ppl_parity.ladder.samples import exchangeable
 from ppl_parity.pair.pairs import SIDES, Pair
+from ppl_parity.preparing import prepare
 from ppl_parity.process.references import CallableReference
 from ppl_parity.process.sides import Side
 from ppl_parity.report.wording import conclusion
