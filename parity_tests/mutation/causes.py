@@ -16,6 +16,7 @@ CAUSES: dict[str, str] = {
     "other_ddof": "a term in 'slope' alone: a sign, a coefficient",
     "shift_index": r"\[i - 1|index",
     "detach": "detached",
+    "drop_to_event": "an axis of another length|a broadcast|to_event",
     "detach_param": "a detach, or a stop_gradient",
     "other_initial": "where learning starts",
     "drop_constraint": "a constraint that one side lost",

@@ -43,7 +43,6 @@ REASONS: list[tuple[tuple[str, str, str], str]] = [
             "logistic_regression",
             "multivariate_regression",
             "varying_slopes",
-            "latent_factors*",
             "mean_field_regression*",
         )
     ),

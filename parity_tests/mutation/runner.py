@@ -13,9 +13,10 @@ from typing import Literal
 
 from parity_tests.mutation.causes import CAUSES
 from parity_tests.mutation.mutants import Mutant
+from parity_tests.mutation.syntax import GUIDE
 from ppl_parity.checking import check_file
 from ppl_parity.errors import InputError
-from ppl_parity.findings import LEVELS, Report
+from ppl_parity.findings import LEVELS, OF_GUIDES, Report
 from ppl_parity.ladder.context import CheckSettings
 from ppl_parity.process.sides import Side, SideError
 
@@ -101,7 +102,9 @@ def _each(mutants: Sequence[Mutant], folder: Path, sides: Sides, level: str) -> 
         path = folder / f"{mutant.name}.py"
         path.write_text(mutant.source)
         began = time.monotonic()
-        rungs = (*LEVELS["quick"], *mutant.also) if mutant.also and level == "quick" else None
+        guided = f"def {GUIDE}(" in mutant.source
+        quick = [name for name in LEVELS["quick"] if guided or name not in OF_GUIDES]
+        rungs = (*quick, *mutant.also) if mutant.also and level == "quick" else None
         try:
             report = check(path, sides.fresh(), level=level, rungs=rungs)
         except InputError as error:
