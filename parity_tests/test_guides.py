@@ -102,6 +102,18 @@ def test_a_wrong_guide_is_named_at_its_site(
     assert hint in first["hint"]
 
 
+def test_a_guide_of_another_shape_ends_nothing(sides: dict[str, Side]) -> None:
+    def wide(y):
+        numpyro, dist = libraries("numpyro")
+        loc = numpyro.param("loc", y * 0)
+        numpyro.sample("w", dist.Normal(loc, numpyro.param("scale", 1.0)))
+        numpyro.sample("s", dist.Gamma(3.0, numpyro.param("rate", 1.0)))
+
+    report = judged(sides, wide, keep_going=True)
+    assert report.first_difference is not None
+    assert "no point is one of both" in " ".join(each.detail for each in told(report, "guide"))
+
+
 def test_the_conclusion_says_that_the_models_are_not_what_differs(sides: dict[str, Side]) -> None:
     from ppl_parity.report.wording import conclusion
 

@@ -69,7 +69,7 @@ def climb(context: Context, rungs: Sequence[str]) -> tuple[RungResult, ...]:
     for name in rungs:
         began = time.monotonic()
         findings: list[Finding] = []
-        for finding in _findings(context, name):
+        for finding in findings_of(context, name):
             findings.append(_known(context, name, finding, unused))
             context.progress(f"{name}: {finding.detail}")
             if findings[-1].verdict == "different" and not context.settings.keep_going:
@@ -102,7 +102,7 @@ def pair_verdict(results: Sequence[RungResult]) -> Verdict:
     return worst(verdicts)
 
 
-def _findings(context: Context, name: str) -> Iterator[Finding]:
+def findings_of(context: Context, name: str) -> Iterator[Finding]:
     """A rung's findings; a rung that takes one side's values to the other is not run where none fits both."""
     if apart := context.results.get("plates apart"):
         yield from map(_plate, apart)

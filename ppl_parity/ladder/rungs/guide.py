@@ -12,6 +12,7 @@ from typing import Any
 
 from ppl_parity.backend.contract import Site
 from ppl_parity.findings import Finding
+from ppl_parity.ladder import findings_of
 from ppl_parity.ladder.context import Context
 from ppl_parity.ladder.rungs import density, structure
 from ppl_parity.listing import listed
@@ -30,8 +31,8 @@ def run(context: Context) -> Iterator[Finding]:
         return
     guide = context.guide()
     yield from _covering(context, guide)
-    for rung in (structure, density):
-        for finding in rung.run(guide):
+    for rung in (structure.NAME, density.NAME):
+        for finding in findings_of(guide, rung):
             if finding.quantity == structure.OBSERVED and finding.site is None:
                 continue  # a guide observes nothing
             yield (
