@@ -116,15 +116,15 @@ def _learning(
             "rounds": each[name],
             "raw": raw,
         }
-    busy = _scattered({name: result["systems"][name]["learning"]["loop"] for name in rounds})
+    busy = _scattered({name: result["systems"][name]["learning"]["loop"] for name in rounds}, "a step")
     result["ratios"]["learning"] = _ratios(each, busy)
 
 
-def _scattered(loops: Mapping[str, dict[str, Any]]) -> str:
-    """Why the times of a step are not its own; empty where nothing says so."""
+def _scattered(loops: Mapping[str, dict[str, Any]], what: str) -> str:
+    """Why the times of so many of these are not their own; empty where nothing says so."""
     for name, loop in loops.items():
         if loop["q90"] > MOST_SCATTER * loop["q10"]:
-            return f"the machine was busy with something else: a step of {name} took {spread(loop)} (80 % of its times)"
+            return f"the machine was busy with something else: {what} of {name} took {spread(loop)} (80 % of its times)"
     return ""
 
 
@@ -204,12 +204,7 @@ def _disturbed(found: Mapping[str, dict[str, Any]]) -> str:
                 f"the machine was busy with something else: a gradient of {name} took {seconds(loop['median'])} in a "
                 f"loop and {seconds(alone['median'])} asked for alone, which can be no faster"
             )
-        if loop["q90"] > MOST_SCATTER * loop["q10"]:
-            return (
-                f"the machine was busy with something else: a gradient of {name} took {spread(loop)} (80 % of its "
-                "times)"
-            )
-    return ""
+    return _scattered({name: one["loop"] for name, one in found.items()}, "a gradient")
 
 
 def _unsteady(found: Mapping[str, dict[str, Any]]) -> str:

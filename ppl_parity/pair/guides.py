@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
-from ppl_parity.pair.holding import names_held
 from ppl_parity.pair.pairs import SIDES, Pair
 from ppl_parity.process.references import HeldReference
 
@@ -19,8 +18,7 @@ def guide_pair(pair: Pair) -> Pair:
     models = {}
     for side, guide in pair.guides.items():
         model = pair.models[side]
-        held = model.values() if isinstance(model, HeldReference) else {}
-        models[side] = HeldReference.of(guide, held) if names_held(pair, side) else guide
+        models[side] = HeldReference.of(guide, model.values()) if isinstance(model, HeldReference) else guide
     return replace(
         pair,
         models=models,
