@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.special import softmax
 
 from ppl_parity.data import load_data
 from ppl_parity.findings import Finding, Report, RungResult, worst
+from ppl_parity.report.posteriors import Posteriors
+from ppl_parity.statistics.summary import Row, Summary
 
 SITES = ("theta", "beta", "z", "x")
 SETTINGS = {
@@ -30,10 +34,18 @@ def rung(name, seconds, *findings):
     return RungResult(name, worst(each.verdict for each in findings), seconds, tuple(findings))
 
 
-def report(pair, *rungs, **settings):
+def report(pair, *rungs, posteriors=None, **settings):
     """A report whose verdict is the worst of its rungs'."""
     verdict = worst(each.verdict for each in rungs)
-    return Report(pair, verdict, rungs, SETTINGS | settings, ENVIRONMENT)
+    return Report(pair, verdict, rungs, SETTINGS | settings, ENVIRONMENT, posteriors)
+
+
+def both(names, scale=1.0, trouble=()):
+    """Both posteriors of scalars, as NUTS would leave them; of the first the means are far apart."""
+    rows = [Row(name, 0.3 * i, scale, 0.02, 1900.0, 1700.0, 1.001, False) for i, name in enumerate(names)]
+    moved = [replace(rows[0], mean=rows[0].mean + scale), *rows[1:]]
+    summaries = [Summary(tuple(side), None, {"z": 5000}, 4, 500) for side in (rows, moved)]
+    return Posteriors(*summaries, named=(), troubles={"pyro": [], "numpyro": list(trouble)})
 
 
 def structure():
@@ -279,7 +291,8 @@ def everything():
         assignments(),
         calibration(),
     ]
-    return report("kitchen sink", *rungs, keep_going=True)
+    posteriors = both(["theta[0]", "beta[0, 1]"], trouble=["3 of 2000 draws diverged."])
+    return report("kitchen sink", *rungs, posteriors=posteriors, keep_going=True)
 
 
 def hostile():
@@ -320,6 +333,7 @@ def hostile():
             Finding("unresolved", "nothing to draw", evil, None, numbers={"plot": "rows", "difference": []}),
             Finding("unresolved", "unknown plot", evil, None, numbers={"plot": evil}),
         ),
+        posteriors=both([evil, "\x1b[31mb"], nan, [evil]),
         note=evil,
         nested={evil: [evil, nan]},
     )

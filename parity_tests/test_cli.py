@@ -366,6 +366,14 @@ def test_check_sets_both_posteriors_side_by_side(folder: Path) -> None:
     result = CliRunner().invoke(app, "check --rungs posterior --formulation fused --out r".split())
     assert result.exit_code == 0, result.output
     assert "Both posteriors" in result.stdout
+    rows = json.loads((folder / "r" / "report.json").read_text())["posteriors"]["rows"]
+    assert {row["name"] for row in rows} == {
+        "theta[0]",
+        "theta[1]",
+        *(f"beta[{k}, {d}]" for k in (0, 1) for d in (0, 1)),
+    }
+    assert all(abs(row["z"]) < 4.5 for row in rows)
+    assert "beta[1, 1]" in (folder / "r" / "report.html").read_text()
     names = {"pyro.nc", "numpyro.nc", "report.html", "report.json"}
     assert {path.name for path in (folder / "r").iterdir()} == names
     for name in ("pyro", "numpyro"):

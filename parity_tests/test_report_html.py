@@ -89,6 +89,25 @@ def test_the_page_says_what_the_report_says(page):
     assert opened == [rung.verdict != "same" for rung in made.rungs]
 
 
+def test_the_page_has_the_table_of_both_posteriors(page):
+    made, path = page
+    text = path.read_text(encoding="utf-8")
+    assert ("Both posteriors" in Elements(text).text) == (made.posteriors is not None)
+    if made.pair != "kitchen sink":
+        return
+    table = text[text.index('<section class="posteriors">') : text.index('<section class="about">')]
+    rows = [
+        re.findall(r"<td[^>]*>([^<]*)</td>", line)
+        for line in table.splitlines()
+        if line.startswith("<tr><td")
+    ]
+    assert rows[0][:7] == ["theta[0]", "0.0", "1.0", "1.0", "1.0", "+1.00", "0.03"]
+    assert rows[1][0] == "beta[0, 1]"
+    assert re.findall(r'class="num bad">([^<]*)<', table) == ["+35.4"]  # z of 1 / hypot(0.02, 0.02)
+    assert "Trouble in the draws of numpyro" in table
+    assert "Trouble in the draws of pyro" not in table
+
+
 def test_names_of_a_model_are_text(tmp_path):
     text = EVERY["hostile"]().to_html(tmp_path / "page.html").read_text(encoding="utf-8")
     assert "<script" not in text
@@ -127,11 +146,18 @@ def test_a_report_of_nothing(tmp_path):
 
 
 def test_settings_are_flat_rows():
-    nested = {"a": {"b": 1, "c": [1.0, float("nan")]}, "d": [], "e": {}, "f": np.arange(9.0)}
+    nested = {
+        "a": {"b": 1, "c": [1.0, float("nan")]},
+        "d": [],
+        "e": {},
+        "f": np.arange(9.0),
+        "g": [(0, 1), (2,)],
+    }
     shown = dict(flat(nested))
     assert shown["a.b"] == "1"
     assert shown["a.c"] == "1, nan"
     assert shown["d"] == "none"
+    assert shown["g"] == "[0, 1], [2]"
     assert shown["f"].endswith("(9 values)")
 
 

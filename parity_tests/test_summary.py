@@ -13,7 +13,8 @@ from ppl_parity.cli import console
 from ppl_parity.draws import arviz_compat
 from ppl_parity.draws.posterior import MIXTURE_DIMS, attribute, group, load, save, to_datatree, to_groups
 from ppl_parity.errors import InputError
-from ppl_parity.report.tables import compare, comparison_table, summary_table
+from ppl_parity.report.posteriors import compare
+from ppl_parity.report.tables import comparison_table, summary_table
 from ppl_parity.spec import MixtureSpec
 from ppl_parity.statistics.summary import diagnose, summarize
 

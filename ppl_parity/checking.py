@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ppl_parity.errors import InputError
 from ppl_parity.findings import OF_GUIDES, Finding, Report, RungResult
@@ -24,6 +24,9 @@ from ppl_parity.process.at_once import at_once
 from ppl_parity.process.defaults import default_precision
 from ppl_parity.process.references import CallableReference
 from ppl_parity.process.sides import Side
+
+if TYPE_CHECKING:
+    from ppl_parity.report.posteriors import Posteriors
 
 
 def check(
@@ -225,8 +228,17 @@ def climb_pair(
         settings=asdict(settings)
         | {"budget": settings.seconds(climbed), "level": level, "rungs": list(chosen)},
         environment=environment | {"warnings": {name: list(side.warnings) for name, side in sides.items()}},
+        posteriors=_posteriors(context),
     )
     return report, context
+
+
+def _posteriors(context: Context) -> Posteriors | None:
+    if "posterior draws" not in context.results:
+        return None
+    from ppl_parity.report.posteriors import side_by_side  # xarray is slow to import
+
+    return side_by_side(context)
 
 
 def _with_frozen(results: tuple[RungResult, ...], told: Sequence[Finding]) -> tuple[RungResult, ...]:

@@ -11,11 +11,14 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from ppl_parity.writing import write
+
+if TYPE_CHECKING:
+    from ppl_parity.report.posteriors import Posteriors
 
 Verdict = Literal["same", "different", "unresolved"]
 
@@ -99,6 +102,7 @@ class Report:
         rungs: in the order in which they ran.
         settings: what the check was asked for, defaults included.
         environment: versions and machine, by side.
+        posteriors: both, scalar by scalar, where NUTS has run.
     """
 
     pair: str
@@ -106,6 +110,7 @@ class Report:
     rungs: tuple[RungResult, ...]
     settings: dict[str, Any]
     environment: dict[str, Any]
+    posteriors: Posteriors | None = None
 
     def __str__(self) -> str:
         """The three lines of ``check``, after the verdict."""
@@ -145,6 +150,7 @@ class Report:
             "verdict": self.verdict,
             "first_difference": self.first_difference,
             "rungs": [_plain(asdict(rung)) for rung in self.rungs],
+            "posteriors": None if self.posteriors is None else _plain(self.posteriors.as_dict()),
             "settings": _plain(self.settings),
             "environment": _plain(self.environment),
         }

@@ -138,7 +138,7 @@ def _opened(
     starts = shared_starts(context, plan.num_chains) if plan.samplers else None
     names: dict[str, tuple[str, dict[str, str]]] = {"pyro": ("pyro", {})}
     if plan.eager:
-        names["pyro, eager"] = ("pyro", EAGER)
+        names["eager pyro"] = ("pyro", EAGER)
     names["numpyro"] = ("numpyro", {})  # last: what the others are held to
     systems, cold = [], {}
     for name, (side, environment) in names.items():

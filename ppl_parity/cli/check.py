@@ -107,10 +107,11 @@ def check(
     if files["json"] is not None:
         report.to_json(files["json"])
         written.append(files["json"])
-    if "posterior draws" in context.results:
-        from ppl_parity.cli.posteriors import show_and_save
+    if report.posteriors is not None:
+        from ppl_parity.cli.posteriors import save_both, show
 
-        written += show_and_save(screen, context, files["posteriors"], force, report.environment["versions"])
+        show(screen, report.posteriors)
+        written += save_both(context, report, files["posteriors"], force)
     outputs.write_json(json, report.as_dict())
     console.written(screen, written, json)
     raise typer.Exit(report.exit_status)

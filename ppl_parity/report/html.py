@@ -41,6 +41,8 @@ from markupsafe import Markup, escape
 from ppl_parity.errors import InputError
 from ppl_parity.findings import Finding, Report, RungResult
 from ppl_parity.report import figures
+from ppl_parity.report.posteriors import Posteriors
+from ppl_parity.report.tables import comparison_cells
 from ppl_parity.report.wording import (
     amount,
     conclusion,
@@ -139,6 +141,8 @@ def page(report: Report) -> str:
         settings=flat(report.settings),
         environment=flat(report.environment),
         seconds=duration(sum(rung.seconds for rung in report.rungs)),
+        posteriors=report.posteriors,
+        table=None if report.posteriors is None else _table(report.posteriors),
     )
 
 
@@ -151,6 +155,16 @@ def flat(values: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
         else:
             rows.append((f"{above}{key}", _short(value)))
     return rows
+
+
+def _table(both: Posteriors) -> tuple[list[str], list[list[tuple[str, bool]]], str]:
+    """Headings, cells with whether they are trouble, and the caption."""
+    cells = comparison_cells(both.pyro, both.numpyro)
+    rows = [
+        [(text.plain, "red" in (text.style, *(span.style for span in text.spans))) for text in row]
+        for row in cells.rows
+    ]
+    return [heading.replace("\n", " ").strip() for heading in cells.headings], rows, cells.caption
 
 
 def _ordered(rung: RungResult) -> tuple[list[Finding], int]:
@@ -207,6 +221,9 @@ def _short(value: Any) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         if not value:
             return "none"
-        shown = ", ".join(_short(each) for each in value[:MAX_VALUES])
+        shown = ", ".join(
+            f"[{_short(each)}]" if isinstance(each, list | tuple | np.ndarray) else _short(each)
+            for each in value[:MAX_VALUES]
+        )
         return shown if len(value) <= MAX_VALUES else f"{shown}, ... ({len(value)} values)"
     return str(value)

@@ -11,7 +11,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from ppl_parity.statistics.rounding import ROUNDING
+from ppl_parity.report.posteriors import Difference, compare
 from ppl_parity.statistics.summary import MAX_RHAT, MIN_ESS_PER_CHAIN, Row, Summary, rhat_words
 
 # More rows than this are no longer read; the worst are kept and the caption says how many there were.
@@ -22,34 +22,7 @@ MOST_NUMBER = 18  # beyond which it is rounded whatever its sd
 # |z| of a difference that is worth a look; the verdict, with its false-alarm rate, is not made here.
 NOTABLE_Z = 3.0
 
-T = TypeVar("T", Row, "Difference")
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One scalar of two posteriors: (b - a), its MCSE, both in the pooled posterior sd, and their ratio."""
-
-    a: Row
-    b: Row
-    difference_sd: float
-    mcse_sd: float
-    z: float
-
-
-def compare(a: Summary, b: Summary) -> list[Difference]:
-    """Set the scalars that two summaries share side by side.
-
-        z = (mean_b - mean_a) / sqrt(mcse_a^2 + mcse_b^2),   sd = sqrt((sd_a^2 + sd_b^2) / 2)
-
-    Args:
-        a: from ``summarize``.
-        b: with components named alike: ``summarize(tree_b, pivot=a.relabelling.pivot)``.
-
-    Returns:
-        One ``Difference`` for each name that both have, in the order of ``a``.
-    """
-    others = {row.name: row for row in b}
-    return [_difference(row, others[row.name]) for row in a if row.name in others]
+T = TypeVar("T", Row, Difference)
 
 
 def summary_table(summary: Summary, title: str = "Posterior", max_rows: int = MAX_ROWS) -> Table:
@@ -94,8 +67,30 @@ def comparison_table(
         title: above the table.
         max_rows: of more scalars than this, those of the largest |z| are shown.
     """
+    side = comparison_cells(a, b, names, max_rows)
     table = _table(title, (row.name for row in a))
-    for heading in (
+    for heading in side.headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in side.rows:
+        table.add_row(*row)
+    table.caption = side.caption
+    return table
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A table's words, wherever it stands: headings but for the names', rows with the name first, and a caption."""
+
+    headings: tuple[str, ...]
+    rows: list[list[Text]]
+    caption: str
+
+
+def comparison_cells(
+    a: Summary, b: Summary, names: tuple[str, str] = ("pyro", "numpyro"), max_rows: int = MAX_ROWS
+) -> Cells:
+    """The words of ``comparison_table``, which see; of what is to be seen in red the style is red."""
+    headings = (
         f"{names[0]}\nmean",
         "\nsd",
         f"{names[1]}\nmean",
@@ -103,14 +98,13 @@ def comparison_table(
         "diff.\nin sd",
         "MCSE\nin sd",
         "\nz",
-    ):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for heading in ("ESS\nboth", "R-hat\nboth"):
-        table.add_column(heading, justify="right", no_wrap=True)
+        "ESS\nboth",
+        "R-hat\nboth",
+    )
     everything = compare(a, b)
     rows = _worst(everything, max_rows, lambda row: abs(row.z))
-    for row in rows:
-        table.add_row(
+    cells = [
+        [
             Text(row.a.name),
             *_mean_sd(row.a, digits=2),
             *_mean_sd(row.b, digits=2),
@@ -123,7 +117,9 @@ def comparison_table(
                 _ess(row.b.ess_bulk, MIN_ESS_PER_CHAIN * b.num_chains),
             ),
             Text.assemble(_rhat(row.a.r_hat, 2), " ", _rhat(row.b.r_hat, 2)),
-        )
+        ]
+        for row in rows
+    ]
     caption = _shown(len(rows), len(everything))
     caption.append(f"diff. = {names[1]} - {names[0]}, in posterior sd; z = diff. / its MCSE; ESS is bulk.")
     if a.relabelling is not None:
@@ -131,24 +127,7 @@ def comparison_table(
     only = {row.name for row in a} ^ {row.name for row in b}
     if only:
         caption.append(f"In one of the two only: {', '.join(sorted(only)[:5])}{' ...' * (len(only) > 5)}.")
-    table.caption = " ".join(caption)
-    return table
-
-
-def _difference(a: Row, b: Row) -> Difference:
-    sd = math.sqrt((a.sd**2 + b.sd**2) / 2)
-    mcse = math.hypot(a.mcse_mean, b.mcse_mean)
-    gap, size = b.mean - a.mean, max(abs(a.mean), abs(b.mean))
-    if max(abs(gap), sd) <= ROUNDING * size:  # one constant, in two orders of its operations
-        gap = sd = mcse = 0.0
-    return Difference(a, b, _ratio(gap, sd), _ratio(mcse, sd), _ratio(gap, mcse))
-
-
-def _ratio(value: float, unit: float) -> float:
-    """Infinite for two constants that differ, however little; NaN where too few draws give no MCSE."""
-    if unit == 0:
-        return math.copysign(math.inf, value) if value else 0.0
-    return value / unit
+    return Cells(headings, cells, " ".join(caption))
 
 
 def _table(title: str, names: Iterable[str]) -> Table:

@@ -247,7 +247,7 @@ def _divergences(diverging: np.ndarray | None, settings: dict[str, Any]) -> list
     target = settings.get("target_accept")
     now = f" (now {target})" if target is not None else ""
     return [
-        f"{count} of {diverging.size} draws ({count / diverging.size:.2g} of all) diverged: part of the "
+        f"{count} of {diverging.size} draws ({100 * count / diverging.size:.2g} %) diverged: part of the "
         f"posterior may not have been reached. Raise target_accept{now} towards 0.99; if that does not help, "
         "rewrite the model in less correlated parameters."
     ]
