@@ -14,6 +14,7 @@ pytest.importorskip("numpyro")
 
 from parity_tests.written import Y, libraries, numbers, told
 from ppl_parity import check
+from ppl_parity.findings import Report
 from ppl_parity.frozen.freezing import freeze
 from ppl_parity.pair.pairs import SIDES, Pair
 from ppl_parity.process.references import CallableReference
@@ -62,14 +63,29 @@ def test_a_param_has_its_value_and_its_constraint(sides: dict[str, Side]) -> Non
 
         return run
 
+    def checked(original: Callable | None = None, **port) -> Report:
+        models = original or model("pyro"), model("numpyro", **port)
+        return check(*models, {"y": Y["y"]}, rungs=["structure"], sides=sides)
+
     def first(**port) -> tuple[str, str] | None:
-        found = check(
-            model("pyro"), model("numpyro", **port), {"y": Y["y"]}, rungs=["structure"], sides=sides
-        ).first_difference
+        found = checked(**port).first_difference
         return None if found is None else (found["site"], found["quantity"])
 
+    def maps(**port) -> list[str]:
+        return [
+            f.detail for rung in checked(**port).rungs for f in rung.findings if "another map" in f.detail
+        ]
+
     assert first() is None
+    assert not maps()
     assert first(constraint="softplus_positive") is None
+    # exp(log 1.5 + h) and softplus(log(e^1.5 - 1) + h), at one h
+    (told,) = maps(constraint="softplus_positive")
+    by_exp, by_softplus = (float(told.split(f" in {side}")[0].split()[-1]) for side in ("pyro", "numpyro"))
+    step = np.log(by_exp / 1.5)
+    simplex = checked(model("pyro", 0.5, "simplex"), value=0.5, constraint="simplex")
+    assert any("softmax of 2 numbers in pyro" in f.detail for f in simplex.rungs[0].findings)
+    assert by_softplus == pytest.approx(np.log1p(np.expm1(1.5) * np.exp(step)), rel=1e-3)
     assert first(constraint="real") == ("scale", "constraint")
     assert first(value=1.6) == ("scale", "initial value")
 

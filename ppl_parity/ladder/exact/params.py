@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from ppl_parity.backend.contract import Site
+from ppl_parity.errors import InputError
 from ppl_parity.findings import Finding
 from ppl_parity.ladder.changes.change import compared_in_full
 from ppl_parity.ladder.context import Context, subsampled
@@ -15,6 +16,8 @@ from ppl_parity.listing import listed
 from ppl_parity.pair.holding import names_held
 from ppl_parity.pair.pairs import SIDES
 from ppl_parity.tolerances import agree
+
+SAME_MAP = 1e-9  # of a moved value, by rounding
 
 Params = Mapping[str, Mapping[str, Site]]
 """side -> param, under Pyro's names."""
@@ -41,7 +44,8 @@ def told_of_params(context: Context) -> Iterator[Finding]:
             )
             continue
         if len(sides) == len(SIDES):
-            yield from _compare(name, found["pyro"][name], found["numpyro"][name])
+            differences = list(_compare(name, found["pyro"][name], found["numpyro"][name]))
+            yield from differences or _other_map(context, name, found)
             change = compared_in_full(context)
             if name in movable(change.context if change else context) and (
                 not context.rungs or "density" in context.rungs
@@ -83,6 +87,56 @@ def _held(context: Context, params: Params) -> Iterator[Finding]:
             site=names[0],
             notable=True,
         )
+
+
+def _other_map(context: Context, name: str, params: Params) -> Iterator[Finding]:
+    """Whether an optimiser's step takes the param elsewhere: its number is a map's of one that nothing constrains."""
+    a, b = (params[side][name] for side in SIDES)
+    if a.value is None or b.value is None:  # of a file that has the names alone
+        return
+    if a.support == "simplex":
+        size = a.value.shape[-1]
+        yield _told_of_map(
+            name,
+            f"by a softmax of {size} numbers in pyro and by stick breaking, of {size - 1}, in numpyro",
+            "each library's own way",
+        )
+        return
+    one_by_one = a.support.startswith(("positive", "greater_than(", "less_than(", "interval("))
+    if not one_by_one or a.name != b.name or not a.dtype == b.dtype == "float64":
+        return
+    try:
+        moved = [
+            next(site.value for site in context.programs[side].params(seed=0) if site.name == a.name)
+            for side in SIDES
+        ]
+    except InputError:  # a file of before there were such values
+        return
+    first, second = (np.ravel(np.asarray(value, dtype=float)) for value in moved)
+    apart = np.abs(first - second) > SAME_MAP * np.abs(first)
+    if not np.any(apart):
+        return
+    i = int(np.argmax(apart))
+    start = np.ravel(np.asarray(a.value, dtype=float))[i]
+    yield _told_of_map(
+        name,
+        f"by another map on each side: one step of what is learned takes it from {start:.4g} to {first[i]:.4g} in pyro "
+        f"and to {second[i]:.4g} in numpyro",
+        "positive (an exponential) on one side and softplus_positive on the other?"
+        if a.support == "positive"
+        else "another constraint of the same set",
+    )
+
+
+def _told_of_map(name: str, how: str, hint: str) -> Finding:
+    return Finding(
+        "same",
+        "constraint",
+        f"The param {name!r} is constrained {how}: the densities are one, an optimiser's way to their optimum is not.",
+        site=name,
+        hint=hint,
+        notable=True,
+    )
 
 
 def _compare(name: str, a: Site, b: Site) -> Iterator[Finding]:
