@@ -40,10 +40,42 @@ def against(file: Path, pair: Any, sides: dict[str, Side], guide: Any = None, **
 def test_a_guide_is_held_to_its_file(pair: Any, sides: dict[str, Side], tmp_path: Path) -> None:
     kept = frozen(pair.__file__, sides, tmp_path / "f.npz")
     assert kept.guide is not None
-    assert in_words(kept)["Guide"].endswith("at 24 points")
+    assert in_words(kept)["Guide"].endswith("at 24 points, 2,000 estimates of the bound")
     report = against(tmp_path / "f.npz", pair, sides)
     assert report.verdict == "same"
     assert any("at 6 other values the log densities agree" in each.detail for each in told(report, "guide"))
+
+
+def test_the_bound_is_held_to_its_file(sides: dict[str, Side], tmp_path: Path) -> None:
+    file = tmp_path / "f.npz"
+    kept = frozen(fairness.__file__, sides, file)
+    assert kept.guide is not None
+    (key,) = (key for key in kept.guide.answers if key.startswith("elbo "))
+    assert kept.guide.answers[key]["bounds"].shape == (3, 2000)
+    assert set(kept.guide.answers[key]["gradients"]) == {"a", "b"}
+
+    def detached(heads):
+        numpyro, dist = libraries("numpyro")
+        import jax
+
+        a = numpyro.param("a", 15.0, constraint=dist.constraints.positive)
+        b = numpyro.param("b", 12.0, constraint=dist.constraints.positive)
+        numpyro.sample("fairness", dist.Beta(jax.lax.stop_gradient(a), b))
+
+    def checked(guide: Any) -> Any:
+        guides = {"numpyro": guide}
+        rungs = ("density", "guide", "elbo")
+        model = fairness.numpyro_model
+        return check(file, model, fairness.data(), guides=guides, sides=sides, rungs=rungs, margin=0.2)
+
+    assert checked(fairness.numpyro_guide).verdict == "same"
+    first = checked(detached).first_difference
+    assert (first["rung"], first["site"]) == ("elbo", "a")
+
+    del kept.guide.answers[key]  # as in a file of before
+    kept.save(file)
+    with pytest.raises(InputError, match="elbo: it holds no estimates of the bound"):
+        checked(fairness.numpyro_guide)
 
 
 def test_a_wrong_guide_differs_from_the_file(sides: dict[str, Side], tmp_path: Path) -> None:

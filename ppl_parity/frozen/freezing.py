@@ -17,6 +17,7 @@ from ppl_parity.ladder.exact.moved import moved_values, where_moved
 from ppl_parity.ladder.exact.points import shared_points
 from ppl_parity.ladder.rungs.assignments import thinned, with_parameters
 from ppl_parity.ladder.rungs.dynamics import plan_walks, walk_along
+from ppl_parity.ladder.rungs.elbo import NUM_DRAWS, settings_of
 from ppl_parity.ladder.rungs.forward import MOST_LOOKS, batch_size, repeated
 from ppl_parity.ladder.samples.convergence import converged
 from ppl_parity.ladder.samples.convergence import finding as convergence
@@ -36,6 +37,7 @@ from ppl_parity.tolerances import agree
 
 NUM_POINTS = 24
 MOST_PRIOR_NUMBERS = 2_000_000  # 16 MB
+BATCHES_OF_BOUNDS = 4  # of the elbo rung's first look
 MOST_PARAMETER_NUMBERS = 10_000  # of a site's parameter at a point, which serves a hint only
 MOST_COMPUTED_NUMBERS = 200_000  # of a deterministic site at a point
 
@@ -107,21 +109,26 @@ def freeze(
         posterior_refused=posterior_refused,
         settings={"seed": seed, "sampler": None if settings is None else settings.as_dict()},
         held=drawn,
-        **_guide(pair, name, side, seed, progress),
+        **_guide(pair, name, side, program, seed, progress),
     )
 
 
-def _guide(pair: Pair, name: str, side: Side, seed: int, progress: Callable[[str], None]) -> dict[str, Any]:
-    """What is kept of the side's guide, if it has one."""
+def _guide(
+    pair: Pair, name: str, side: Side, model: Program, seed: int, progress: Callable[[str], None]
+) -> dict[str, Any]:
+    """What is kept of the side's guide, and of the bound, if it has one."""
     if name not in pair.guides:
         return {}
     if made := side.automatic(pair.guides[name], pair.data[name]):
         return {"automatic": made}
     own = guide_pair(pair)
     try:
-        _, program, described, points, record, _, drawn = _questioned(own, name, side, seed, progress)
+        own, program, described, points, record, _, drawn = _questioned(own, name, side, seed, progress)
     except InputError as error:
         raise InputError(f"Of the guide: {error}") from error
+    progress("drawing from the guide")
+    settings = settings_of((model, program))
+    record.keep(_bounds(pair, own, name, side, settings, seed), "elbo", settings)
     guide = Frozen(
         side=name,
         pair=own.name,
@@ -138,6 +145,29 @@ def _guide(pair: Pair, name: str, side: Side, seed: int, progress: Callable[[str
         held=drawn,
     )
     return {"guide": guide}
+
+
+def _bounds(
+    pair: Pair, guide: Pair, name: str, side: Side, settings: list[Arrays], seed: int
+) -> dict[str, Any]:
+    """Estimates of the evidence lower bound and of its gradients; or why there are none."""
+    numbers = len(settings) * (1 + sum(np.size(value) for value in settings[0].values()))
+    num_draws = min(BATCHES_OF_BOUNDS * NUM_DRAWS[name], MOST_PRIOR_NUMBERS // numbers)
+    if num_draws < NUM_DRAWS[name] // 2:
+        return {"refused": f"{name}: too many numbers are learned for their gradients to be kept in a file."}
+    try:
+        bounds, gradients = side.elbo(
+            pair.models[name],
+            guide.models[name],
+            pair.data[name],
+            settings,
+            num_draws=num_draws,
+            seed=seed,
+            max_plate_nesting=pair.max_plate_nesting,
+        )
+    except InputError as error:
+        return {"refused": str(error)}
+    return {"bounds": bounds, "gradients": gradients}
 
 
 def _questioned(
@@ -331,8 +361,11 @@ def told(frozen: Frozen) -> dict[str, str]:
         "Posterior": frozen.posterior_refused,
     }
     if frozen.guide is not None:
+        of_bound = next((a for key, a in frozen.guide.answers.items() if key.startswith("elbo ")), {})
+        estimates = f"{of_bound['bounds'].shape[1]:,} estimates" if "bounds" in of_bound else "no estimate"
         rows["Guide"] = (
-            f"sites {listed(s.name for s in frozen.guide.sites)} at {len(frozen.guide.points)} points"
+            f"sites {listed(s.name for s in frozen.guide.sites)} at {len(frozen.guide.points)} points, {estimates} of "
+            "the bound"
         )
     elif frozen.automatic:
         rows["Guide"] = f"{frozen.automatic['family']}, which the library makes of the model"

@@ -103,6 +103,7 @@ class FrozenSide:
         self.name = frozen.side
         self.warnings: list[str] = []
         self._sampled = False
+        self._estimated = 0
 
     def versions(self) -> dict[str, str]:
         """Those that made the file."""
@@ -138,6 +139,16 @@ class FrozenSide:
     def of_guide(self) -> FrozenSide | None:
         """The guide's own side, if one was frozen."""
         return None if self.frozen.guide is None else FrozenSide(self.frozen.guide)
+
+    def elbo(
+        self, model: Any, guide: Any, data: Mapping[str, Any], params: Sequence[Values], **options: Any
+    ) -> tuple[np.ndarray, Arrays]:
+        """The next of the frozen estimates, and none when they are used up: the other side may go on alone."""
+        frozen = self.frozen if self.frozen.guide is None else self.frozen.guide
+        found = look_up(frozen, "elbo", list(params))
+        rows = slice(self._estimated, self._estimated + options["num_draws"])
+        self._estimated = rows.stop
+        return found["bounds"][:, rows], {name: value[:, rows] for name, value in found["gradients"].items()}
 
     def responsibilities(
         self, spec: Any, theta: np.ndarray, beta: np.ndarray, x: np.ndarray, **options: Any
@@ -191,8 +202,8 @@ def answerable(
         reasons["calibration"] = "it fits simulated data in both frameworks"
     if "guide" in rungs and frozen.guide is None and not frozen.automatic:
         reasons["guide"] = "it holds no guide"
-    if "elbo" in rungs:
-        reasons["elbo"] = "the bound is drawn by the library itself"
+    if "elbo" in rungs and not _has_bounds(frozen):
+        reasons["elbo"] = "it holds no estimates of the bound"
     if "posterior" in rungs and frozen.posterior is None and _is_sampled(frozen):
         reasons["posterior"] = frozen.posterior_refused
     kept = tuple(name for name in rungs if name not in reasons)
@@ -214,6 +225,11 @@ def answerable(
         detail = f"The data {names} are not those that {side.name} was frozen with."
         told.append(Finding("same", MOVED_DATA, detail, hint="freeze it again, or check with the same data"))
     return kept, tuple(replace(finding, notable=True) for finding in told)
+
+
+def _has_bounds(frozen: Frozen) -> bool:
+    """Not where a library made the guide, nor in a file of before there were any."""
+    return frozen.guide is not None and any(key.startswith("elbo ") for key in frozen.guide.answers)
 
 
 def _is_sampled(frozen: Frozen) -> bool:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ppl_parity.backend.contract import Arrays, Site
+from ppl_parity.backend.contract import Arrays, Program, Site
 from ppl_parity.findings import Finding
 from ppl_parity.ladder.context import Context
 from ppl_parity.ladder.exact.moved import movable, moved_values
@@ -126,20 +126,34 @@ def run(context: Context) -> Iterator[Finding]:
 
 def _settings(contexts: Sequence[Context]) -> tuple[list[Arrays], dict[str, Site]]:
     """The values of the params, by Pyro's names, at which the bound is estimated; and what the params are."""
-    initial: Arrays = {}
-    moved: list[Arrays] = [{} for _ in MOVED]
     sites: dict[str, Site] = {}
+    programs = []
     for context in contexts:
-        anchor, pair = context.anchor, context.pair
-        described = pair.from_side(anchor, {site.name: site for site in context.programs[anchor].params()})
-        for name in movable(context):
-            sites[name] = described[name]
-            initial[name] = np.asarray(described[name].value)
-        for values, seed in zip(moved, MOVED, strict=True):
-            if seed is not None:
-                away = pair.from_side(anchor, moved_values(context.programs[anchor], seed))
-                values |= {name: away[name] for name in movable(context)}
-    return [{**initial, **values} for values in moved][: len(MOVED) if initial else 1], sites
+        described = context.pair.from_side(
+            context.anchor, {site.name: site for site in context.programs[context.anchor].params()}
+        )
+        if names := movable(context):
+            programs.append(context.programs[context.anchor])
+            sites |= {name: described[name] for name in names}
+    anchor, pair = contexts[0].anchor, contexts[0].pair
+    own = (pair.from_side(anchor, values) for values in settings_of(programs))
+    return [{name: values[name] for name in values if name in sites} for values in own], sites
+
+
+def settings_of(programs: Sequence[Program]) -> list[Arrays]:
+    """Values of what model and guide of a side learn, by its own names: those of ``AT``, or none where all stay.
+
+    Args:
+        programs: of the model and of the guide, or of that which has such params.
+    """
+    settings: list[Arrays] = [{} for _ in MOVED]
+    for program in programs:
+        initial = {site.name: np.asarray(site.value) for site in program.params()}
+        learned = moved_values(program, 0)  # the others stay where they are
+        for values, seed in zip(settings, MOVED, strict=True):
+            at = initial if seed is None else moved_values(program, seed)
+            values |= {name: at[name] for name in learned}
+    return settings if settings[0] else settings[:1]
 
 
 def _draw(context: Context, guide: Context, settings: Sequence[Arrays], batch: int) -> Draws:
