@@ -293,23 +293,3 @@ def test_what_is_drawn_and_not_used_leaves_no_density(sides: dict[str, Side]) ->
     assert first is not None
     assert (first["rung"], first["site"]) == ("density", "u")
     assert "along one direction nothing moves" in first["detail"]
-
-
-def test_locscalereparam_that_is_centred_otherwise_is_told(sides: dict[str, Side]) -> None:
-    def decentred(ppl: str, centred: float) -> Callable:
-        def written(y, x):
-            library, dist = libraries(ppl)
-            reparam = import_module(f"{ppl}.{'poutine' if ppl == 'pyro' else 'handlers'}").reparam
-            kind = import_module(f"{ppl}.infer.reparam").LocScaleReparam(centred)
-            mu, tau = hyper(library, dist)
-            u = reparam(lambda: library.sample("u", dist.Normal(mu, tau)), config={"u": kind})()
-            with library.plate("rows", 4):
-                library.sample("y", dist.Normal(u, 1.0), obs=y)
-
-        return written
-
-    options = {"level": "quick", "sides": sides}
-    first = check(decentred("pyro", 0.0), decentred("numpyro", 0.5), DATA, **options).first_difference
-    assert first is not None
-    assert "LocScaleReparam" in first["hint"]
-    assert check(decentred("pyro", 0.5), decentred("numpyro", 0.5), DATA, **options).verdict == "same"

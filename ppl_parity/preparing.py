@@ -19,6 +19,7 @@ from ppl_parity.frozen.side import FrozenSide
 from ppl_parity.ladder import split_false_alarm
 from ppl_parity.ladder.context import CheckSettings, Context, Points
 from ppl_parity.ladder.exact.points import shared_points
+from ppl_parity.pair.decentred import kept_apart
 from ppl_parity.pair.guides import guide_pair, without_others
 from ppl_parity.pair.holding import hold, names_held, plates_apart
 from ppl_parity.pair.options import check_names, check_rename, make_way
@@ -74,6 +75,8 @@ def prepare(
             own[side] = {site.name: site for site in merge_sites(own[side].values(), found)}
     check_rename(pair, own)
     asked, pair = pair, make_way(pair, own)
+    if frozen is None:
+        pair = kept_apart(pair, own, programs)
     sites = {side: pair.from_side(side, own[side]) for side in SIDES}
     check_names(asked, sites, turned, partial(_all_learned, programs))
     seen = find_views(sites, turned)

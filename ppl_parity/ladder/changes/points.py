@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, cast
 
 import numpy as np
@@ -62,7 +63,7 @@ def frozen_points(
 ) -> tuple[list[Point], list[str]]:
     """The frozen side's points, with what the live side would have drawn for them; and those without."""
     frozen = cast(Any, context.sides[str(context.frozen)])
-    return _followed_back(context, side, groups, frozen.points(context.pair), prior)
+    return followed_back(context, side, groups, frozen.points(context.pair), prior)
 
 
 def given_points(
@@ -76,28 +77,46 @@ def given_points(
         for name, values in context.pair.points.items()
         if latent <= set(values)
     ]
-    return _followed_back(context, side, groups, given, points)
+    return followed_back(context, side, groups, given, points)
 
 
-def _followed_back(
+def followed_back(
     context: Context, side: str, groups: tuple[Computed, ...], points: Sequence[Point], begin: list[Point]
 ) -> tuple[list[Point], list[str]]:
-    pair, sites, program = context.pair, context.sites, context.programs[side]
-    by = [name for group in groups for name in group.by]
-    if not all(sites[side][name].support in ("real", "positive") for name in by):
-        return [], [point.name for point in points]
-    own = [under_own_names(pair, side, group) for group in groups]
-    positive = pair.to_side(side, {name: sites[side][name].support == "positive" for name in by})
+    """Points with what the side would have drawn for them; and the names of those for which nothing was found."""
     found, lost = [], []
     for point in points:
-        start = context.values(side, replace(point, values=begin[0].values | point.values), discrete=True)
-        of = pair.to_side(side, {name: point.values[name] for group in groups for name in group.of})
-        made = made_of(program, start, of, own, positive)
+        made = drawn_for(context, side, groups, replace(point, values=begin[0].values | point.values))
         if made is None:
             lost.append(point.name)
         else:
-            found.append(replace(point, values=point.values | pair.from_side(side, made)))
+            found.append(replace(point, values=point.values | made))
     return found, lost
+
+
+def drawn_for(
+    context: Context,
+    side: str,
+    groups: tuple[Computed, ...],
+    point: Point,
+    learned: Mapping[str, np.ndarray] = MappingProxyType({}),
+) -> dict[str, np.ndarray] | None:
+    """What the side would have drawn to compute what the point has; None where that is not found.
+
+    Args:
+        point: with values of the side's sites, where the search begins.
+        learned: param -> value, under Pyro's names.
+    """
+    pair, sites, program = context.pair, context.sites[side], context.programs[side]
+    by = [name for group in groups for name in group.by]
+    if not all(sites[name].support in ("real", "positive") for name in by):
+        return None
+    own = [under_own_names(pair, side, group) for group in groups]
+    positive = pair.to_side(side, {name: sites[name].support == "positive" for name in by})
+    start = context.values(side, point, discrete=True) | pair.to_side(side, learned)
+    of = pair.to_side(side, {name: point.values[name] for group in groups for name in group.of})
+    made = made_of(program, start, of, own, positive)
+    return None if made is None else pair.from_side(side, made)
 
 
 def usable(context: Context, side: str, points: list[Point], groups: tuple[Computed, ...]) -> list[Point]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -67,18 +68,28 @@ def no_stand_in(context: Context, drawn: str, computed: str, of: list[str], by: 
             far=1,
         )
     for name in of:
-        if _shape(there[name]) != _shape(here[name]):
-            shapes = f"{_shape(here[name])} in {drawn} and {_shape(there[name])} in {computed}"
+        if shape_of(there[name]) != shape_of(here[name]):
+            shapes = f"{shape_of(here[name])} in {drawn} and {shape_of(there[name])} in {computed}"
             return NoChange(f"the shape of {name!r} is {shapes}", far=3)
     for name, site in [*((n, here[n]) for n in of), *((n, there[n]) for n in by)]:
-        if is_discrete(site) or not site.support.startswith(OF_LENGTH) or site.support in NO_LENGTH:
+        if not _is_of_length(site):
             return NoChange(f"{name!r} is {site.support}, whose numbers are not free of each other", far=2)
     sizes = [
-        sum(int(np.prod(_shape(sites[name]))) for name in names) for sites, names in ((here, of), (there, by))
+        sum(int(np.prod(shape_of(sites[name]))) for name in names)
+        for sites, names in ((here, of), (there, by))
     ]
     if sizes[0] != sizes[1]:
         return NoChange(f"{listed(of)} has {sizes[0]:,} numbers, and {listed(by)} has {sizes[1]:,}", far=2)
     return None
+
+
+def all_of_length(context: Context, names: Mapping[str, list[str]]) -> bool:
+    """Whether all these sites, by side, have densities per unit of length."""
+    return all(_is_of_length(context.sites[side][name]) for side, own in names.items() for name in own)
+
+
+def _is_of_length(site: Site) -> bool:
+    return not is_discrete(site) and site.support.startswith(OF_LENGTH) and site.support not in NO_LENGTH
 
 
 def _is_computed(sites: dict[str, Site], name: str) -> bool:
@@ -93,7 +104,7 @@ def _how_to_record(context: Context, side: str, missing: list[str], drawn: dict[
         for name, site in context.sites[side].items()
         if site.kind == "deterministic" and name not in context.sites[other]
     }
-    alike = [n for n, site in unmatched.items() if _shape(site) == _shape(drawn[missing[0]])]
+    alike = [n for n, site in unmatched.items() if shape_of(site) == shape_of(drawn[missing[0]])]
     if len(missing) == len(alike) == 1:
         pair = (missing[0], alike[0]) if other == "pyro" else (alike[0], missing[0])
         rename = f'rename = {{"{pair[0]}": "{pair[1]}"}}'
@@ -101,7 +112,8 @@ def _how_to_record(context: Context, side: str, missing: list[str], drawn: dict[
     return f"if {side} computes it, record it: {side}.deterministic({missing[0]!r}, ...)"
 
 
-def _shape(site: Site) -> tuple[int, ...]:
+def shape_of(site: Site) -> tuple[int, ...]:
+    """Of its value."""
     return np.shape(np.asarray(site.value))
 
 
@@ -112,15 +124,8 @@ def grouped(
 
     In this order the derivative of all is block triangular, and its determinant the product of the groups'.
     """
-    pair, program = context.pair, context.programs[side]
-    shapes = {name: _shape(context.sites[side][name]) for name in [*of, *by]}
-    moves: dict[str, set[str]] = {name: set() for name in of}
-    for point in points:
-        values = context.values(side, point, discrete=True)
-        for name in of:
-            (own,) = pair.to_side(side, {name: 0})
-            found = depends(program, values, own, tuple(pair.to_side(side, dict.fromkeys(by))), shapes[name])
-            moves[name] |= set(pair.from_side(side, dict.fromkeys(found)))
+    shapes = {name: shape_of(context.sites[side][name]) for name in [*of, *by]}
+    moves = moves_with(context, side, of, by, points)
     groups: list[Computed] = []
     left, free = list(of), set(by)
     while left:
@@ -140,6 +145,22 @@ def grouped(
         left = [name for name in left if name not in group.of]
         free -= set(group.by)
     return tuple(groups)
+
+
+def moves_with(
+    context: Context, side: str, of: list[str], by: list[str], points: list[Point]
+) -> dict[str, set[str]]:
+    """Computed site -> which of these drawn ones it moves with, at any of the points."""
+    pair, program = context.pair, context.programs[side]
+    moves: dict[str, set[str]] = {name: set() for name in of}
+    for point in points:
+        values = context.values(side, point, discrete=True)
+        for name in of:
+            (own,) = pair.to_side(side, {name: 0})
+            shape = shape_of(context.sites[side][name])
+            found = depends(program, values, own, tuple(pair.to_side(side, dict.fromkeys(by))), shape)
+            moves[name] |= set(pair.from_side(side, dict.fromkeys(found)))
+    return moves
 
 
 def under_own_names(pair: Pair, side: str, group: Computed) -> Computed:

@@ -22,10 +22,9 @@ from ppl_parity.ladder.exact.log_probs import (
 )
 from ppl_parity.ladder.exact.precision import NARROW, narrow_sites
 from ppl_parity.listing import listed
+from ppl_parity.pair.decentred import DECENTRED
 from ppl_parity.pair.pairs import SIDES
 from ppl_parity.tolerances import allowed, known_limit
-
-DECENTRED = "_decentered"  # of both libraries' LocScaleReparam
 
 
 def _drifts(context: Context, values: SiteLogProbs, name: str) -> bool:

@@ -63,8 +63,8 @@ def differing(context: Context) -> list[Finding]:
             if name in a and name in b
         ]
         pairs = [(i, pair) for i, pair in both if pair is not None]
-        if not both and _is_drawn_by_one(context, name):
-            continue  # the side that computes it is asked for its density, which says more
+        if not both and (_is_drawn_by_one(context, name) or name in context.results.get("stands for", {})):
+            continue  # who computes it is asked for its density, which says more
         if not pairs:
             told.append(
                 _not_compared(name, "a frozen side has no value of it" if not both else "its shapes differ")

@@ -99,8 +99,8 @@ def what_if(context: Context, name: str, values: SiteLogProbs) -> str | None:
     if not asked.enough:
         return None
     # The side that computes the site would have another value of it, and not another density of this one.
-    computes = context.results.get("computes") if name in context.results.get("stands for", {}) else None
-    ways = [(s, other) for s, other in (SIDES, SIDES[::-1]) if s in context.live and s != computes]
+    computes = context.results.get("computes", ()) if name in context.results.get("stands for", {}) else ()
+    ways = [(s, other) for s, other in (SIDES, SIDES[::-1]) if s in context.live and s not in computes]
     for find, where in ((_of_sites, ""), (_of_data, " in the data")):
         for side, other in ways:
             if found := find(asked, side):

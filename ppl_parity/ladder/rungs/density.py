@@ -60,7 +60,7 @@ def run(context: Context) -> Iterator[Finding]:
         yield Finding(
             "same",
             "change of variables",
-            f"{change.told()}: the densities were compared at {len(change.context.points)} points, with the log "
+            f"{change.told().replace('both sides', 'Both sides', 1)}: the densities were compared at {len(change.context.points)} points, with the log "
             "Jacobian taken off; gradients and potentials are held to each side's own density, and no trajectory is "
             "walked."
             + (
