@@ -122,11 +122,12 @@ def param_site(node: dict[str, Any], seed: int | None = None) -> Site:
     """A ``param`` statement as a site; with a seed, away from its initial value."""
     value = np.asarray(node["value"])
     constraint = node["kwargs"].get("constraint", constraints.real)
+    support = support_name(constraint, _bounds(constraint))
     if seed is not None and value.dtype == np.float64:
         with suppress(NotImplementedError, ValueError):  # a constraint without a map: it stays where it is
             transform = dist.biject_to(constraint)
-            value = np.asarray(transform(away(np.asarray(transform.inv(value)), node["name"], seed)))
-    support = support_name(constraint, _bounds(constraint))
+            unconstrained = away(np.asarray(transform.inv(value)), node["name"], seed, support)
+            value = np.asarray(transform(unconstrained))
     return Site(node["name"], "param", "", (), value.shape, support, value.dtype.name, value=value)
 
 

@@ -90,6 +90,30 @@ def test_a_param_has_its_value_and_its_constraint(sides: dict[str, Side]) -> Non
     assert first(value=1.6) == ("scale", "initial value")
 
 
+def test_a_constrained_param_that_starts_symmetric_is_no_covariance(sides: dict[str, Side]) -> None:
+    """Rows for columns do not show at a matrix that is its own transpose, nor at others like it."""
+
+    def model(ppl: str, rows: bool) -> Callable:
+        def run(y):
+            library, dist = libraries(ppl)
+            array = numbers(ppl)
+            start = 3 * array.eye(2) + array.ones((2, 2))
+            b = library.param("b", start, constraint=dist.constraints.positive)
+            first, second = (b[0], b[1]) if rows else (b[:, 0], b[:, 1])
+            p = library.sample("p", dist.Beta(first, second).to_event(1))
+            library.sample("y", dist.Normal(p[0] - p[1], 1.0), obs=y)
+
+        return run
+
+    def first(rows: bool) -> str | None:
+        models = model("pyro", False), model("numpyro", rows)
+        found = check(*models, {"y": Y["y"]}, rungs=["structure", "density"], sides=sides).first_difference
+        return None if found is None else found["site"]
+
+    assert first(False) is None
+    assert first(True) == "p"
+
+
 def hidden(ppl: str, by: str = "a") -> Callable:
     """A param of zero, and one of one that is an exponent: at these values no latent site is seen beside them."""
 

@@ -120,12 +120,12 @@ def param_site(node: dict[str, Any], seed: int | None = None) -> Site:
     # A PyroParam's statement does not repeat its constraint, which the store has.
     given = node["kwargs"].get("constraint", constraints.real)
     constraint = pyro.get_param_store().get_state()["constraints"].get(node["name"], given)
+    support = support_name(constraint, _bounds(constraint))
     if seed is not None and value.dtype == np.float64:
         with suppress(NotImplementedError, ValueError):  # a constraint without a map: it stays where it is
             transform = transform_to(constraint)  # as the store has it
-            unconstrained = away(to_numpy(transform.inv(node["value"].detach())), node["name"], seed)
+            unconstrained = away(to_numpy(transform.inv(node["value"].detach())), node["name"], seed, support)
             value = np.asarray(to_numpy(transform(to_framework(unconstrained))))
-    support = support_name(constraint, _bounds(constraint))
     return Site(node["name"], "param", "", (), value.shape, support, value.dtype.name, value=value)
 
 

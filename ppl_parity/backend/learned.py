@@ -18,13 +18,23 @@ def changed(first: Arrays, second: Arrays) -> Arrays:
     return {n: value for n, value in first.items() if n in second and not np.array_equal(value, second[n])}
 
 
-def away(unconstrained: np.ndarray, name: str, seed: int) -> np.ndarray:
-    """A param's unconstrained value moved by normal noise, the same for the same name, shape and seed."""
+def away(unconstrained: np.ndarray, name: str, seed: int, support: str) -> np.ndarray:
+    """A param's unconstrained value moved by normal noise, the same for the same name, shape and seed.
+
+    Args:
+        support: the constraint, in the contract's words.
+    """
     rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
     noise = rng.standard_normal(np.shape(unconstrained))
-    if _symmetric(unconstrained):  # of a covariance libraries read one triangle, and not the same one
+    # Of a covariance libraries read one triangle, and not the same one.
+    if _symmetric(unconstrained) and not each_by_itself(support):
         noise = (noise + np.swapaxes(noise, -1, -2)) / 2
     return np.asarray(unconstrained + MOVES[seed % len(MOVES)] * noise)
+
+
+def each_by_itself(support: str) -> bool:
+    """Whether a constraint is one of every number, none of which is of a matrix' making."""
+    return support == "positive" or support.startswith(("greater_than(", "less_than(", "interval("))
 
 
 def _symmetric(matrix: np.ndarray) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from ppl_parity.backend.contract import Site
+from ppl_parity.backend.learned import each_by_itself
 from ppl_parity.errors import InputError
 from ppl_parity.findings import Finding
 from ppl_parity.ladder.changes.change import compared_in_full
@@ -102,8 +103,7 @@ def _other_map(context: Context, name: str, params: Params) -> Iterator[Finding]
             "each library's own way",
         )
         return
-    one_by_one = a.support.startswith(("positive", "greater_than(", "less_than(", "interval("))
-    if not one_by_one or a.name != b.name or not a.dtype == b.dtype == "float64":
+    if not each_by_itself(a.support) or a.name != b.name or not a.dtype == b.dtype == "float64":
         return
     try:
         moved = [

@@ -57,10 +57,11 @@ def run(context: Context) -> Iterator[Finding]:
     """Compare at every shared point: first the joint density, then the sites that make it up."""
     change = change_of_variables(context)
     if change is not None:
+        clause = change.told().replace("both sides", "Both sides", 1)
         yield Finding(
             "same",
             "change of variables",
-            f"{change.told().replace('both sides', 'Both sides', 1)}: the densities were compared at {len(change.context.points)} points, with the log "
+            f"{clause}: the densities were compared at {len(change.context.points)} points, with the log "
             "Jacobian taken off; gradients and potentials are held to each side's own density, and no trajectory is "
             "walked."
             + (
