@@ -318,3 +318,71 @@ def test_float32_is_not_asked_for_digits_where_a_scale_has_gone_to_nothing(
     assert verdict == "different" or any(
         detail.startswith("Not compared at 'near the mode") for detail in said
     )
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.0, "same"), (1.0 + 1e-5, "different")])
+def test_a_cast_on_the_way_is_drift_and_no_more(factor: float, verdict: str, sides: dict[str, Side]) -> None:
+    """As in Pyro's capture-recapture models: ``mask.float() * phi`` is float32, and float64 again a factor later."""
+
+    def model(ppl: str) -> Callable:
+        def run(seen, y):
+            library, dist = libraries(ppl)
+            phi = library.sample("phi", dist.Uniform(0.0, 1.0))
+            there = (seen > 0).float() if ppl == "pyro" else factor * seen
+            with library.plate("n", len(y)):
+                library.sample("y", dist.Bernoulli(there * phi * numbers(ppl).ones(len(y))), obs=y)
+
+        return run
+
+    data = {"seen": np.array([1.0, 1.0, 0.0, 1.0]), "y": np.array([1.0, 0.0, 0.0, 1.0])}
+    report = check(model("pyro"), model("numpyro"), data, level="quick", sides=sides)
+    assert report.verdict == verdict
+    assert any("'y' is float32 in pyro" in f.detail for f in told(report, "density")) == (verdict == "same")
+
+
+def test_far_down_a_funnel_all_digits_may_be_lost(sides: dict[str, Side]) -> None:
+    """The ``baseball`` example: lgamma at a concentration of 1e13 is 0.1 off in torch, and in JAX the other way."""
+
+    def model(ppl: str, *, logits: bool = False) -> Callable:
+        def run(at_bats, hits):
+            library, dist = libraries(ppl)
+            m = library.sample("m", dist.Uniform(0.0, 1.0))
+            kappa = library.sample("kappa", dist.Pareto(1.0, 1.5))
+            with library.plate("players", len(hits)):
+                phi = library.sample("phi", dist.Beta(m * kappa, (1 - m) * kappa))
+                how = {"logits" if logits else "probs": phi}
+                library.sample("hits", dist.Binomial(at_bats, **how), obs=hits)
+
+        return run
+
+    hits = np.array([18.0, 17, 16, 15, 14, 14, 13, 12, 11, 11, 10, 10, 10, 10, 10, 9, 8, 7])
+    data = {"at_bats": np.full(18, 45.0), "hits": hits}
+    report = check(model("pyro"), model("numpyro"), data, level="quick", sides=sides)
+    assert report.verdict == "same", str(report)
+    assert any(f.quantity == "digits" for f in told(report, "density"))
+    first = check(
+        model("pyro"), model("numpyro", logits=True), data, level="quick", sides=sides
+    ).first_difference
+    assert first is not None
+    assert first["site"] == "hits"  # and not phi, for its rounding
+
+
+def test_a_kernel_that_cannot_be_factorised_ends_no_check(sides: dict[str, Side]) -> None:
+    """The Gaussian process of NumPyro's examples, whose scales are drawn over many orders of magnitude."""
+
+    def model(ppl: str) -> Callable:
+        def run(x, y):
+            library, dist = libraries(ppl)
+            lib = numbers(ppl)
+            var, noise, length = (
+                library.sample(name, dist.LogNormal(0.0, 10.0)) for name in ("var", "noise", "length")
+            )
+            near = var * lib.exp(-0.5 * ((x[:, None] - x) / length) ** 2)
+            kernel = near + (noise + 1e-6) * lib.eye(len(x))
+            library.sample("y", dist.MultivariateNormal(lib.zeros(len(x)), kernel), obs=y)
+
+        return run
+
+    x = np.linspace(-1, 1, 10)
+    data = {"x": x, "y": np.sin(3 * x)}
+    assert check(model("pyro"), model("numpyro"), data, level="quick", sides=sides).verdict == "same"

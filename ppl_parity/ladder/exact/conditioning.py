@@ -21,6 +21,7 @@ from ppl_parity.tolerances import allowed
 
 NUDGE, NUM_NUDGES = 1e-15, 4  # relative: a few roundings of a value
 TIMES = 10.0  # each side's own arithmetic rounds as often, in an order of its own
+MOST_SHOWN = 4  # points at which a site that differs is asked for its digits, the worst ones
 SMALL = 1e-4  # of a log density: what parts by more is no loss of digits
 QUANTITY = "digits"
 CONDITIONED = {
@@ -39,7 +40,8 @@ def lost_digits(context: Context, values: SiteLogProbs, joint: Comparison, extra
         extra: the libraries' own limits, in nats.
 
     Returns:
-        nothing where some point parts by more than digits that are lost.
+        nothing where some point parts by more than digits that are lost: by so much of the log density that it is no
+        loss of digits, unless rounding moves it as far, as far down a funnel, where nearly all are lost.
     """
     a, b = (np.asarray(sums_of(values, side, None)) for side in SIDES)
     finite = np.isfinite(a) & np.isfinite(b)
@@ -48,24 +50,61 @@ def lost_digits(context: Context, values: SiteLogProbs, joint: Comparison, extra
         gap = np.where(finite, np.minimum(np.abs(b - a), np.abs(b - a - offset)), 0.0)
     size = np.where(finite, np.maximum(np.abs(a), np.abs(b)), 0.0)
     apart = gap > allowed("log density", a, b, context.precision) + extra
-    if joint.one_sided or not np.any(apart) or np.any(gap > SMALL * np.maximum(size, 1.0)):
+    if joint.one_sided or not np.any(apart):
         return {}
+    share = gap / np.maximum(size, 1.0)
     names: list[str | None] = [*names_of(values), None]
     noise: Noise = {name: np.zeros(len(gap)) for name in names}
     rng = np.random.default_rng(context.settings.seed)
-    # At every point: of a site digits may be lost where the sum of all still has them.
-    for i in map(int, np.flatnonzero(finite)):
+    # At every point, for of a site digits may be lost where the sum of all still has them; the worst one first.
+    for i in map(int, sorted(np.flatnonzero(finite), key=lambda i: -share[i])):
         point = context.points[i]
         for name, change in moved_by_rounding(context, point, rng):
             if name in noise:
                 noise[name][i] = max(noise[name][i], TIMES * change)
-        for name, share in _of_covariances(context, point).items():
+        for name, lost_share in _of_covariances(context, point).items():
             if name in noise:
                 log_probs = np.asarray(values["pyro"][i].get(name, 0.0))
-                lost = share * (float(np.abs(np.sum(log_probs))) + log_probs.size)
+                lost = lost_share * (float(np.abs(np.sum(log_probs))) + log_probs.size)
                 noise[name][i] = max(noise[name][i], lost)
                 noise[None][i] = max(noise[None][i], lost)
+        if share[i] > SMALL and gap[i] > noise[None][i]:
+            return {}
     return noise
+
+
+def not_by_rounding(
+    context: Context, values: SiteLogProbs, comparisons: dict[str, Comparison]
+) -> dict[str, Comparison]:
+    """The sites without those that differ by lost digits alone, where others differ that have them.
+
+    Down a funnel a prior's rounding would be blamed for what the likelihood below it does.
+    """
+    apart = [name for name, found in comparisons.items() if found.relation == "different"]
+    if len(apart) < 2:
+        return comparisons
+    rng = np.random.default_rng(context.settings.seed)
+    moved: dict[int, dict[str, float]] = {}
+    lost = []
+    for name in apart:
+        a, b = (np.asarray(sums_of(values, side, name)) for side in SIDES)
+        with np.errstate(invalid="ignore"):
+            gap = np.abs(a - b)
+            beyond = gap > allowed("log density", a, b, context.precision)
+        for i in sorted(map(int, np.flatnonzero(beyond)), key=lambda i, gap=gap: -gap[i])[:MOST_SHOWN]:
+            if i not in moved:
+                moved[i] = {}
+                for site, change in moved_by_rounding(context, context.points[i], rng):
+                    moved[i][str(site)] = max(moved[i].get(str(site), 0.0), TIMES * change)
+            if not gap[i] <= moved[i].get(name, 0.0):
+                break
+        else:
+            lost.append(name)
+    return (
+        {n: found for n, found in comparisons.items() if n not in lost}
+        if len(lost) < len(apart)
+        else comparisons
+    )
 
 
 def _of_covariances(context: Context, point: Point) -> dict[str, float]:
@@ -134,6 +173,13 @@ def told_of_digits(context: Context, values: SiteLogProbs, noise: Noise) -> Iter
     whole = np.where(apart, noise[None], 0.0)
     if not np.any(whole):
         return
+    # What the density has lost of its digits there its gradient has lost of its own.
+    size = np.maximum(np.maximum(np.abs(a), np.abs(b)), 1.0)
+    context.results["digits"] = {
+        point.name: float(share)
+        for point, share in zip(context.points, whole / size, strict=True)
+        if np.isfinite(share) and share > 0
+    }
     where = int(np.argmax(whole))
     name = max((n for n in noise if n is not None), key=lambda n: noise[n][where], default=None)
     yield Finding(

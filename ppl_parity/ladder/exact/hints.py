@@ -47,7 +47,7 @@ def explain_site(
     shapes = [values[side][comparison.worst][name].shape for side in SIDES]
     if a.family != b.family and a.scale == b.scale and a.masked == b.masked:
         return _explain_families(context, name, worst, values, comparison)
-    if shapes[0] != shapes[1] and not one_sided:
+    if shapes[0] != shapes[1] and not one_sided and (a.scale, a.masked) == (b.scale, b.masked):
         left, right = shapes
         if (
             a.batch_shape + a.event_shape == b.batch_shape + b.event_shape
@@ -55,19 +55,38 @@ def explain_site(
             told = _explain_params(context, name, worst, values, comparison)
             if told:
                 return told
-        return f"its log prob has shape {left} in pyro and {right} in numpyro: a broadcast or a lost axis"
+        # A factor may be added up on one side, and in a plate on the other: its shape is no cause by itself.
+        if a.kind != "factor" or _counts_again(values, name):
+            return f"its log prob has shape {left} in pyro and {right} in numpyro: a broadcast or a lost axis"
     if a.scale != b.scale:
         words = "by up to" if _weighted(values, name) else "by"
         return f"it is scaled {words} {a.scale:g} in pyro and {b.scale:g} in numpyro"
     if a.masked != b.masked:
         counts = _hidden(values, name)
         return f"it is masked in {'pyro' if a.masked else 'numpyro'} only{f'; {counts}' if counts else ''}"
+    if one_sided and a.kind == "factor":  # which has no support
+        one_sided = one_sided.replace(
+            "gives it a density: supports differ",
+            "has a finite number: the log of what rounds to zero, as 1 - cdf in a tail does, or an overflow",
+        )
+    summed = a.kind == "factor" and shapes[0] != shapes[1]  # whose parameter is what it adds up to
     return (
-        _explain_params(context, name, worst, values, comparison)
+        (None if summed else _explain_params(context, name, worst, values, comparison))
         or one_sided
         or _explain_numbers(values, name)
         or what_if(context, name, values)
     )
+
+
+def _counts_again(values: dict[str, list[Arrays]], name: str) -> bool:
+    """Whether the one sum is the other, once for each of its elements, wherever both are numbers."""
+    sums, sizes = (
+        [np.array([of(row[name]) for row in values[side]], dtype=float) for side in SIDES]
+        for of in (np.sum, np.size)
+    )
+    usable = np.isfinite(sums[0]) & np.isfinite(sums[1])
+    (a, b), (m, n) = ([one[usable] for one in pair] for pair in (sums, sizes))
+    return bool(usable.any()) and np.allclose(a / m, b / n, rtol=FLOAT32, atol=0.0)
 
 
 def _explain_families(

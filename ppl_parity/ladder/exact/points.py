@@ -121,7 +121,10 @@ def _moved(
                 n: rng.choice([-EDGE, EDGE], size=v.shape) * rng.uniform(0.9, 1.1, size=v.shape)
                 for n, v in start.items()
             }
-        moved = program.constrain(where)
+        try:
+            moved = program.constrain(where)
+        except InputError:  # a model that cannot be run there: a covariance that rounding leaves indefinite
+            continue
         moved = {n: moved[n] for n in continuous if n in moved}
         if all(np.all(np.isfinite(v)) for v in moved.values()):
             number = sum(point.kind == kind for point in points)

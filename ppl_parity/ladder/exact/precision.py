@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ppl_parity.errors import InputError
 from ppl_parity.findings import Finding
 from ppl_parity.ladder.context import Context, is_discrete
 from ppl_parity.ladder.exact.conditioning import moved_by_rounding
@@ -20,6 +21,7 @@ from ppl_parity.pair.points import Point
 from ppl_parity.tolerances import allowed
 
 NARROW = "float32"
+ROUNDED_POINTS = 16  # at which is asked what was cast
 NARROW_NUDGE = 2.0**-24  # relative: half a spacing of float32
 
 
@@ -33,6 +35,9 @@ def narrow_sites(context: Context) -> dict[str, list[str]]:
             made = any(np.asarray(value).dtype == NARROW for value in site.params.values())
             if stored or made:
                 found.setdefault(name, []).append(side)
+    for side, name in _rounded(context):
+        if side not in found.setdefault(name, []):
+            found[name].append(side)
     # A value that is drawn in float32 is as wide wherever it is used.
     drawn = {
         side: None
@@ -44,6 +49,55 @@ def narrow_sites(context: Context) -> dict[str, list[str]]:
         for name in context.sites[side]:
             if side not in found.setdefault(name, []):
                 found[name].append(side)
+    return found
+
+
+def _rounded(context: Context) -> list[tuple[str, str]]:
+    """(side, site) of which a parameter was cast to float32 on its way, as by ``mask.float() * p`` in torch.
+
+    It is float64 in the end, and has numbers of float32, which the other side's are all but equal to. A constant says
+    nothing: a half is a number of float32 wherever it comes from.
+    """
+    if "rounded" not in context.results:
+        ordinary = [point for point in context.points if not point.far][:ROUNDED_POINTS]
+        seen: dict[tuple[str, str, str], list[np.ndarray]] = {}
+        for point in ordinary:
+            for where, value in _cast_at(context, point).items():
+                seen.setdefault(where, []).append(value)
+        context.results["rounded"] = sorted(
+            {
+                (side, name)
+                for (side, name, _), (first, *others) in seen.items()
+                if any(not np.array_equal(first, other) for other in others)
+            }
+        )
+    return context.results["rounded"]
+
+
+def _cast_at(context: Context, point: Point) -> dict[tuple[str, str, str], np.ndarray]:
+    """(side, site, parameter) -> its value, where it alone has numbers of float32, and the other side's are near."""
+    described = {}
+    for side in SIDES:
+        try:
+            sites = context.programs[side].sites(context.values(side, point, discrete=True))
+        except InputError:
+            return {}
+        described[side] = context.pair.from_side(side, {site.name: site for site in sites})
+    found = {}
+    for name, site in described["pyro"].items():
+        if name not in described["numpyro"]:
+            continue
+        other = described["numpyro"][name]
+        for key in set(site.params) & set(other.params):
+            both = [np.asarray(one.params[key]) for one in (site, other)]
+            if both[0].shape != both[1].shape or any(value.dtype != np.float64 for value in both):
+                continue
+            with np.errstate(over="ignore", invalid="ignore"):
+                near = np.abs(both[0] - both[1]) <= 2 * NARROW_NUDGE * np.abs(both[0])
+                cast = [np.array_equal(value, value.astype(np.float32)) for value in both]
+            if np.all(near) and cast[0] != cast[1]:
+                i = cast.index(True)
+                found[SIDES[i], name, key] = both[i]
     return found
 
 

@@ -16,7 +16,7 @@ from ppl_parity.ladder.context import Context
 from ppl_parity.ladder.exact.blaming import blamed
 from ppl_parity.ladder.exact.clamps import level_clamps, told_of_clamps
 from ppl_parity.ladder.exact.comparison import Comparison
-from ppl_parity.ladder.exact.conditioning import lost_digits, told_of_digits
+from ppl_parity.ladder.exact.conditioning import lost_digits, not_by_rounding, told_of_digits
 from ppl_parity.ladder.exact.deltas import level_deltas
 from ppl_parity.ladder.exact.deterministic import differing
 from ppl_parity.ladder.exact.hidden import hidden
@@ -131,6 +131,7 @@ def _at_points(context: Context) -> Iterator[Finding]:
             yield told
         if not drifting:
             also = differing(context)
+            comparisons = not_by_rounding(context, values, comparisons)
             yield from blamed(context, values, comparisons, also)
             yield from also
             # A difference that is known, or found first, is no reason to be silent on others.

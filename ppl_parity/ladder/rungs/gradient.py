@@ -87,6 +87,7 @@ def _against_each_other(context: Context, found: list[Position]) -> Iterator[Fin
     # A family that is off by so much has a derivative that is off by as much, times its slope.
     limit = 10 * sum(library_limit(site) for side in SIDES for site in context.sites[side].values())
     rounding = ROUNDING[context.precision]
+    digits = context.results.get("digits", {})  # point -> the share of them that the density has lost there
     # Both at one side's coordinates: what rounding did on the way there is not the gradient's.
     at = [position.coordinates[context.anchor] for position in found]
     asked = context.both(
@@ -108,7 +109,7 @@ def _against_each_other(context: Context, found: list[Position]) -> Iterator[Fin
             b = gradients["numpyro"][name]
             with np.errstate(invalid="ignore"):
                 allowance = allowed("gradient", a, b, context.precision) + limit * (1 + np.abs(a))
-            allowance = allowance + rounding * scale
+            allowance = allowance + (rounding + digits.get(position.point.name, 0.0)) * scale
             finding = _gap(name, a, b, allowance, position)
             if finding is not None and finding.size is not None:
                 allowance = allowance + _by_a_nudge(context, at[i], name, all_gradients, i)
