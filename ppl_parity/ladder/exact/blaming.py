@@ -13,6 +13,7 @@ from ppl_parity.ladder.exact.comparison import Comparison, compare
 from ppl_parity.ladder.exact.extent import extent
 from ppl_parity.ladder.exact.hints import explain_site
 from ppl_parity.ladder.exact.log_probs import (
+    NO_NUMBER,
     SiteLogProbs,
     compare_site,
     limit_of,
@@ -145,6 +146,8 @@ def _with_the_worst(detail: str, index: tuple[int, ...] | None, rows: np.ndarray
     if not index or rows is None or np.count_nonzero(rows) < 2:
         return detail
     where = f"row {index[0]}" if len(index) == 1 else f"[{', '.join(map(str, index))}]"
+    if abs(rows[index]) == NO_NUMBER:
+        return f"{detail.removesuffix('.')}, the most in {where}, where one of them is infinite."
     gap = f"{abs(float(rows[index])):.3g}".replace("e+0", "e").replace("e+", "e")
     return f"{detail.removesuffix('.')}, the most in {where}, by {gap}."
 

@@ -12,6 +12,8 @@ from ppl_parity.ladder.exact.comparison import Comparison, compare
 from ppl_parity.pair.pairs import SIDES
 from ppl_parity.tolerances import library_limit
 
+NO_NUMBER = 1e300  # for an infinite difference, where the largest is looked for
+
 SiteLogProbs = dict[str, list[Arrays]]
 """side -> at each point, site (under Pyro's names) -> log probs."""
 
@@ -77,7 +79,7 @@ def worst_element(
     if rows[0] is None or rows[1] is None or rows[0].shape != rows[1].shape or rows[0].ndim == 0:
         return None, None
     with np.errstate(invalid="ignore"):
-        gap = np.nan_to_num(rows[1] - rows[0], nan=0.0, posinf=1e300, neginf=-1e300)
+        gap = np.nan_to_num(rows[1] - rows[0], nan=0.0, posinf=NO_NUMBER, neginf=-NO_NUMBER)
     index = tuple(int(i) for i in np.unravel_index(int(np.argmax(np.abs(gap))), gap.shape))
     return index, gap
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 
@@ -160,8 +160,17 @@ def _different(
                 f"in pyro and {apart.numpyro:.10g} in numpyro at {apart.point}.",
             )
         elif shared is not None:
+            # What is left hangs on what is summed out: of one site that is where, of several it is among them.
+            left = _not_among(context, [*shared.names, *enumerated["pyro"], *enumerated["numpyro"]])
+            site = left[0] if len(left) == 1 else None
             detail = detail.replace(
-                " No site was compared alone.", f" The log probs of {listed(shared.names)} agree."
+                " No site was compared alone.",
+                f" The log probs of {listed(shared.names)} agree{f', which leaves {listed(left)}' if left else ''}.",
+            )
+            hint = (
+                f"{listed(left) or 'any site'} {'differ' if len(left) > 1 else 'differs'} by what is summed out, its "
+                "probabilities or what hangs on them; or the sum on one side is not the distribution that the other "
+                "writes for it"
             )
     else:
         summed = sorted(enumerated["pyro"])
@@ -177,6 +186,16 @@ def _different(
                 "has a density in pyro. Or " + hint
             )
     return Finding("different", "log density", detail, site=site, size=found.size, point=point, hint=hint)
+
+
+def _not_among(context: Context, names: Collection[str]) -> list[str]:
+    """The sites with a log prob that both sides have, without these."""
+    there = [context.sites[side] for side in SIDES]
+    return [
+        name
+        for name, site in there[0].items()
+        if name in there[1] and name not in names and site.kind in ("latent", "observed", "factor")
+    ]
 
 
 def _without_number(name: str, point: str, alone: np.ndarray, side: str) -> Finding:
