@@ -85,11 +85,11 @@ def bound_of(of_model: TracedModel, of_guide: TracedModel | None) -> tuple[Model
         of_guide: None is one that the library makes of the model's continuous sites.
     """
     if not of_model.enumerated - set(() if of_guide is None else of_guide.shapes):
-        return of_model.model, Trace_ELBO()
+        return of_model.run, Trace_ELBO()
     from numpyro.contrib.funsor import config_enumerate  # slow to import, seldom needed
 
     nesting = max(of_model.max_plate_nesting, 0 if of_guide is None else of_guide.max_plate_nesting)
-    return config_enumerate(of_model.model), TraceEnum_ELBO(max_plate_nesting=nesting)
+    return config_enumerate(of_model.run), TraceEnum_ELBO(max_plate_nesting=nesting)
 
 
 def _estimates(of_model: TracedModel, of_guide: TracedModel, num_draws: int) -> Any:
@@ -98,7 +98,7 @@ def _estimates(of_model: TracedModel, of_guide: TracedModel, num_draws: int) -> 
     def run(arrays: list[Any], values: dict[str, Any], key: Any) -> Any:
         def one(key: Any) -> Any:
             def lost(values: dict[str, Any]) -> Any:
-                return loss.loss(key, values, model, of_guide.model, **of_model.arguments(arrays))
+                return loss.loss(key, values, model, of_guide.run, **of_model.arguments(arrays))
 
             return jax.value_and_grad(lost)(values)
 

@@ -40,7 +40,7 @@ def simulate(
     def draws(arrays, batch, mapped):
         def one(pair):
             key, values = pair
-            model = _Unobserved(handlers.substitute(handlers.seed(program.model, key), data=values), kept)
+            model = _Unobserved(handlers.substitute(handlers.seed(program.run, key), data=values), kept)
             trace = handlers.trace(model).get_trace(**program.arguments(arrays))
             return {
                 name: node["value"]

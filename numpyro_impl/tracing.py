@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import jax
@@ -15,6 +16,7 @@ from jax.flatten_util import ravel_pytree
 from numpyro import handlers
 from numpyro.infer import hmc_util, init_to_sample, init_to_uniform
 from numpyro.infer import util as infer
+from numpyro.primitives import Messenger
 
 from numpyro_impl import sites as describing
 from numpyro_impl.compiled import compile_options, kept, shapes_of, shared
@@ -46,6 +48,33 @@ NUM_RUNS = 4  # that must draw the same sites before anything is asked of a mode
 INIT_STRATEGIES = {"uniform": init_to_uniform, "prior": init_to_sample}
 
 
+class _WideCarries(Messenger):
+    """Let a ``scan`` carry whole numbers that a model begins with as int32, where its draws are int64.
+
+    Without x64, as people run such a model, draws are int32, and NumPyro's own examples say ``jnp.int32`` of the first.
+    """
+
+    def process_message(self, msg: dict[str, Any]) -> None:
+        if msg["type"] == "control_flow":
+            msg["fn"] = partial(_scanned, msg["fn"])
+
+
+def _scanned(scan: Callable[..., Any], body: Any, init: Any, *rest: Any, **options: Any) -> Any:
+    try:
+        return scan(body, init, *rest, **options)
+    except TypeError as error:
+        wide = jax.tree.map(_widened, init)
+        if jax.tree.map(jnp.result_type, wide) == jax.tree.map(jnp.result_type, init):
+            raise
+        if not {"int32", "int64"} <= set(re.findall(r"\w+", str(error))):
+            raise
+        return scan(body, wide, *rest, **options)
+
+
+def _widened(value: Any) -> Any:
+    return value.astype("int64") if getattr(value, "dtype", None) == jnp.int32 else value
+
+
 class TracedModel:
     """A model, its data, and what one run of it tells; ``Program`` is its public face."""
 
@@ -62,6 +91,7 @@ class TracedModel:
         check_model(NAME, model, data)
         one_of("precision", precision, PRECISIONS)
         self.model, self.precision, self.device = model, precision, device
+        self.run = _WideCarries(model)
         check_shards(model, device, num_shards)
         data = getattr(model, "prepared", dict)(plain(data))
         self.shards: Shards | None = None
@@ -138,7 +168,7 @@ class TracedModel:
     # The rest is private: how each quantity is asked of the framework.
 
     def _seeded(self) -> Any:
-        return handlers.seed(self.model, seed_to_rng(0))
+        return handlers.seed(self.run, seed_to_rng(0))
 
     def _summed_out(self, tilts: dict[str, Any] | None = None) -> Any:
         from numpyro.contrib.funsor import config_enumerate, enum  # slow to import, seldom needed
@@ -175,7 +205,7 @@ class TracedModel:
             return moved_by(values, {n: _support(nodes[n]["fn"]) for n in self.discrete}, computed)
 
     def _trace(self, arrays: list[Any], values: dict[str, Any], key: Any = None) -> dict[str, Any]:
-        seeded = handlers.seed(self.model, seed_to_rng(0) if key is None else key)
+        seeded = handlers.seed(self.run, seed_to_rng(0) if key is None else key)
         given = handlers.substitute(handlers.substitute(seeded, data=values), substitute_fn=_of_improper)
         return handlers.trace(given).get_trace(**self.arguments(arrays))
 
@@ -331,7 +361,7 @@ class TracedModel:
     def _start(self, strategy: str) -> Callable[..., Any]:
         def start(arrays, words):
             key = jax.random.fold_in(jax.random.fold_in(seed_to_rng(words[0]), words[1]), words[2])
-            seeded = handlers.seed(self.model, key)
+            seeded = handlers.seed(self.run, key)
             model = handlers.substitute(seeded, substitute_fn=INIT_STRATEGIES[strategy])
             trace = handlers.trace(model).get_trace(**self.arguments(arrays))
             bijections = self._bijections(trace)

@@ -6,6 +6,7 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -123,6 +124,42 @@ def test_a_carry_of_narrow_integers_is_told_with_what_to_do(sides: dict[str, Sid
         InputError, match=r"has type int32\[\] but .* int64\[\].*\(models are .* or write dtype=int\)$"
     ):
         check(original, port, {"y": np.array(0.3)}, level="quick", sides=sides)
+
+
+@pytest.mark.parametrize("enumerated", [False, True])
+def test_a_scan_carries_what_numpyro_s_examples_begin_with(enumerated: bool, sides: dict[str, Side]) -> None:
+    """``jnp.zeros(N, dtype=jnp.int32)``, before draws that are int64 where models are compared in float64."""
+
+    def original(y):
+        import pyro
+        import pyro.distributions as dist
+        import torch
+
+        p = pyro.sample("p", dist.Beta(2.0, 2.0))
+        z: Any = torch.tensor(0)
+        for t in pyro.markov(range(len(y))):
+            how = {"enumerate": "parallel"} if enumerated else {}
+            z = pyro.sample(f"z_{t}", dist.Categorical(torch.stack([p, 1 - p], -1)), infer=how)
+            pyro.sample(f"y_{t}", dist.Normal(z.to(y.dtype), 1.0), obs=y[t])
+
+    def port(y):
+        import jax.numpy as jnp
+        import numpyro
+        import numpyro.distributions as dist
+        from numpyro.contrib.control_flow import scan
+
+        p = numpyro.sample("p", dist.Beta(2.0, 2.0))
+
+        def step(z, seen):
+            how = {"enumerate": "parallel"} if enumerated else {}
+            z = numpyro.sample("z", dist.Categorical(jnp.stack([p, 1 - p], -1)), infer=how)
+            numpyro.sample("y", dist.Normal(z, 1.0), obs=seen)
+            return z, None
+
+        scan(step, jnp.array(0, dtype=jnp.int32), y)
+
+    data = {"y": np.array([0.3, 1.2, -0.4])}
+    assert check(original, port, data, level="quick", sides=sides).verdict == "same"
 
 
 def test_what_was_set_is_set_again(monkeypatch: pytest.MonkeyPatch) -> None:
