@@ -386,3 +386,25 @@ def test_a_kernel_that_cannot_be_factorised_ends_no_check(sides: dict[str, Side]
     x = np.linspace(-1, 1, 10)
     data = {"x": x, "y": np.sin(3 * x)}
     assert check(model("pyro"), model("numpyro"), data, level="quick", sides=sides).verdict == "same"
+
+
+@pytest.mark.parametrize(("shift", "verdict"), [(0.0, "same"), (1e-6, "different")])
+def test_the_log_of_what_is_left_of_one_has_no_more_digits(
+    shift: float, verdict: str, sides: dict[str, Side]
+) -> None:
+    """Censored rows as people write them: 1 - cdf is so many roundings of one, and each library's last is its own."""
+
+    def model(ppl: str) -> Callable:
+        def run(y):
+            library, dist = libraries(ppl)
+            mu = library.sample("mu", dist.Normal(0.0, 5.0))
+            sigma = library.sample("sigma", dist.HalfNormal(2.0))
+            with library.plate("n", len(y)):
+                left = 1 - dist.Normal(mu + shift * (ppl == "pyro"), sigma).cdf(y)
+                library.factor("censored", numbers(ppl).log(left))
+
+        return run
+
+    data = {"y": np.random.default_rng(0).normal(size=12)}
+    report = check(model("pyro"), model("numpyro"), data, level="quick", sides=sides)
+    assert report.verdict == verdict, str(report)

@@ -105,8 +105,8 @@ def test_nothing_is_claimed_of_sites_beside_one_that_only_pyro_sums_over(sides: 
 
     report = check(model, port(1.5), y, rungs=rungs, sides=sides)
     assert report.first_difference is not None
-    assert report.first_difference["site"] is None
-    assert report.first_difference["detail"].endswith("The log probs of 'p', 'w' agree.")
+    assert report.first_difference["site"] == "y"
+    assert report.first_difference["detail"].endswith("The log probs of 'p', 'w' agree, which leaves 'y'.")
 
     report = check(model, port(1.0), y, rungs=rungs[:2], sides=sides)
     assert report.verdict == "unresolved"

@@ -22,6 +22,8 @@ from ppl_parity.tolerances import allowed
 NUDGE, NUM_NUDGES = 1e-15, 4  # relative: a few roundings of a value
 TIMES = 10.0  # each side's own arithmetic rounds as often, in an order of its own
 MOST_SHOWN = 4  # points at which a site that differs is asked for its digits, the worst ones
+ROUNDING_OF_ONE, MOST_ROUNDINGS = 2.0**-53, 4.0  # of a probability just below one, and so many of them
+MANY, WHOLE = 2.0**33, 1e-4  # beyond so many they do not show; how near to a whole number their count must be
 SMALL = 1e-4  # of a log density: what parts by more is no loss of digits
 QUANTITY = "digits"
 CONDITIONED = {
@@ -68,6 +70,9 @@ def lost_digits(context: Context, values: SiteLogProbs, joint: Comparison, extra
                 lost = lost_share * (float(np.abs(np.sum(log_probs))) + log_probs.size)
                 noise[name][i] = max(noise[name][i], lost)
                 noise[None][i] = max(noise[None][i], lost)
+        for name, lost in _of_survivals(values, i).items():
+            noise[name][i] += lost
+            noise[None][i] += lost
         if share[i] > SMALL and gap[i] > noise[None][i]:
             return {}
     return noise
@@ -126,6 +131,29 @@ def _of_covariances(context: Context, point: Point) -> dict[str, float]:
     return found
 
 
+def _of_survivals(values: SiteLogProbs, point: int) -> dict[str, float]:
+    """site -> nats by which it parts where it is log(1 - p), and p on either side one of the last numbers before 1.
+
+    1 - p is then a whole number of roundings of one, few of them, and the next number is as good: no latent value need
+    move p by so much.
+    """
+    first, second = (values[side][point] for side in SIDES)
+    found: dict[str, float] = {}
+    for name in set(first) & set(second):
+        a, b = (np.asarray(row[name], dtype=float) for row in (first, second))
+        if a.shape != b.shape:
+            continue
+        with np.errstate(over="ignore", invalid="ignore"):
+            counts = [np.exp(one) / ROUNDING_OF_ONE for one in (a, b)]
+            near = np.abs(counts[0] - counts[1]) <= MOST_ROUNDINGS
+            for count in counts:
+                near &= (count > 0.5) & (count < MANY) & (np.abs(count - np.round(count)) < WHOLE)
+        lost = float(np.sum(np.abs(a - b)[near]))
+        if lost > 0:
+            found[name] = lost
+    return found
+
+
 def moved_by_rounding(
     context: Context, point: Point, rng: np.random.Generator, nudge: float = NUDGE
 ) -> Iterator[tuple[str | None, float]]:
@@ -146,7 +174,7 @@ def _nudged(point: Point, rng: np.random.Generator, nudge: float) -> Point:
         name: value * (1 + nudge * rng.choice([-1.0, 1.0], size=value.shape))
         if value.dtype.kind == "f"
         else value
-        for name, value in point.values.items()
+        for name, value in ((name, np.asarray(value)) for name, value in point.values.items())
     }
     return Point(point.name, values, point.kind)
 
@@ -176,8 +204,9 @@ def told_of_digits(context: Context, values: SiteLogProbs, noise: Noise) -> Iter
     # What the density has lost of its digits there its gradient has lost of its own.
     size = np.maximum(np.maximum(np.abs(a), np.abs(b)), 1.0)
     context.results["digits"] = {
-        point.name: float(share)
-        for point, share in zip(context.points, whole / size, strict=True)
+        # Of the log of what is rounded itself the derivative has lost as much as that number.
+        point.name: float(share) + sum(_of_survivals(values, i).values())
+        for i, (point, share) in enumerate(zip(context.points, whole / size, strict=True))
         if np.isfinite(share) and share > 0
     }
     where = int(np.argmax(whole))
@@ -185,12 +214,14 @@ def told_of_digits(context: Context, values: SiteLogProbs, noise: Noise) -> Iter
     yield Finding(
         "same",
         QUANTITY,
-        f"At {np.count_nonzero(whole)} of {len(whole)} points a rounding of the latent values, or of a covariance made "
-        f"of them, moves the log density by up to {whole[where] / TIMES:.1g} on either side"
+        f"At {np.count_nonzero(whole)} of {len(whole)} points a rounding of the latent values, or of what is made of "
+        "them (a covariance, one minus a probability), moves the log density by up to "
+        f"{whole[where] / TIMES:.1g} on either side"
         f"{f', most of it at {name!r}' if name else ''}; it was held to no more digits there.",
         site=name,
         size=float(whole[where] / TIMES),
         point=context.points[where].name,
         notable=True,
-        hint="an ill-conditioned matrix, or a recursion that loses digits: a larger jitter",
+        hint="an ill-conditioned matrix, or a recursion that loses digits: a larger jitter; or the log of 1 - cdf, "
+        "where a survival function's own log keeps its digits",
     )
