@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("pyro")
@@ -120,6 +121,22 @@ def test_a_wrong_one_is_named_where_both_compute_it(
     assert first is not None
     assert (first["rung"], first["site"]) == ("density", site)
     assert words in first["hint"]
+
+
+def test_a_user_s_point_is_one_of_both(sides: dict[str, Side]) -> None:
+    at = {"mu": 0.3, "tau": 1.7, "raw": np.array([0.4, -0.6])}
+    right = by_hand("raw"), by_hand("z")
+    wrong = by_hand("raw", power=2.0), by_hand("z")
+    (note,) = (
+        f
+        for f in told(judged(*right, sides, points={"mine": at}), "density")
+        if f.quantity == "change of variables"
+    )
+    assert "mine" not in note.detail  # as one that could not be followed
+    plain = judged(*wrong, sides).rungs[1].findings
+    with_it = judged(*wrong, sides, points={"mine": at}).rungs[1].findings
+    counts = [max(f.numbers.get("points", 0) for f in found) for found in (plain, with_it)]
+    assert counts[1] == counts[0] + 1
 
 
 def test_one_way_on_both_sides_changes_nothing(sides: dict[str, Side]) -> None:

@@ -28,6 +28,7 @@ from ppl_parity.ladder.changes.points import (
     followed_back,
     frozen_points,
     given_points,
+    own_points,
     points_of,
     prior_points,
     usable,
@@ -158,12 +159,15 @@ def _of_both(context: Context) -> Change | NoChange | None:
         if len(kept) < min(LEAST_POINTS, len(points)):
             return why_unusable(context, drawn, computed, points, groups[computed])
         found, lost = followed_back(context, drawn, groups[drawn], kept, prior_points(context, drawn))
-        kept = usable(context, drawn, found, groups[drawn])
+        given, others = followed_back(
+            context, computed, groups[computed], own_points(context, drawn, of), points
+        )
+        kept = usable(context, drawn, [*given, *found], groups[drawn])
         if len(kept) < LEAST_POINTS:
             return NoChange(f"what {drawn} computes {listed(of)} of was not found back at most points")
         if any(folds(context, side, kept, groups[side]) for side in SIDES):
             return NoChange(f"both sides compute {listed(of)}, and one by a map that turns back")
-        return _changed(context, drawn, computed, groups[computed], kept, lost, groups[drawn])
+        return _changed(context, drawn, computed, groups[computed], kept, [*others, *lost], groups[drawn])
     except (InputError, SideError) as error:
         return NoChange(f"what both sides compute cannot be followed ({str(error).rstrip('.')})")
 

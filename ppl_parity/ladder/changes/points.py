@@ -80,6 +80,20 @@ def given_points(
     return followed_back(context, side, groups, given, points)
 
 
+def own_points(context: Context, side: str, of: list[str]) -> list[Point]:
+    """A user's points of one side alone, with what it computes there."""
+    latent = {name: {n for n, site in context.sites[name].items() if site.kind == "latent"} for name in SIDES}
+    (other,) = (name for name in SIDES if name != side)
+    found = []
+    for name, values in context.pair.points.items():
+        if latent[side] <= set(values) and not latent[other] <= set(values):
+            point = Point(name, {n: np.asarray(value) for n, value in values.items()})
+            computed = computed_values(context.programs[side], context.values(side, point, discrete=True))
+            there = context.pair.from_side(side, computed)
+            found.append(replace(point, values=point.values | {n: there[n] for n in of}))
+    return found
+
+
 def followed_back(
     context: Context, side: str, groups: tuple[Computed, ...], points: Sequence[Point], begin: list[Point]
 ) -> tuple[list[Point], list[str]]:
