@@ -211,17 +211,23 @@ def told_of_digits(context: Context, values: SiteLogProbs, noise: Noise) -> Iter
     }
     where = int(np.argmax(whole))
     name = max((n for n in noise if n is not None), key=lambda n: noise[n][where], default=None)
+    survival = name in _of_survivals(values, where)
+    of = (
+        "a probability, which is all but one"
+        if survival
+        else "the latent values, or of a covariance made of them"
+    )
     yield Finding(
         "same",
         QUANTITY,
-        f"At {np.count_nonzero(whole)} of {len(whole)} points a rounding of the latent values, or of what is made of "
-        "them (a covariance, one minus a probability), moves the log density by up to "
+        f"At {np.count_nonzero(whole)} of {len(whole)} points a rounding of {of}, moves the log density by up to "
         f"{whole[where] / TIMES:.1g} on either side"
         f"{f', most of it at {name!r}' if name else ''}; it was held to no more digits there.",
         site=name,
         size=float(whole[where] / TIMES),
         point=context.points[where].name,
         notable=True,
-        hint="an ill-conditioned matrix, or a recursion that loses digits: a larger jitter; or the log of 1 - cdf, "
-        "where a survival function's own log keeps its digits",
+        hint="the log of one minus a probability: a survival function's own log keeps its digits"
+        if survival
+        else "an ill-conditioned matrix, or a recursion that loses digits: a larger jitter",
     )
