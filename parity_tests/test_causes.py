@@ -253,3 +253,61 @@ def test_what_a_transform_is_made_of_is_compared(sides: dict[str, Side]) -> None
     assert first is not None
     assert first["site"] == "rate"
     assert "transform 0 loc and transform 0 scale have changed places" in first["hint"]
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ("no events", "with 1 - 'event' for 'event' in the data"),  # and not the shape, which is right
+        ("lost mask", "it is masked in pyro only"),
+        ("once for each row", "a broadcast or a lost axis"),
+        ("rounds to one", "the log of what rounds to zero"),
+    ],
+)
+def test_a_factor_that_one_side_adds_up_has_no_lost_axis(
+    sides: dict[str, Side], other: str, said: str
+) -> None:
+    def original(t, event):
+        pyro, dist = libraries("pyro")
+        k = pyro.sample("k", dist.Gamma(2.0, 1.0))
+        poutine = importlib.import_module("pyro.poutine")
+        with poutine.mask(mask=other != "lost mask"):
+            pyro.factor("lik", (event * (k * t).log() - t**k).sum())
+
+    def port(t, event):
+        numpyro, dist = libraries("numpyro")
+        lib = importlib.import_module("jax.numpy")
+        k = numpyro.sample("k", dist.Gamma(2.0, 1.0))
+        seen = 1 - event if other == "no events" else event
+        left = lib.log1p(lib.expm1(-(t**k))) if other == "rounds to one" else -(t**k)
+        each = seen * lib.log(k * t) + left
+        with numpyro.plate("rows", 3):
+            numpyro.factor("lik", each.sum() if other == "once for each row" else each)
+
+    data = {
+        "t": np.array([0.4, 1.1, 60.0 if other != "rounds to one" else 1e40]),
+        "event": np.array([1.0, 0.0, 0.0]),
+    }
+    first = check(original, port, data, level="quick", sides=sides).first_difference
+    assert first is not None
+    assert (first["rung"], first["site"]) == ("density", "lik")
+    assert said in first["hint"]
+
+
+def test_an_infinite_difference_of_a_row_is_told_as_that(sides: dict[str, Side]) -> None:
+    def model(ppl: str) -> Callable:
+        def run(y):
+            library, dist = libraries(ppl)
+            a = library.sample("a", dist.Normal(0.0, 1.0))
+            low = -9.0 if ppl == "pyro" else 0.5  # of one support: a bound that is a number of the model
+            with library.plate("rows", 3):
+                library.sample("y", dist.Uniform(a - a + low, 9.0 + 0 * a), obs=y)
+
+        return run
+
+    report = check(
+        model("pyro"), model("numpyro"), {"y": np.array([0.1, 0.2, 2.0])}, level="quick", sides=sides
+    )
+    assert report.verdict == "different"
+    assert "1e300" not in str(report)
+    assert "e+300" not in str(report)
