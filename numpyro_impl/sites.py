@@ -6,7 +6,6 @@ from contextlib import suppress
 from inspect import getattr_static
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
@@ -14,6 +13,7 @@ from numpyro.distributions import constraints
 
 from ppl_parity.backend.contract import Plate, Site, SiteKind
 from ppl_parity.backend.learned import away
+from ppl_parity.backend.weights import scale_and_weights
 from ppl_parity.families import mixture_of, of_transforms, transformed
 
 WRAPPERS = (dist.Independent, dist.ExpandedDistribution, dist.MaskedDistribution)
@@ -62,18 +62,12 @@ def numbers(trace: dict[str, Any]) -> dict[str, dict[str, Any]]:
             base = unwrap(node["fn"])
             found[name] = {
                 "value": node["value"],
-                "scale": 1.0 if node["scale"] is None else _furthest_from_one(node["scale"]),
+                "weights": 1.0 if node["scale"] is None else node["scale"],
                 "masked": _masked(node["fn"]),
                 "bounds": _bounds(node["fn"].support),
                 "params": _params(base),
             }
     return found
-
-
-def _furthest_from_one(scale: Any) -> jax.Array:
-    """Of weights that are an array, the one that says most surely that there are any."""
-    flat = jnp.ravel(jnp.asarray(scale))
-    return flat[jnp.argmax(jnp.abs(flat - 1))]
 
 
 def describe(
@@ -153,7 +147,7 @@ def _site(node: dict[str, Any], arrays: dict[str, Any], sizes: dict[str, int], e
         dtype=str(value.dtype),
         plates=plates,
         enumerated=enumerated,
-        scale=float(arrays["scale"]),
+        **scale_and_weights(arrays["weights"]),
         masked=bool(arrays["masked"]),
         value=value,
         params={name: np.asarray(parameter) for name, parameter in arrays["params"].items()},

@@ -419,3 +419,23 @@ def test_a_model_that_cannot_travel_is_run_in_turn():
     settings = SamplerSettings(num_draws=2, num_warmup=0, num_chains=2, chain_method="auto")
     _, attributes = pyro_impl.sample_posterior(model, {}, settings)
     assert attributes["chain_method"] == "sequential"
+
+
+def test_a_seed_is_pyro_s_own():
+    def drawn():
+        return torch.rand(3).tolist(), random.random(), float(np.random.rand())  # noqa: NPY002 - as a model draws
+
+    with seed_to_rng(11):
+        ours = drawn()
+    pyro.set_rng_seed(11)
+    assert ours == drawn()
+
+
+def test_what_is_expanded_still_tells_its_scale():
+    def model():
+        pyro.sample(
+            "x", dist.MultivariateStudentT(torch.tensor(3.0), torch.zeros(2), 2 * torch.eye(2)).expand([4])
+        )
+
+    (site,) = Program(model, {}).sites()
+    np.testing.assert_array_equal(np.squeeze(site.params["scale_tril"]), 2 * np.eye(2))

@@ -80,7 +80,16 @@ TOLERANCES: dict[tuple[str, str], Tolerance] = {
 
 # Torch clamps a probability at 2e-16 (log -36), NumPyro at 1e-308 or not at all: below, neither is the model's.
 CLAMP = -36.0
-CLAMPED_FAMILIES = ("Bernoulli", "Binomial", "Categorical", "Geometric", "Multinomial", "OrderedLogistic")
+# A projected normal far from its direction is one plus what is all but minus one.
+CLAMPED_FAMILIES = (
+    "Bernoulli",
+    "Binomial",
+    "Categorical",
+    "Geometric",
+    "Multinomial",
+    "OrderedLogistic",
+    "ProjectedNormal",
+)
 
 # Limits of the libraries themselves, absolute, for each element: a known error is not an alarm.
 LIBRARY_LIMITS: dict[str, tuple[float, str]] = {

@@ -17,6 +17,7 @@ from torch.distributions.utils import lazy_property
 
 from ppl_parity.backend.contract import Plate, Site, SiteKind
 from ppl_parity.backend.learned import away
+from ppl_parity.backend.weights import scale_and_weights
 from ppl_parity.errors import InputError
 from ppl_parity.families import mixture_of, of_transforms, transformed
 from pyro_impl.runtime import to_framework, to_numpy
@@ -44,6 +45,9 @@ SUPPORTS = {
 }
 
 
+MATRICES = {"scale_tril", "covariance_matrix", "precision_matrix"}
+
+
 def numbers(trace: Any) -> dict[str, dict[str, Any]]:
     """Every array that ``describe`` needs of a trace."""
     found = {}
@@ -51,18 +55,12 @@ def numbers(trace: Any) -> dict[str, dict[str, Any]]:
         fn = node["fn"]
         found[node["name"]] = {
             "value": to_numpy(node["value"]),
-            "scale": to_numpy(_furthest_from_one(node["scale"])),
+            "weights": to_numpy(node["scale"]),
             "masked": _masked(fn) or _hides(node["mask"]),
             "bounds": {} if is_factor(node) else _bounds(fn.support),
             "params": _params(unwrap(fn)),
         }
     return found
-
-
-def _furthest_from_one(scale: Any) -> torch.Tensor:
-    """Of weights that are an array, the one that says most surely that there are any."""
-    flat = torch.as_tensor(scale).reshape(-1)
-    return flat[(flat - 1).abs().argmax()]
 
 
 def describe(trace: Any, arrays: dict[str, dict[str, Any]], enumerated: frozenset[str]) -> tuple[Site, ...]:
@@ -168,7 +166,7 @@ def _site(node: dict[str, Any], arrays: dict[str, Any], enumerated: bool, fixed:
         dtype=str(value.dtype),
         plates=plates,
         enumerated=enumerated,
-        scale=float(arrays["scale"]),
+        **scale_and_weights(arrays["weights"]),
         masked=bool(arrays["masked"]),
         value=value,
         params=arrays["params"],
@@ -203,7 +201,11 @@ def _params(base: Any) -> dict[str, np.ndarray]:
     params = {}
     for name in base.arg_constraints:
         derived = isinstance(getattr_static(type(base), name, None), lazy_property)
-        if name in vars(base) or not derived:
+        # Of what was expanded this may be all that is left.
+        given = (
+            name == "scale_tril" and f"_unbroadcasted_{name}" in vars(base) and not MATRICES & set(vars(base))
+        )
+        if name in vars(base) or not derived or given:
             parameter = getattr(base, name, None)
             if isinstance(parameter, torch.Tensor):
                 params[name] = to_numpy(_unexpanded(parameter))

@@ -64,6 +64,7 @@ class Site:
         enumerated: whether the density sums this site out.
         scale: the factor on its log probability (subsampling, ``scale`` handlers); 1 if there is none. Of an array
             of them the one furthest from 1.
+        weights: that array; None where it is one number.
         masked: whether a mask removes some of its log probability.
         value: the value in a traced run of the model, with seed 0 unless another is asked for; the data at an
             observed site.
@@ -81,6 +82,7 @@ class Site:
     plates: tuple[Plate, ...] = ()
     enumerated: bool = False
     scale: float = 1.0
+    weights: np.ndarray | None = None
     masked: bool = False
     value: np.ndarray | None = None
     params: Arrays = field(default_factory=dict)

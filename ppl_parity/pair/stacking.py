@@ -226,12 +226,24 @@ def _site(stack: Stack, steps: list[Site]) -> Site:
         + (first.batch_shape if len({step.batch_shape for step in steps}) == 1 else ()),
         support=_support([step.support for step in steps]),
         scale=max((step.scale for step in steps), key=lambda scale: abs(scale - 1)),
+        weights=_weights(stack, steps),
         masked=any(step.masked for step in steps),
         enumerated=any(step.enumerated for step in steps),
         value=_stacked(known, stack.shape, 0) if alike else None,
         params=_rows(stack, [step.params for step in steps]),
         bounds=_rows(stack, [_full(step) for step in steps]),
     )
+
+
+def _weights(stack: Stack, steps: list[Site]) -> np.ndarray | None:
+    """Of each step its own, where they are not all one number."""
+    every = [step.scale if step.weights is None else step.weights for step in steps]
+    if all(step.weights is None for step in steps) and len(set(map(float, every))) == 1:
+        return None
+    rank = max(np.ndim(weights) for weights in every)
+    alike = [np.reshape(w, (1,) * (rank - np.ndim(w)) + np.shape(w)) for w in every]
+    shape = np.broadcast_shapes(*(w.shape for w in alike))
+    return _stacked([np.broadcast_to(w, shape) for w in alike], stack.shape, 0)
 
 
 def _support(names: list[str]) -> str:

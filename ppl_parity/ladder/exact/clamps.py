@@ -18,6 +18,7 @@ from ppl_parity.tolerances import CLAMP, CLAMPED_FAMILIES
 UNLIKELY, LOST_DIGITS = -10.0, 8 * float(np.finfo(np.float64).eps)
 COUNTS = ("Binomial", "Multinomial")  # whose log prob is as low without any probability at its limit
 FROM_PROBS = ("Geometric", "OrderedLogistic")  # whatever they are given, a library makes probabilities of it
+WITHOUT_DIGITS = "ProjectedNormal"  # far from its direction it is the log of a rounding, of either sign
 LOST_SLOPE = 1e-9  # nats
 TOLD = 1e-3  # nats, of digits that were lost: what is set to one number in their place is told
 LIMIT = 1e-13  # of a probability, or of one minus it: what is nearer is clamped, or has no digits
@@ -39,6 +40,11 @@ def level_clamps(context: Context, values: dict[str, list[Arrays]]) -> None:
             a, b = (np.array(row[name]) if name in row else None for row in rows)
             if a is None or b is None or a.shape != b.shape:
                 continue
+            # Of the probability itself: scaled by 1,000 an ordinary one would pass for impossible.
+            scaled, weights = (a, b), [_weights(context, side, name, a.shape) for side in SIDES]
+            a, b = (row / weight for row, weight in zip(scaled, weights, strict=True))
+            if site.family == WITHOUT_DIGITS:
+                a, b = (np.where(np.isnan(row), -np.inf, row) for row in (a, b))
             impossible = (a <= CLAMP) & (b <= CLAMP)
             # 1 - p of a p near 1 has lost its last digits: the log of it is off by a rounding over what it is.
             # By the likelier of the two: by the other, an event that one side all but excludes would pass for any.
@@ -64,8 +70,8 @@ def level_clamps(context: Context, values: dict[str, list[Arrays]]) -> None:
                 known[0] += int(np.count_nonzero(told))
                 known[1] += 1
             level = np.where(impossible, CLAMP, a)
-            for row, value in zip(rows, (a, b), strict=True):
-                row[name] = np.where(impossible | lost, level, value)
+            for row, value, weight in zip(rows, scaled, weights, strict=True):
+                row[name] = np.where(impossible | lost, level * weight, value)
 
 
 def told_of_clamps(context: Context) -> Iterator[Finding]:
@@ -90,6 +96,16 @@ def _clamped(context: Context, name: str, site: Site) -> bool:
     both = [context.sites[side][name] for side in SIDES if name in context.sites[side]]
     given = [any(key.split()[-1] == "logits" for key in one.params) for one in both]
     return site.family in FROM_PROBS or not all(given)
+
+
+def _weights(context: Context, side: str, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """The factor on each log prob of a site; one where it is nothing that can be taken off."""
+    site = context.sites[side][name]
+    try:
+        weights = np.broadcast_to(site.scale if site.weights is None else site.weights, shape)
+    except ValueError:  # of what is summed over an axis
+        return np.ones(shape)
+    return np.where(weights > 0, weights, 1.0)
 
 
 def _least(context: Context, point: Point, name: str, shape: tuple[int, ...]) -> np.ndarray:

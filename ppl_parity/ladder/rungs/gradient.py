@@ -14,6 +14,7 @@ from ppl_parity.ladder.changes.change import compared_in_full
 from ppl_parity.ladder.context import Context, is_discrete
 from ppl_parity.ladder.exact.coordinates import Position, dynamic_sites, moved_sites, positions
 from ppl_parity.ladder.exact.precision import NARROW
+from ppl_parity.listing import listed
 from ppl_parity.pair.pairs import SIDES
 from ppl_parity.process.sides import SideError
 from ppl_parity.tolerances import allowed, library_limit
@@ -115,7 +116,9 @@ def _against_each_other(context: Context, found: list[Position]) -> Iterator[Fin
                 allowance = allowance + _by_a_nudge(context, at[i], name, all_gradients, i)
                 finding = _gap(name, a, b, allowance, position)
             if finding is not None:
-                yield _beside_the_density(context, finding)
+                potentials = [asked[side][i][0] for side in SIDES]
+                scaled = _scaled_jacobian(context, at[i], potentials)
+                yield replace(finding, hint=scaled) if scaled else _beside_the_density(context, finding)
                 return
             with np.errstate(invalid="ignore"):
                 gap = float(np.max(np.abs(a - b), initial=0.0))
@@ -154,6 +157,25 @@ def _by_a_nudge(
     moved = context.programs[side].potential_and_gradient(context.pair.to_side(side, nudged))[1]
     gap = np.abs(context.pair.from_side(side, moved)[name] - gradients[side][row][name])
     return float(np.max(np.nan_to_num(gap), initial=0.0))
+
+
+def _scaled_jacobian(context: Context, at: Arrays, potentials: list[float]) -> str | None:
+    """Whether the potentials part by NumPyro's own: it scales the log Jacobian of a latent site with its prior."""
+    scales = {name: site.scale for name, site in context.sites["numpyro"].items() if site.kind == "latent"}
+    side = context.asked
+    jacobians = context.pair.from_side(
+        side, context.programs[side].log_abs_det_jacobian(context.pair.to_side(side, at))
+    )
+    shares = {name: (1 - scales.get(name, 1.0)) * float(np.sum(value)) for name, value in jacobians.items()}
+    parting = potentials[1] - potentials[0] + context.results.get("offset", 0.0)
+    named = [name for name, share in shares.items() if share]
+    if not named or not np.isclose(parting, sum(shares.values()), rtol=1e-6, atol=1e-8):
+        return None
+    return (
+        f"the libraries' own: the prior of {listed(named)} is scaled (scale, or a plate that subsamples), and NumPyro "
+        "scales the log Jacobian of its transform, too, which Pyro does not: NUTS draws from another density there; "
+        "scale the likelihood alone"
+    )
 
 
 def _beside_the_density(context: Context, finding: Finding) -> Finding:
