@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -67,10 +68,20 @@ def test_only_axes_of_length_one_are_dropped(pyro, numpyro, dropped) -> None:
     assert (shapes[0] == shapes[1]) is (bool(dropped) or pyro == numpyro)
 
 
-def test_integers_and_observed_sites_keep_their_axes() -> None:
-    for more in ({"support": "integer_interval(0, 2)"}, {"kind": "observed"}):
-        seen = find_views({"pyro": {"s": _site((1,), **more)}, "numpyro": {"s": _site((), **more)}}, {})
-        assert not seen.shapes
+def test_latent_integers_keep_their_axes() -> None:
+    more = {"support": "integer_interval(0, 2)"}
+    assert not find_views(
+        {"pyro": {"s": _site((1,), **more)}, "numpyro": {"s": _site((), **more)}}, {}
+    ).shapes
+
+
+@pytest.mark.parametrize("support", ["real", "integer_interval(0, 2)"])
+def test_data_keep_their_axes_where_their_distribution_has_another_shape(support: str) -> None:
+    """(N, 1) under (N,) is how a likelihood becomes N times N."""
+    one, other = (_site(shape, kind="observed", support=support) for shape in ((4, 1), (4,)))
+    assert find_views({"pyro": {"s": one}, "numpyro": {"s": other}}, {}).views["pyro"]["s"].dropped == (1,)
+    under = replace(one, batch_shape=(4,))
+    assert not find_views({"pyro": {"s": under}, "numpyro": {"s": other}}, {}).shapes
 
 
 def test_a_plate_of_one_goes_with_its_axis_and_the_others_move() -> None:
@@ -298,3 +309,63 @@ def test_a_square_matrix_that_is_the_others_transpose_is_told(sides: dict[str, S
     report = check(model("pyro"), model("numpyro"), _layers_data(), level="quick", sides=sides)
     assert report.verdict == "different"
     assert '\'w\' transposed; if that is meant, give rename = {"w": "w.T"}' in three_lines(report)
+
+
+def column(ppl: str, *, observe: str, event: bool, times: float = 1.0) -> Callable:
+    """One output of a layer, (N, 1) as torch's has it, or (N,)."""
+
+    def model(x, y):
+        library, dist = libraries(ppl)
+        w = library.sample(
+            "w", dist.Normal(numbers(ppl).zeros((2, 1) if event else 2), 1.0).to_event(1 + event)
+        )
+        mean = times * (x @ w)
+        with library.plate("rows", len(y)):
+            made = {"y": lambda: dist.Normal(mean, 1.0), "k": lambda: dist.Poisson(numbers(ppl).exp(mean))}[
+                observe
+            ]()
+            library.sample("y", made.to_event(1) if event else made, obs=y[:, None] if event else y)
+
+    return model
+
+
+@pytest.mark.pyro
+@pytest.mark.parametrize(
+    ("observe", "times", "verdict"), [("y", 1.0, "same"), ("k", 1.0, "same"), ("y", 1.5, "different")]
+)
+def test_an_axis_of_length_one_of_data_is_no_other_model(
+    observe: str, times: float, verdict: str, sides: dict[str, Side]
+) -> None:
+    rng = np.random.default_rng(3)
+    data = {"x": rng.normal(size=(5, 2)), "y": rng.poisson(1.0, size=5).astype(float)}
+    pair = (
+        column("pyro", observe=observe, event=True),
+        column("numpyro", observe=observe, event=False, times=times),
+    )
+    rungs = (
+        None if verdict == "different" or observe == "k" else ["structure", "density", "gradient", "forward"]
+    )
+    report = check(*pair, data, level="quick" if rungs is None else "standard", rungs=rungs, sides=sides)
+    assert report.verdict == verdict, three_lines(report)
+    assert any("an axis of length one" in finding.detail for finding in told(report, "structure"))
+    if verdict == "different":
+        assert report.first_difference is not None
+        assert report.first_difference["site"] == "y"
+
+
+@pytest.mark.pyro
+def test_data_that_make_a_likelihood_n_times_n_are_told(sides: dict[str, Side]) -> None:
+    def model(ppl: str, wrong: bool) -> Callable:
+        def model(y):
+            library, dist = libraries(ppl)
+            mu = library.sample("mu", dist.Normal(numbers(ppl).zeros(4), 1.0).to_event(1))
+            library.sample("y", dist.Normal(mu, 1.0), obs=y[:, None] if wrong else y)
+
+        return model
+
+    report = check(
+        model("pyro", False), model("numpyro", True), {"y": np.arange(4.0)}, level="quick", sides=sides
+    )
+    assert report.verdict == "different"
+    assert report.first_difference is not None
+    assert report.first_difference["site"] == "y"

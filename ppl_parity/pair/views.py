@@ -119,7 +119,7 @@ class Seen:
 
 
 def find_views(sites: Mapping[str, Mapping[str, Site]], turned: Turned) -> Seen:
-    """Which sites are presented otherwise: those that are turned, and latent ones with more axes of length one.
+    """Which sites are presented otherwise: those that are turned, and those with more axes of length one.
 
     Args:
         sites: side -> site, under Pyro's names -> description.
@@ -148,7 +148,11 @@ def find_views(sites: Mapping[str, Mapping[str, Site]], turned: Turned) -> Seen:
 
 
 def _is_squeezed(one: Site, other: Site) -> bool:
-    """Observed sites keep their axes, for there (N, 1) beside (N,) is how a likelihood becomes N times N."""
+    """Data whose distribution has another shape keep it: (N, 1) under (N,) is how a likelihood becomes N times N."""
+    if one.kind == other.kind == "observed":
+        return all(
+            np.shape(np.asarray(site.value)) == site.batch_shape + site.event_shape for site in (one, other)
+        )
     whole = any(site.support.startswith(DISCRETE_SUPPORTS) for site in (one, other))
     return {one.kind, other.kind} in ({"latent"}, {"latent", "deterministic"}) and not whole
 
