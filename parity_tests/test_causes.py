@@ -311,3 +311,62 @@ def test_an_infinite_difference_of_a_row_is_told_as_that(sides: dict[str, Side])
     assert report.verdict == "different"
     assert "1e300" not in str(report)
     assert "e+300" not in str(report)
+
+
+def blocks(ppl: str, fault: str = "") -> Callable:
+    """A likelihood that one library has a distribution for, and the other adds up in a factor."""
+
+    def model(y):
+        library, dist = libraries(ppl)
+        a = library.sample("a", dist.Normal(0.0, 1.0))
+        with library.plate("rows", len(y)):
+            if ppl == "pyro":
+                library.sample("y", dist.Normal(a, 1.0), obs=y)
+                return
+            each = dist.Normal(-a if fault == "sign" else a, 1.0).log_prob(y)
+            library.factor(
+                "y", each.sum() if fault == "sum" else each + (0.1 * a**3 if fault == "other" else 0.0)
+            )
+
+    return model
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("sum", "numpyro's log prob is 6 times pyro's at every point"),
+        ("sign", "numpyro's is what pyro's would be with -'a'"),
+        ("other", "whose parts are compared where both record them (deterministic)"),
+    ],
+)
+def test_a_factor_in_place_of_a_distribution_is_no_cause_by_itself(
+    sides: dict[str, Side], fault: str, said: str
+) -> None:
+    first = check(blocks("pyro"), blocks("numpyro", fault), {"y": DATA["y"]}, level="quick", sides=sides)
+    told = first.first_difference
+    assert told is not None
+    assert (told["rung"], told["site"]) == ("density", "y")
+    assert told["hint"].startswith("it is a Normal in pyro and a factor in numpyro")
+    assert said in told["hint"]
+
+
+def test_a_cholesky_factor_that_is_turned_is_not_meant_to_be(sides: dict[str, Side]) -> None:
+    """Its transpose is no value of the other side's site, so no rename would do."""
+
+    def model(ppl: str) -> Callable:
+        def run(y):
+            library, dist = libraries(ppl)
+            shape = {"dim": 2} if ppl == "pyro" else {"dimension": 2}
+            factor = library.sample("L", dist.LKJCholesky(**shape, concentration=2.0))
+            product = factor @ factor.T if ppl == "pyro" else factor.T @ factor
+            library.sample("y", dist.Normal(product[0, 1] + 2 * product[0, 0], 1.0), obs=y)
+
+        return run
+
+    first = check(
+        model("pyro"), model("numpyro"), {"y": np.array(0.4)}, level="quick", sides=sides
+    ).first_difference
+    assert first is not None
+    assert (first["rung"], first["site"]) == ("density", "y")
+    assert "'L' transposed" in first["hint"]
+    assert "rename" not in first["hint"]

@@ -19,7 +19,9 @@ from ppl_parity import check
 from ppl_parity.frozen.freezing import freeze
 from ppl_parity.frozen.side import FrozenSide
 from ppl_parity.ladder.context import CheckSettings
+from ppl_parity.ladder.exact import precision
 from ppl_parity.ladder.exact.clamps import level_clamps
+from ppl_parity.ladder.rungs import density
 from ppl_parity.pair.pairs import SIDES, Pair
 from ppl_parity.process.references import CallableReference
 from ppl_parity.process.sides import Side
@@ -408,3 +410,33 @@ def test_the_log_of_what_is_left_of_one_has_no_more_digits(
     data = {"y": np.random.default_rng(0).normal(size=12)}
     report = check(model("pyro"), model("numpyro"), data, level="quick", sides=sides)
     assert report.verdict == verdict, str(report)
+
+
+def test_what_differs_by_more_than_float32_is_not_asked_what_was_cast(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It takes both models' runs at many points, and a difference of that size none explains."""
+    asked = []
+    monkeypatch.setattr(precision, "_rounded", lambda context: asked.append(context) or [])
+    context = fakes.context(pyro=fakes.Faults(), numpyro=fakes.Faults(prior_mean=0.5))
+    assert any(finding.verdict == "different" for finding in density.run(context))
+    assert not asked
+
+
+@pytest.mark.parametrize("times", [1.0, 1.01])
+def test_far_from_its_direction_a_projected_normal_has_no_digits(
+    times: float, sides: dict[str, Side]
+) -> None:
+    def model(ppl: str, times: float = 1.0) -> Callable:
+        def run(d):
+            library, dist = libraries(ppl)
+            c = library.sample("c", dist.Normal(numbers(ppl).zeros(2), 3.0).to_event(1))
+            with library.plate("rows", len(d)):
+                library.sample("d", dist.ProjectedNormal(times * c), obs=d)
+
+        return run
+
+    angles = np.linspace(-3.0, 3.0, 9)
+    data = {"d": np.stack([np.cos(angles), np.sin(angles)], -1)}
+    report = check(model("pyro"), model("numpyro", times), data, rungs=["structure", "density"], sides=sides)
+    assert report.verdict == ("same" if times == 1.0 else "different"), three_lines(report)

@@ -280,3 +280,15 @@ def test_the_log_of_a_probability_that_rounds_to_one_is_named() -> None:
 
 def test_the_sum_of_constants_is_a_multiple_of_them() -> None:
     assert told(np.full((POINTS, 3), 1 / 3), np.ones((POINTS, 3))) == "3 times pyro's"
+
+
+def test_a_first_element_that_differs_alone_is_no_carry_that_stays() -> None:
+    chain = np.repeat(POSITIVE[:, :1], 7, axis=1)
+    first = chain.copy()
+    first[:, 0] = POSITIVE[:, 1]
+    assert told(first, chain) == "in the first element alone: what a chain begins with?"
+    assert "one number for all elements: a carry" in told(POSITIVE, chain)
+
+
+def test_what_is_taken_off_is_not_added() -> None:
+    assert told(REAL, REAL - 1.5) == "numpyro's is pyro's less 1.5"

@@ -13,6 +13,7 @@ import pytest
 from parity_tests.written import libraries, told
 from ppl_parity.backend.contract import Arrays, Site
 from ppl_parity.checking import check, check_pair
+from ppl_parity.errors import InputError
 from ppl_parity.frozen.file import load_frozen
 from ppl_parity.frozen.freezing import freeze
 from ppl_parity.frozen.freezing import told as told_of
@@ -118,6 +119,20 @@ def test_a_funnel_has_no_scale() -> None:
     program: Any = SimpleNamespace(potential_and_gradient=funnel)
     value, where, _ = descend(program, {"u": np.ones(5), "v": np.array(0.0)}, 40)
     assert badly_scaled_mode(program, value, where) is None
+
+
+def test_where_a_library_refuses_to_go_is_no_way_down() -> None:
+    """As a sine model of two angles, whose concentrations Pyro holds to 10,000: the search walks there."""
+
+    def concentrated(at: Arrays) -> tuple[float, Arrays]:
+        if at["u"][0] > 4.0:
+            raise InputError("the concentration is too large")
+        return float(0.5 * np.sum((at["u"] - 3.9) ** 2)), {"u": at["u"] - 3.9}
+
+    program: Any = SimpleNamespace(potential_and_gradient=concentrated)
+    value, where, _ = descend(program, {"u": np.array([-3.0])}, 60)
+    assert value < 1e-3
+    assert abs(where["u"][0] - 3.9) < 0.05
 
 
 def test_numbers_are_in_the_order_of_the_sides_own_sites() -> None:

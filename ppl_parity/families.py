@@ -15,8 +15,13 @@ def mixture_of(families: Iterable[str]) -> str:
 
 def transformed(base: str, transforms: Sequence[Any]) -> str:
     """The family of a base's values as they are transformed in turn: ``Normal under Affine, Exp``."""
-    named = [type(transform).__name__.removesuffix("Transform") for transform in transforms]
+    named = [_transform(transform) for transform in transforms]
     return f"{base} under {', '.join(named)}" if named else base
+
+
+def _transform(transform: Any) -> str:
+    name = type(transform).__name__.removesuffix("Transform")
+    return f"Inverse of {_transform(transform._inv)}" if name == "_Inverse" else name
 
 
 def of_transforms(transforms: Sequence[Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from ppl_parity.backend.contract import Arrays, Program
+from ppl_parity.errors import InputError
 from ppl_parity.ladder.exact.curvature import Curvature, Layout
 from ppl_parity.ladder.exact.scales import Scale, bad_scale
 
@@ -49,7 +50,10 @@ def descend(
         return layout.parts(flat if scale is None else origin + scale.moved(flat))
 
     def value_and_gradient(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = program.potential_and_gradient(located(flat))
+        try:
+            value, gradient = program.potential_and_gradient(located(flat))
+        except InputError:  # where a library refuses to go, as a concentration of 1e21, there is no way down
+            return 10 * HOPELESS, np.zeros_like(flat)
         slope = layout.flat(gradient)
         usable = np.isfinite(value) and np.all(np.isfinite(slope))
         if not usable:

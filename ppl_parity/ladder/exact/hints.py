@@ -10,7 +10,8 @@ from ppl_parity.backend.contract import Arrays, Site
 from ppl_parity.errors import InputError
 from ppl_parity.ladder.context import Context
 from ppl_parity.ladder.exact.comparison import Comparison
-from ppl_parity.ladder.exact.parameters import COVARIANCES, misplaced, paired, turned_factor
+from ppl_parity.ladder.exact.covariances import COVARIANCES
+from ppl_parity.ladder.exact.parameters import misplaced, paired, turned_factor
 from ppl_parity.ladder.exact.same_families import same_family
 from ppl_parity.ladder.exact.what_if import what_if
 from ppl_parity.pair.pairs import SIDES
@@ -21,6 +22,7 @@ FLOAT32 = 1e-6  # relative, of a sum of terms that are each rounded to seven dig
 MOST_NUMBERS = 2_000_000  # of a site's parameters over all points
 MOST_SHOWN = 3
 PROBABLE = 1e-9  # beyond zero and one, by rounding
+OF_A_FACTOR = "whose parts are compared where both record them (deterministic)"
 FORMS = {key for key, _ in COVARIANCES}
 
 
@@ -100,6 +102,9 @@ def _explain_families(
         return told
     if told:
         return f"{words}; {told}"
+    if "factor" in (worst.pyro.kind, worst.numpyro.kind):
+        found = _explain_numbers(values, name) or what_if(context, name, values)
+        return f"{words}; {found}" if found else f"{words}, {OF_A_FACTOR}"
     alike = set(worst.pyro.params) == set(worst.numpyro.params) != set()
     return f"{words}, with the same parameters" if alike else words
 

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from scipy.special import expit, softmax
 
 from ppl_parity.backend.contract import Arrays, Site
-from ppl_parity.ladder.exact.same_families import common, same_family
+from ppl_parity.ladder.exact.covariances import covariance_of
+from ppl_parity.ladder.exact.same_families import common, other_parameters, same_family
 
 # What NumPyro calls Pyro's parameter.
 OTHER_NAME = {"dim": "dimension"}
 VECTORS = ("Categorical", "OneHotCategorical", "Multinomial", "DirichletMultinomial")
-COVARIANCES: tuple[tuple[str, Callable[[np.ndarray], np.ndarray]], ...] = (
-    ("covariance_matrix", lambda x: x),
-    ("precision_matrix", np.linalg.inv),
-    ("scale_tril", lambda x: x @ np.swapaxes(x, -1, -2)),
-)
 
 
 def paired(a: Site, b: Site) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -36,10 +30,10 @@ def paired(a: Site, b: Site) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     left, right = (_weights(site.params) for site in (a, b))
     if left is not None and right is not None and not {"mixing probs", "mixing logits"} & set(found):
         found["mixing probs"] = left, right
-    left, right = (_covariance(site.params) for site in (a, b))
+    left, right = (covariance_of(site.params) for site in (a, b))
     if left is not None and right is not None:
         found["covariance_matrix"] = left, right
-    if same_family(a.family, b.family):
+    if same_family(a.family, b.family) or other_parameters(a.family, b.family):
         left, right = (common(site) for site in (a, b))
         found |= {key: (left[key], right[key]) for key in left if key in right}
     return found
@@ -67,20 +61,10 @@ def _weights(params: Arrays) -> np.ndarray | None:
     return softmax(params["mixing logits"], axis=-1) if "mixing logits" in params else None
 
 
-def _covariance(params: Arrays) -> np.ndarray | None:
-    for key, covariance in COVARIANCES:
-        if key in params:
-            try:
-                return covariance(params[key])
-            except np.linalg.LinAlgError:
-                return None
-    return None
-
-
 def misplaced(a: Site, b: Site) -> str | None:
     """One side's matrix that is the other's under another name, as a factor that is given for a covariance."""
     for one, other, whose, whom in ((b, a, "numpyro's", "pyro's"), (a, b, "pyro's", "numpyro's")):
-        key, covariance = _given(one), _covariance(other.params)
+        key, covariance = _given(one), covariance_of(other.params)
         if key is None or covariance is None:
             continue
         value = one.params[key]
@@ -100,7 +84,7 @@ def misplaced(a: Site, b: Site) -> str | None:
 
 def turned_factor(a: Site, b: Site) -> str | None:
     """A covariance L' L where L L' is meant: numbers times a factor that was not transposed, or the wrong way round."""
-    left, right = (_covariance(site.params) for site in (a, b))
+    left, right = (covariance_of(site.params) for site in (a, b))
     if left is None or right is None or left.shape[-2:] != right.shape[-2:] or left.shape[-1] < 2:
         return None
     if _close(left, right):

@@ -29,11 +29,14 @@ def other_elements(pairs: Pairs) -> str | None:
                 return "shifted by one: an index that is off by one?"
             if shape[axis] > 3 and _inner_is_moved(pairs.left, pairs.right, axis, shift):
                 return f"numpyro's element i is pyro's i {_MOVED[shift]}"
-    if told := _still(left, right):
+    first_alone = np.flatnonzero(pairs.apart).tolist() == [0] and pairs.apart.size > 2
+    if not first_alone and (told := _still(left, right)):
         return told
     places = _places(right, left)
     if places is None or np.any((places == np.arange(len(places))) & pairs.apart.ravel()):
         return _of_one_site(pairs)
+    if first_alone:
+        return "in the first element alone: what a chain begins with?"
     if len(np.unique(places)) == len(places):
         return "the same numbers in another order: a swapped index or a transpose?"
     return "numpyro's are some of pyro's, at other places: an index? (JAX clamps or wraps one beyond the end)"

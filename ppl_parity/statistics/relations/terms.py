@@ -85,8 +85,9 @@ def _constant(gap: np.ndarray) -> str | None:
     if not np.all(np.ptp(gap, axis=0) < NEAR * size):
         return None
     one = np.ptp(gap) < NEAR * size
-    amount = f"{gap.flat[0]:.4g}" if one else "a number of each element's own, the same at every point"
-    return f"numpyro's is pyro's plus {amount}"
+    if not one:
+        return "numpyro's is pyro's plus a number of each element's own, the same at every point"
+    return f"numpyro's is pyro's {'plus' if gap.flat[0] > 0 else 'less'} {abs(gap.flat[0]):.4g}"
 
 
 def _added(gap: np.ndarray, pairs: Pairs) -> str | None:
