@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.special import logit
+from scipy.special import logit, logsumexp
 
 from ppl_parity.backend.contract import Site
 from ppl_parity.families import transformed
@@ -76,6 +76,15 @@ def test_chances_are_paired_with_logits() -> None:
         "probs"
     ]
     np.testing.assert_allclose(left, right)
+
+
+def test_logits_are_compared_as_they_are_up_to_a_constant() -> None:
+    logits = np.array([[0.5, -1.0, 2.0], [0.1, 0.2, 4.0]])
+    normalised = logits - logsumexp(logits, axis=-1, keepdims=True)
+    left, right = paired(site("Categorical", logits=normalised), site("Categorical", logits=2.25 * logits))[
+        "logits"
+    ]
+    np.testing.assert_allclose(2.25 * left, right)
 
 
 def test_weights_of_a_mixture_are_compared_by_either_name() -> None:

@@ -21,6 +21,10 @@ def paired(a: Site, b: Site) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         right = b.params.get(OTHER_NAME.get(key, key), b.params.get(key))
         if right is not None:
             found[key] = left, right
+    if "logits" in found and a.family == b.family in VECTORS:
+        # Torch normalises them, and NumPyro leaves them as they are.
+        left, right = found["logits"]
+        found["logits"] = _centred(left), _centred(right)
     left, right = (_probs(site.family, site.params) for site in (a, b))
     if left is not None and right is not None and not {"probs", "logits"} & set(found):
         found["probs"] = left, right
@@ -45,6 +49,11 @@ def _probs(family: str, params: Arrays) -> np.ndarray | None:
     if "logits" not in params:
         return None
     return softmax(params["logits"], axis=-1) if family in VECTORS else expit(params["logits"])
+
+
+def _centred(logits: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore"):  # of an impossible one
+        return logits - np.mean(logits, axis=-1, keepdims=True)
 
 
 def _gate(params: Arrays) -> np.ndarray | None:
