@@ -439,3 +439,12 @@ def test_what_is_expanded_still_tells_its_scale():
 
     (site,) = Program(model, {}).sites()
     np.testing.assert_array_equal(np.squeeze(site.params["scale_tril"]), 2 * np.eye(2))
+
+
+def test_what_pyro_has_no_bijection_to_is_told():
+    def model():
+        pyro.sample("P", dist.Wishart(torch.tensor(5.0), torch.eye(2)))
+
+    program = Program(model, {})
+    with pytest.raises(InputError, match="'P' are positive definite, to which Pyro has no bijection"):
+        program.unconstrain({"P": np.eye(2)})

@@ -237,14 +237,14 @@ class TracedModel:
         return {name: to_framework(np.asarray(unconstrained[name])) for name in self.continuous}
 
     def _bijections(self, trace: Any) -> dict[str, Any]:
-        return {name: biject_to(trace.nodes[name]["fn"].support) for name in self.continuous}
+        return {name: _bijection(name, trace.nodes[name]["fn"].support) for name in self.continuous}
 
     def _transformed(self, position: Tensors) -> Any:
         """The trace at T(u), each bijection by its site's support in that trace."""
 
         def value(site):
             if site["name"] in position:
-                return biject_to(site["fn"].support)(position[site["name"]])
+                return _bijection(site["name"], site["fn"].support)(position[site["name"]])
             return _draw(site)
 
         return poutine.trace(_Filled(value)(self._summed_out())).get_trace(**self.data)
@@ -343,6 +343,18 @@ def samples(trace: Any) -> list[dict[str, Any]]:
     # A plate is a sample statement too in Pyro.
     nodes = trace.nodes.values()
     return [node for node in nodes if node["type"] == "sample" and not site_is_subsample(node)]
+
+
+def _bijection(name: str, support: Any) -> Any:
+    try:
+        return biject_to(support)
+    except NotImplementedError:
+        kind = describing.support_name(support, {}).replace("_", " ")
+        raise InputError(
+            f"pyro: the values of {name!r} are {kind}, to which Pyro has no bijection: neither its NUTS nor an "
+            "automatic guide can use this model. For a covariance draw a Cholesky factor of correlations (LKJCholesky) "
+            "and standard deviations."
+        ) from None
 
 
 def _draw(site: dict[str, Any]) -> torch.Tensor:
