@@ -68,6 +68,7 @@ def test_a_chance_is_at_its_limit_by_itself_and_not_by_its_weight(
 def test_of_an_array_of_weights_the_telling_one_is_the_scale() -> None:
     assert scale_and_weights(0.5) == {"scale": 0.5, "weights": None}
     assert scale_and_weights(np.full(3, 2.0)) == {"scale": 2.0, "weights": None}
+    assert scale_and_weights(np.zeros(0)) == {"scale": 1.0, "weights": None}
     found = scale_and_weights(np.array([1.0, 0.5, 4.0]))
     assert found["scale"] == 4.0
     assert found["weights"].tolist() == [1.0, 0.5, 4.0]
@@ -79,6 +80,7 @@ def test_of_an_array_of_weights_the_telling_one_is_the_scale() -> None:
         ([(2.0, None), (2.0, None)], None),
         ([(1.0, None), (3.0, None)], [1.0, 3.0]),
         ([(1.0, None), (3.0, [1.0, 3.0])], [[1.0, 1.0], [1.0, 3.0]]),
+        ([(2.0, [1.0, 2.0]), (3.0, [1.0, 3.0, 1.0])], None),
     ],
 )
 def test_steps_have_each_its_own_weights(each: list, whole: list | None) -> None:

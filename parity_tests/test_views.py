@@ -86,7 +86,12 @@ def test_data_keep_their_axes_where_their_distribution_has_another_shape(support
 
 def test_a_plate_of_one_goes_with_its_axis_and_the_others_move() -> None:
     plates = (Plate("outer", -2, 4, 4), Plate("one", -1, 1, 1))
-    found = shown_site(_site((4, 1, 3), event=1, plates=plates), {"s": View((0, 1, 2), (1,))})
+    weights = np.arange(4.0)[:, None]
+    found = shown_site(
+        _site((4, 1, 3), event=1, plates=plates, weights=weights), {"s": View((0, 1, 2), (1,))}
+    )
+    assert found.weights is not None
+    assert found.weights.tolist() == [0.0, 1.0, 2.0, 3.0]
     assert found.plates == (Plate("outer", -1, 4, 4),)
     assert (found.batch_shape, found.event_shape) == ((4,), (3,))
     assert np.shape(found.value) == (4, 3)

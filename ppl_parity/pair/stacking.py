@@ -242,7 +242,10 @@ def _weights(stack: Stack, steps: list[Site]) -> np.ndarray | None:
         return None
     rank = max(np.ndim(weights) for weights in every)
     alike = [np.reshape(w, (1,) * (rank - np.ndim(w)) + np.shape(w)) for w in every]
-    shape = np.broadcast_shapes(*(w.shape for w in alike))
+    try:
+        shape = np.broadcast_shapes(*(w.shape for w in alike))
+    except ValueError:  # of steps that differ in shape, which are compared by their sums
+        return None
     return _stacked([np.broadcast_to(w, shape) for w in alike], stack.shape, 0)
 
 

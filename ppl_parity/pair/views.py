@@ -234,6 +234,9 @@ def shown_site(site: Site, views: Views) -> Site:
         batch_shape=whole[:kept],
         event_shape=whole[kept:],
         plates=tuple(plates),
+        weights=None
+        if site.weights is None or batch is None
+        else _laid({"": site.weights}, site.batch_shape, batch)[""],
         value=value,
         params=_laid(site.params, shape, view),
         bounds=_laid(site.bounds, shape, view),
