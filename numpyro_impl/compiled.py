@@ -59,12 +59,6 @@ LEVELS = tuple(
 MANY_DATA = 1 << 18
 FEW = 1 << 23
 
-# What a check asks of any model, a few dozen times each: density and gradient of 20 to 1,000 rows at level 0 in 1.7 to
-# 2.6 s in place of 5.3 to 6.2 for eight such programs with gammas and a Dirichlet, 1.8 in place of 3.1 for a scan; a
-# call is 0.1 ms slower there, and 1 ms at 100,000 rows. Draws of the prior: 2 s in place of 10 to compile; a gamma then
-# takes 3.6 us in place of 0.9, so that many are drawn at level 1, which draws them as fast as XLA's own choice.
-FEW_NUMBERS = 1 << 17
-
 
 def shared(program: TracedModel) -> dict[Any, Any]:
     """The compiled functions of every program of this model on data of these shapes."""
@@ -326,16 +320,6 @@ def compile_options(model: Any, device: str, num_data: int) -> dict[str, Any] | 
 def compile_options_of(numbers: int, device: str) -> dict[str, Any] | None:
     """Compile options for a program that makes so many numbers once; None leaves them to XLA."""
     return _accepted(LEVELS[0]) if numbers <= FEW and device == "cpu" else None
-
-
-def compile_options_of_few_calls(numbers: int, device: str) -> dict[str, Any] | None:
-    """Compile options for any model's density, asked for a few times of so many numbers; None leaves them to XLA."""
-    return _accepted(LEVELS[0]) if numbers <= FEW_NUMBERS and device == "cpu" else None
-
-
-def compile_options_of_draws(numbers: int, device: str) -> dict[str, Any] | None:
-    """Compile options for a program that draws so many random numbers; None leaves them to XLA."""
-    return _accepted(LEVELS[numbers > FEW_NUMBERS]) if device == "cpu" else None
 
 
 def _accepted(wanted: tuple[dict[str, Any], ...]) -> dict[str, Any]:

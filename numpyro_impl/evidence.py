@@ -11,7 +11,6 @@ from numpyro import handlers
 from numpyro.infer import Trace_ELBO, TraceEnum_ELBO
 from numpyro.infer.autoguide import AutoGuide, AutoGuideList
 
-from numpyro_impl.compiled import compile_options_of_draws
 from numpyro_impl.runtime import NAME, seed_to_rng, session, to_framework, to_numpy
 from numpyro_impl.tracing import TracedModel
 from ppl_parity.backend.checks import explain
@@ -63,11 +62,8 @@ def elbo(
     with of_model.session(), explain(NAME, "the evidence lower bound failed"):
         name = ("elbo", guide, num_draws, max_plate_nesting)
         if name not in of_model.compiled:
-            # A log prob takes an eighth of what a random number does.
-            numbers = num_draws * (of_guide.num_drawn + of_model.num_data // 8)
-            options = compile_options_of_draws(numbers, of_model.device)
             of_model.compiled[name] = (
-                jax.jit(_estimates(of_model, of_guide, num_draws), compiler_options=options),
+                jax.jit(_estimates(of_model, of_guide, num_draws)),
                 _is_pathwise(of_guide),
             )
         estimates, pathwise = of_model.compiled[name]

@@ -36,7 +36,7 @@ class Program(TracedModel):
                     traces[:] = [self._trace(arrays, given, seed_to_rng(words[0]))]
                     return describing.numbers(traces[0])
 
-                self.compiled[name] = self.jit(run, times=1), run, traces
+                self.compiled[name] = jax.jit(run), run, traces
             jitted, run, traces = self.compiled[name]
             try:
                 numbers = jitted(self.arrays, given, words)
@@ -169,9 +169,7 @@ class Program(TracedModel):
             )
         given = {name: self._counted(name, np.asarray(draws[name])) for name in self.shapes}
         check_values(NAME, given, self.shapes, required=self.shapes, batch_ndim=1)
-        return self._call(
-            "log_likelihood", self._log_likelihood, given, times=len(next(iter(given.values())))
-        )
+        return self._call("log_likelihood", self._log_likelihood, given)
 
     def constrain_draws(self, unconstrained: Values) -> Arrays:
         """``constrain`` for (S, ...) at once."""

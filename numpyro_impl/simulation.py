@@ -12,7 +12,6 @@ import numpy as np
 import numpyro.distributions as dist
 from numpyro import handlers
 
-from numpyro_impl.compiled import compile_options_of_draws
 from numpyro_impl.runtime import NAME, seed_to_rng, to_framework, to_numpy
 from numpyro_impl.sites import family, is_factor, unwrap
 from ppl_parity.backend.checks import explain
@@ -57,10 +56,7 @@ def simulate(
     with program.session(), explain(NAME, "the model cannot be simulated"):
         batch = (np.array([seed], dtype=np.uint32), to_framework(given))
         if name not in program.compiled:
-            options = compile_options_of_draws(num_draws * program.num_drawn, program.device)
-            program.compiled[name] = jax.jit(
-                lambda arrays, batch: draws(arrays, batch, _compiled), compiler_options=options
-            )
+            program.compiled[name] = jax.jit(lambda arrays, batch: draws(arrays, batch, _compiled))
         try:
             return to_numpy(program.compiled[name](program.arrays, batch))
         except ModelError as refused:

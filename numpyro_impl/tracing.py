@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from numpyro.infer import util as infer
 from numpyro.primitives import Messenger
 
 from numpyro_impl import sites as describing
-from numpyro_impl.compiled import compile_options, compile_options_of_few_calls, kept, shapes_of, shared
+from numpyro_impl.compiled import compile_options, kept, shapes_of, shared
 from numpyro_impl.discrete import tilt
 from numpyro_impl.runtime import NAME, seed_to_rng, session, to_framework, to_numpy
 from numpyro_impl.sharding import Shards, check_shards, spread, use
@@ -115,7 +114,6 @@ class TracedModel:
         self.observed = [n for n, node in samples.items() if node["is_observed"] and not node["factor"]]
         self.subsampled = {n: node["shape"] for n, node in nodes.items() if node["type"] == "plate"}
         self.learned = {n: node["shape"] for n, node in nodes.items() if node["type"] == "param"}
-        self.num_drawn = sum(math.prod(node["shape"]) for node in samples.values())
         dims = [dim for node in samples.values() for dim in node["dims"]]
         self.max_plate_nesting = max_plate_nesting if max_plate_nesting is not None else -min(dims, default=0)
         self.compiled = shared(self)
@@ -131,24 +129,13 @@ class TracedModel:
         with session("float64" if wide else self.precision, self.device), use(self.shards):
             yield
 
-    def jit(self, function: Callable[..., Any], *, times: int | None = None, **shardings: Any) -> Any:
-        """``jax.jit``; where rows are spread over devices, what comes out is the same on each.
-
-        Args:
-            function: of the large arrays and what else it is given.
-            times: how many passes over the data a call takes, of a few calls, for which it is compiled less hard.
-        """
+    def jit(self, function: Callable[..., Any], **shardings: Any) -> Any:
+        """``jax.jit``; where rows are spread over devices, what comes out is the same on each."""
         if self.shards is not None:
             shardings = {"out_shardings": self.shards.replicated}
-        options = compile_options(self.model, self.device, self.num_data)
-        if options is None and times is not None:
-            options = compile_options_of_few_calls(times * self.num_data, self.device)
+        num_data = sum(array.size for array in self.arrays)
+        options = compile_options(self.model, self.device, num_data)
         return jax.jit(function, compiler_options=options, **shardings)
-
-    @property
-    def num_data(self) -> int:
-        """How many numbers the data have, without those that are constants of what is compiled."""
-        return sum(array.size for array in self.arrays)
 
     @property
     def kernel(self) -> str:
@@ -288,14 +275,7 @@ class TracedModel:
         return value.astype(int) if whole else value
 
     def _call(
-        self,
-        name: str,
-        function: Callable[..., Any],
-        given: Any,
-        required: Any = None,
-        *,
-        keep: bool = False,
-        times: int = 1,
+        self, name: str, function: Callable[..., Any], given: Any, required: Any = None, *, keep: bool = False
     ) -> Any:
         """``function`` of the large arrays and of ``given``, compiled once; ``keep`` it for other processes too."""
         with self.session():
@@ -307,7 +287,7 @@ class TracedModel:
                 if keep and self.shards is None:
                     return to_numpy(self._kept(name, function, given)(self.arrays, given))
                 if name not in self.compiled:
-                    self.compiled[name] = self.jit(function, times=times)
+                    self.compiled[name] = self.jit(function)
                 return to_numpy(self.compiled[name](self.arrays, given))
 
     def _kept(self, name: str, function: Callable[..., Any], given: Any) -> Any:
