@@ -336,7 +336,7 @@ def blocks(ppl: str, fault: str = "") -> Callable:
     [
         ("sum", "numpyro's log prob is 6 times pyro's at every point"),
         ("sign", "numpyro's is what pyro's would be with -'a'"),
-        ("other", "whose parts are compared where both record them (deterministic)"),
+        ("other", "which has no parameters to compare: record in both what they are made of"),
     ],
 )
 def test_a_factor_in_place_of_a_distribution_is_no_cause_by_itself(

@@ -440,3 +440,7 @@ def test_far_from_its_direction_a_projected_normal_has_no_digits(
     data = {"d": np.stack([np.cos(angles), np.sin(angles)], -1)}
     report = check(model("pyro"), model("numpyro", times), data, rungs=["structure", "density"], sides=sides)
     assert report.verdict == ("same" if times == 1.0 else "different"), three_lines(report)
+    if times == 1.0:
+        (left_out,) = [f for f in told(report, "density") if f.quantity == "clamped probabilities"]
+        assert "neither library has a digit" in left_out.detail
+        assert left_out.hint is None

@@ -30,9 +30,8 @@ from ppl_parity.tolerances import allowed, known_limit
 
 def _drifts(context: Context, values: SiteLogProbs, name: str) -> bool:
     """Whether a site differs by no more than the float32 in which a side stores it."""
-    return compare_site(context, values, name, NARROW).relation != "different" and name in narrow_sites(
-        context
-    )
+    narrow = compare_site(context, values, name, NARROW)
+    return narrow.relation != "different" and name in narrow_sites(context)
 
 
 def blamed(

@@ -78,14 +78,22 @@ def told_of_clamps(context: Context) -> Iterator[Finding]:
     """How many numbers of a site were set to one, lest a reader take them for compared."""
     for name, (count, points) in context.results.get("levelled", {}).items():
         whole = len(context.points) * max(1, int(np.prod(context.sites["pyro"][name].batch_shape)))
+        of_probs = context.sites["pyro"][name].family != WITHOUT_DIGITS
+        why = (
+            "a library clamps a probability there, or it has lost its digits so near to its limit"
+            if of_probs
+            else "so far from its direction neither library has a digit of them"
+        )
         yield Finding(
             "same",
             "clamped probabilities",
             f"{count:,} of {whole:,} log probs of {name!r}, at {points} of {len(context.points)} points, were not "
-            "compared: a library clamps a probability there, or it has lost its digits so near to its limit.",
+            f"compared: {why}.",
             site=name,
             notable=count > whole // 4,
-            hint="give logits in place of probs: both libraries compare them however small",
+            hint="give logits in place of probs: both libraries compare them however small"
+            if of_probs
+            else None,
         )
 
 

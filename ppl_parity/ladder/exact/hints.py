@@ -22,7 +22,7 @@ FLOAT32 = 1e-6  # relative, of a sum of terms that are each rounded to seven dig
 MOST_NUMBERS = 2_000_000  # of a site's parameters over all points
 MOST_SHOWN = 3
 PROBABLE = 1e-9  # beyond zero and one, by rounding
-OF_A_FACTOR = "whose parts are compared where both record them (deterministic)"
+OF_A_FACTOR = "which has no parameters to compare: record in both what they are made of (deterministic)"
 FORMS = {key for key, _ in COVARIANCES}
 
 

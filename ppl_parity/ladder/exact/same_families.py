@@ -132,9 +132,5 @@ def common(site: Site) -> dict[str, np.ndarray]:
     try:
         with np.errstate(all="ignore"):
             return {prefix + key: np.asarray(value) for key, value in function(own).items()}
-    except (
-        KeyError,
-        ValueError,
-        np.linalg.LinAlgError,
-    ):  # a parameter that a side does not give, or of a shape that does not fit
-        return {}
+    except (KeyError, ValueError, np.linalg.LinAlgError):
+        return {}  # a parameter that a side does not give, or of a shape that does not fit
