@@ -13,7 +13,7 @@ from numpyro.infer.autoguide import AutoGuide, AutoGuideList
 
 from numpyro_impl.runtime import NAME, seed_to_rng, session, to_framework, to_numpy
 from numpyro_impl.tracing import TracedModel
-from ppl_parity.backend.checks import explain
+from ppl_parity.backend.checks import check_params, explain
 from ppl_parity.backend.contract import Arrays, Model, Values
 from ppl_parity.backend.plain import plain
 from ppl_parity.spec import int_at_least
@@ -59,6 +59,7 @@ def elbo(
     """See ``contract.Backend.elbo``."""
     int_at_least("num_draws", num_draws, 1)
     of_model, of_guide = (TracedModel(f, data, max_plate_nesting=max_plate_nesting) for f in (model, guide))
+    check_params(NAME, params, {**of_guide.learned, **of_model.learned})
     with of_model.session(), explain(NAME, "the evidence lower bound failed"):
         name = ("elbo", guide, num_draws, max_plate_nesting)
         if name not in of_model.compiled:

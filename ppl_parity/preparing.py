@@ -59,11 +59,11 @@ def prepare(
     programs: dict[str, Program] = {side: program for side, (program, _) in both.items()}
     own: dict[str, dict[str, Site]] = {side: found for side, (_, found) in both.items()}
     frozen = next((name for name, side in sides.items() if isinstance(side, FrozenSide)), None)
-    as_given, pair = pair, hold(pair, programs, frozen)
+    pair, turned = find_turned(pair, own)
+    as_given, pair = pair, hold(pair, programs, turned, frozen)
     for side in SIDES if pair is not as_given else ():
         if side != frozen:
             programs[side], own[side] = _program(pair, side, sides[side])
-    pair, turned = find_turned(pair, own)
     pair, stacks = find_stacks(pair, own, partial=elsewhere is not None)
     if elsewhere is not None:
         pair = without_others(pair, own, elsewhere)
@@ -79,7 +79,8 @@ def prepare(
         pair = kept_apart(pair, own, programs)
     sites = {side: pair.from_side(side, own[side]) for side in SIDES}
     check_names(asked, sites, turned, partial(_all_learned, programs))
-    seen = find_views(sites, turned)
+    params = {side: pair.from_side(side, _params(programs[side])) if turned else {} for side in SIDES}
+    seen = find_views({side: {**params[side], **sites[side]} for side in SIDES}, turned)
     for side, views in seen.views.items():
         if views:
             opened_sides[side] = ViewedSide(opened_sides[side], views, pair.from_side(side, views))
@@ -230,4 +231,8 @@ def _of_guide(side: Side) -> Side:
 
 
 def _learned(program: Program) -> list[str]:
-    return [site.name for site in program.params()]
+    return [*_params(program)]
+
+
+def _params(program: Program) -> dict[str, Site]:
+    return {param.name: param for param in program.params()}

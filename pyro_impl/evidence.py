@@ -11,7 +11,7 @@ from pyro import poutine
 from pyro.infer import Trace_ELBO, TraceEnum_ELBO, config_enumerate
 from pyro.infer.autoguide import AutoGuide, AutoGuideList
 
-from ppl_parity.backend.checks import explain
+from ppl_parity.backend.checks import check_params, explain
 from ppl_parity.backend.contract import Arrays, Model, Values
 from ppl_parity.backend.plain import plain
 from ppl_parity.spec import int_at_least
@@ -61,6 +61,8 @@ def elbo(
     """See ``contract.Backend.elbo``."""
     int_at_least("num_draws", num_draws, 1)
     of_model, of_guide = (TracedModel(f, data, max_plate_nesting=max_plate_nesting) for f in (model, guide))
+    learned = {**of_guide.learned, **of_model.learned}
+    check_params(NAME, params, {name: tuple(value.shape) for name, value in learned.items()})
     function, loss = bound_of(of_model, of_guide)
     bounds, gradients = [], []
     with (

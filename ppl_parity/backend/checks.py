@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -78,6 +78,25 @@ def check_values(
         if got != tuple(shapes[name]):
             raise InputError(
                 f"{side}: the site {name!r} has shape {tuple(shapes[name])}; got a value of shape {got}."
+            )
+
+
+def check_params(side: str, params: Sequence[Values], learned: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse values of what is no param, which a framework would take no notice of, and values of another shape.
+
+    Args:
+        params: settings, of the same names each.
+        learned: param -> its shape.
+    """
+    for name, value in ((name, value) for values in params for name, value in values.items()):
+        if name not in learned:
+            raise InputError(
+                f"{side}: a param must be one of {', '.join(learned) or 'none'}; got {name!r}."
+                f"{nearest(name, [*learned])}"
+            )
+        if np.shape(value) != tuple(learned[name]):
+            raise InputError(
+                f"{side}: the param {name!r} must have shape {tuple(learned[name])}; got {np.shape(value)}."
             )
 
 

@@ -521,6 +521,9 @@ class Backend(Protocol):
         Returns:
             (P, S), and param -> (P, S, ...), the derivative in constrained space; no param where a site of the guide
             has no pathwise derivative.
+
+        Raises:
+            InputError: ``params`` names what neither learns, or a shape is another one.
         """
         ...
 

@@ -4,22 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 
 from ppl_parity.backend.contract import Plate, Program, Site
 from ppl_parity.pair.pairs import SIDES, Pair
+from ppl_parity.pair.views import Turned, by_value, find_views, own, shown
 from ppl_parity.process.references import HeldReference, Reference
 
 
-def hold(pair: Pair, programs: Mapping[str, Program], frozen: str | None = None) -> Pair:
+def hold(
+    pair: Pair,
+    programs: Mapping[str, Program],
+    turned: Turned = MappingProxyType({}),
+    frozen: str | None = None,
+) -> Pair:
     """The pair, with the same random initial values of params, and the same random rows of plates, on both sides.
 
     Args:
         programs: of both sides.
+        turned: numpyro's params whose axes lie otherwise.
         frozen: the side that is a file, and has the values that it was frozen with.
     """
-    anew = {side: pair.from_side(side, programs[side].drawn_anew()) for side in SIDES}
+    drawn = {side: programs[side].drawn_anew() for side in SIDES}
+    described = {
+        side: {name: by_value(name, np.asarray(value), "param") for name, value in drawn[side].items()}
+        for side in SIDES
+    }
+    views = find_views({side: pair.from_side(side, described[side]) for side in SIDES}, turned).views
+    anew = {side: pair.from_side(side, shown(drawn[side], views[side])) for side in SIDES}
     values = {
         name: value
         for name, value in anew[frozen or SIDES[0]].items()
@@ -28,7 +42,8 @@ def hold(pair: Pair, programs: Mapping[str, Program], frozen: str | None = None)
     if not values:
         return pair
     models = {
-        side: HeldReference.of(model, pair.to_side(side, values)) for side, model in pair.models.items()
+        side: HeldReference.of(model, own(pair.to_side(side, values), views[side]))
+        for side, model in pair.models.items()
     }
     return replace(pair, models=models)
 

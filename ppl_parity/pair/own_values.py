@@ -12,7 +12,7 @@ from ppl_parity.backend.contract import Site
 from ppl_parity.errors import InputError, nearest
 from ppl_parity.pair.pairs import Pair
 from ppl_parity.pair.stacking import find_stacks, merge, merge_sites, split
-from ppl_parity.pair.views import find_turned, find_views, own, shown
+from ppl_parity.pair.views import by_value, find_turned, find_views, own, shown
 
 
 def own_values(
@@ -24,7 +24,7 @@ def own_values(
         InputError: it names what is no site of the side.
     """
     strangers = {name: value for name, value in values.items() if side == "numpyro" or name not in sites}
-    others = {n: _known_by_value(n, np.asarray(value)) for n, value in strangers.items()}
+    others = {n: by_value(n, np.asarray(value)) for n, value in strangers.items()}
     both = {side: sites, next(other for other in ("pyro", "numpyro") if other != side): others}
     found, turned = find_turned(replace(pair, points={}), both)
     found, stacks = find_stacks(found, both, partial=True)
@@ -32,7 +32,7 @@ def own_values(
     views = {}
     if side == "numpyro":
         merged = merge(dict(values), stacks["pyro"])
-        whole = {name: _known_by_value(name, np.asarray(value)) for name, value in merged.items()}
+        whole = {name: by_value(name, np.asarray(value)) for name, value in merged.items()}
         described = {site.name: site for site in merge_sites(sites.values(), stacks[side])}
         seen = find_views({"pyro": whole, "numpyro": found.from_side(side, described)}, turned)
         merged, views = shown(merged, seen.views["pyro"]), seen.views[side]
@@ -44,7 +44,3 @@ def own_values(
                 f"{nearest(name, [*sites])}"
             )
     return point
-
-
-def _known_by_value(name: str, value: np.ndarray) -> Site:
-    return Site(name, "latent", "", value.shape, (), "", str(value.dtype), value=value)

@@ -20,7 +20,7 @@ class ViewedProgram(StackedProgram):
         super().__init__(program, ())
         self._views = views
         described = {site.name: site for site in program.sites()}
-        self._batch = {name: described[name].batch_shape for name in views}
+        self._batch = {name: described[name].batch_shape for name in views if name in described}
 
     def _split(self, values: Values, axis: int = 0) -> dict[str, Any]:
         return own(values, self._views, axis)
@@ -31,8 +31,8 @@ class ViewedProgram(StackedProgram):
     def _merge_terms(self, values: Values, axis: int = 0) -> Arrays:
         """Of log probs, the axes of the batch alone; a sum where these are mixed with an event's."""
         found = dict(values)
-        for name, view in self._views.items():
-            batch = self._batch[name]
+        for name, batch in self._batch.items():
+            view = self._views[name]
             if name not in found or np.shape(found[name])[axis:] != batch:
                 continue
             of_batch = view.of_batch(len(batch))
@@ -45,6 +45,10 @@ class ViewedProgram(StackedProgram):
     def sites(self, values: Values | None = None, *, seed: int = 0) -> tuple[Site, ...]:
         """The program's own, with other axes."""
         return tuple(shown_site(site, self._views) for site in super().sites(values, seed=seed))
+
+    def params(self, *, seed: int | None = None) -> tuple[Site, ...]:
+        """The program's own, with other axes."""
+        return tuple(shown_site(param, self._views) for param in super().params(seed=seed))
 
     def collected(self) -> dict[str, bool]:
         """The program's own."""

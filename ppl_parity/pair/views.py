@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ppl_parity.backend.contract import DISCRETE_SUPPORTS, Arrays, Plate, Site
+from ppl_parity.backend.contract import DISCRETE_SUPPORTS, Arrays, Plate, Site, SiteKind
 from ppl_parity.errors import InputError
 from ppl_parity.pair.pairs import SIDES, Pair
 from ppl_parity.pair.stacking import fitting
@@ -112,7 +112,7 @@ def _suffix(name: str, sites: Mapping[str, Site]) -> tuple[str, tuple[int, ...] 
 
 @dataclass(frozen=True)
 class Seen:
-    """The views of both sides, and the shapes of these sites as the models have them, under Pyro's names."""
+    """The views of both sides, and the shapes of these sites, or params, as the models have them (Pyro's names)."""
 
     views: dict[str, dict[str, View]] = field(default_factory=lambda: {side: {} for side in SIDES})
     shapes: dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict)
@@ -122,7 +122,7 @@ def find_views(sites: Mapping[str, Mapping[str, Site]], turned: Turned) -> Seen:
     """Which sites are presented otherwise: those that are turned, and those with more axes of length one.
 
     Args:
-        sites: side -> site, under Pyro's names -> description.
+        sites: side -> site, or param, under Pyro's names -> description.
         turned: of numpyro's.
 
     Raises:
@@ -145,6 +145,11 @@ def find_views(sites: Mapping[str, Mapping[str, Site]], turned: Turned) -> Seen:
                 seen.views[side][site.name] = view
                 seen.shapes[name] = shapes
     return seen
+
+
+def by_value(name: str, value: np.ndarray, kind: SiteKind = "latent") -> Site:
+    """A site of which no more is known than a value."""
+    return Site(name, kind, "", value.shape, (), "", str(value.dtype), value=value)
 
 
 def _is_squeezed(one: Site, other: Site) -> bool:

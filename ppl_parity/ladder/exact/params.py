@@ -13,6 +13,7 @@ from ppl_parity.findings import Finding
 from ppl_parity.ladder.changes.change import compared_in_full
 from ppl_parity.ladder.context import Context, subsampled
 from ppl_parity.ladder.exact.moved import movable
+from ppl_parity.ladder.exact.renaming import advised_transpose
 from ppl_parity.listing import listed
 from ppl_parity.pair.holding import names_held
 from ppl_parity.pair.pairs import SIDES
@@ -45,6 +46,8 @@ def told_of_params(context: Context) -> Iterator[Finding]:
             )
             continue
         if len(sides) == len(SIDES):
+            if (before := context.shapes.get(name)) is not None:
+                yield _told_of_axes(name, before)
             differences = list(_compare(name, found["pyro"][name], found["numpyro"][name]))
             yield from differences or _other_map(context, name, found)
             change = compared_in_full(context)
@@ -105,6 +108,8 @@ def _other_map(context: Context, name: str, params: Params) -> Iterator[Finding]
         return
     if not each_by_itself(a.support) or a.name != b.name or not a.dtype == b.dtype == "float64":
         return
+    if name in context.shapes:  # each moves its numbers in an order of its own
+        return
     try:
         moved = [
             next(site.value for site in context.programs[side].params(seed=0) if site.name == a.name)
@@ -139,11 +144,22 @@ def _told_of_map(name: str, how: str, hint: str) -> Finding:
     )
 
 
+def _told_of_axes(name: str, shapes: Mapping[str, tuple[int, ...]]) -> Finding:
+    return Finding(
+        "same",
+        "shape",
+        f"The shape of the param {name!r} is {shapes['pyro']} in pyro and {shapes['numpyro']} in numpyro: one is the "
+        "other's transpose, as rename says.",
+        site=name,
+        notable=True,
+    )
+
+
 def _compare(name: str, a: Site, b: Site) -> Iterator[Finding]:
     if a.value is None or b.value is None:  # of a file that has the names alone
         return
     pairs = {
-        "shape": (a.value.shape, b.value.shape, "a missing expand or axis"),
+        "shape": (a.value.shape, b.value.shape, advised_transpose(a, b) or "a missing expand or axis"),
         "constraint": (a.support, b.support, "a constraint that one side lost: it learns over another set"),
     }
     for quantity, (left, right, hint) in pairs.items():
@@ -163,5 +179,6 @@ def _compare(name: str, a: Site, b: Site) -> Iterator[Finding]:
         site=name,
         size=float(gap[index]),
         index=index or None,
-        hint="where learning starts, and what all else is compared at: give both the same",
+        hint=(advised_transpose(a, b) if np.array_equal(a.value, np.transpose(b.value)) else None)
+        or "where learning starts, and what all else is compared at: give both the same",
     )

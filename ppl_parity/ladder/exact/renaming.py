@@ -46,6 +46,14 @@ def has_one_prior(context: Context, name: str) -> bool:
     return all(a.size == b.size and np.allclose(np.ravel(a), np.ravel(b)) for a, b in map(_broadcast, both))
 
 
+def advised_transpose(a: Site, b: Site) -> str | None:
+    """The option to give where two sites, or params, may be one and the same matrix, transposed."""
+    left, right = np.asarray(a.value), np.asarray(b.value)
+    if left.ndim != 2 or left.shape != right.shape[::-1]:
+        return None
+    return f'is one the transpose of the other? Then give rename = {{"{a.name}": "{b.name}.T"}}'
+
+
 def _broadcast(both: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """A parameter in one shape, where its two shapes allow."""
     try:

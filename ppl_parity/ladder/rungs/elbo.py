@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -31,7 +31,8 @@ from ppl_parity.ladder.samples.slopes import (
 )
 from ppl_parity.ladder.together import Refused, together
 from ppl_parity.listing import listed
-from ppl_parity.pair.pairs import SIDES
+from ppl_parity.pair.pairs import SIDES, Pair
+from ppl_parity.pair.views import own, shown
 from ppl_parity.statistics.rounding import without_rounding
 from ppl_parity.statistics.splitting import share_of_look
 from ppl_parity.statistics.two_sample import scalar_p_values
@@ -135,9 +136,15 @@ def _settings(contexts: Sequence[Context]) -> tuple[list[Arrays], dict[str, Site
         if names := movable(context):
             programs.append(context.programs[context.anchor])
             sites |= {name: described[name] for name in names}
-    anchor, pair = contexts[0].anchor, contexts[0].pair
-    own = (pair.from_side(anchor, values) for values in settings_of(programs))
-    return [{name: values[name] for name in values if name in sites} for values in own], sites
+    anchor, pair = contexts[0].anchor, _pair_of_both(contexts)
+    found = (pair.from_side(anchor, values) for values in settings_of(programs))
+    return [{name: values[name] for name in values if name in sites} for values in found], sites
+
+
+def _pair_of_both(contexts: Sequence[Context]) -> Pair:
+    """The models' pair, with the guides' names, too: a bound is of both."""
+    rename = {name: other for context in contexts for name, other in context.pair.rename.items()}
+    return replace(contexts[0].pair, rename=rename)
 
 
 def settings_of(programs: Sequence[Program]) -> list[Arrays]:
@@ -159,19 +166,21 @@ def settings_of(programs: Sequence[Program]) -> list[Arrays]:
 def _draw(context: Context, guide: Context, settings: Sequence[Arrays], batch: int) -> Draws:
     seeds = np.random.SeedSequence([context.settings.seed, batch]).generate_state(2)
 
+    pair = _pair_of_both((context, guide))
+
     def work(side: str) -> tuple[np.ndarray, Arrays]:
-        pair = context.pair
+        views = {**guide.views[side], **context.views[side]}
         bounds, gradients = context.sides[side].elbo(
             pair.models[side],
             guide.pair.models[side],
             pair.data[side],
-            [pair.to_side(side, values) for values in settings],
+            [own(pair.to_side(side, values), views) for values in settings],
             num_draws=NUM_DRAWS[side],
             seed=int(seeds[SIDES.index(side)]),
             max_plate_nesting=pair.max_plate_nesting,
             timeout=max(30.0, context.seconds_left()),
         )
-        return bounds, pair.from_side(side, gradients)
+        return bounds, pair.from_side(side, shown(gradients, views, lead=2))
 
     found = together(work, context.sides.values())
     return Draws({s: found[s][0] for s in SIDES}, {s: found[s][1] for s in SIDES})

@@ -13,7 +13,7 @@ from ppl_parity.ladder.changes.change import compared_in_full, no_change
 from ppl_parity.ladder.context import Context, is_discrete
 from ppl_parity.ladder.exact.observed import observed
 from ppl_parity.ladder.exact.params import told_of_params, told_of_plates
-from ppl_parity.ladder.exact.renaming import has_one_prior, proposed_rename
+from ppl_parity.ladder.exact.renaming import advised_transpose, has_one_prior, proposed_rename
 from ppl_parity.ladder.exact.supports import supports_differ
 from ppl_parity.pair.pairs import SIDES
 from ppl_parity.pair.stacked_side import StackedProgram
@@ -305,8 +305,8 @@ def _shape_hint(context: Context, a: Site, b: Site) -> str:
 def _length_hint(a: Site, b: Site) -> str:
     """Which rows a side has more, where the values show it."""
     left, right = (np.asarray(site.value) for site in (a, b))
-    if left.ndim == right.ndim == 2 and left.shape == right.shape[::-1]:
-        return f'is one the transpose of the other? Then give rename = {{"{a.name}": "{b.name}.T"}}'
+    if (turned := advised_transpose(a, b)) is not None:
+        return turned
     if left.ndim != right.ndim or not left.ndim:
         return "a missing expand, plate or axis"
     for more, fewer, whose in ((left, right, "numpyro"), (right, left, "pyro")):
