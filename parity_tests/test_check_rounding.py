@@ -421,26 +421,3 @@ def test_what_differs_by_more_than_float32_is_not_asked_what_was_cast(
     context = fakes.context(pyro=fakes.Faults(), numpyro=fakes.Faults(prior_mean=0.5))
     assert any(finding.verdict == "different" for finding in density.run(context))
     assert not asked
-
-
-@pytest.mark.parametrize("times", [1.0, 1.01])
-def test_far_from_its_direction_a_projected_normal_has_no_digits(
-    times: float, sides: dict[str, Side]
-) -> None:
-    def model(ppl: str, times: float = 1.0) -> Callable:
-        def run(d):
-            library, dist = libraries(ppl)
-            c = library.sample("c", dist.Normal(numbers(ppl).zeros(2), 3.0).to_event(1))
-            with library.plate("rows", len(d)):
-                library.sample("d", dist.ProjectedNormal(times * c), obs=d)
-
-        return run
-
-    angles = np.linspace(-3.0, 3.0, 9)
-    data = {"d": np.stack([np.cos(angles), np.sin(angles)], -1)}
-    report = check(model("pyro"), model("numpyro", times), data, rungs=["structure", "density"], sides=sides)
-    assert report.verdict == ("same" if times == 1.0 else "different"), three_lines(report)
-    if times == 1.0:
-        (left_out,) = [f for f in told(report, "density") if f.quantity == "clamped probabilities"]
-        assert "neither library has a digit" in left_out.detail
-        assert left_out.hint is None

@@ -80,12 +80,14 @@ TOLERANCES: dict[tuple[str, str], Tolerance] = {
 
 # Torch clamps a probability at 2e-16 (log -36), NumPyro at 1e-308 or not at all: below, neither is the model's.
 CLAMP = -36.0
-# A projected normal far from its direction is one plus what is all but minus one.
+# A projected normal far from its direction is one plus what is all but minus one; torch maps a Kumaraswamy's value to a
+# uniform's, which has no density at one, where it rounds to.
 CLAMPED_FAMILIES = (
     "Bernoulli",
     "Binomial",
     "Categorical",
     "Geometric",
+    "Kumaraswamy",
     "Multinomial",
     "OrderedLogistic",
     "ProjectedNormal",

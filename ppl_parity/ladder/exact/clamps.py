@@ -19,9 +19,18 @@ UNLIKELY, LOST_DIGITS = -10.0, 8 * float(np.finfo(np.float64).eps)
 COUNTS = ("Binomial", "Multinomial")  # whose log prob is as low without any probability at its limit
 FROM_PROBS = ("Geometric", "OrderedLogistic")  # whatever they are given, a library makes probabilities of it
 WITHOUT_DIGITS = "ProjectedNormal"  # far from its direction it is the log of a rounding, of either sign
+ROUNDED = "Kumaraswamy"  # where (1 - x^a)^b rounds to 1 or to 0 torch has no density
 LOST_SLOPE = 1e-9  # nats
 TOLD = 1e-3  # nats, of digits that were lost: what is set to one number in their place is told
 LIMIT = 1e-13  # of a probability, or of one minus it: what is nearer is clamped, or has no digits
+OF_PROBS = (
+    "a library clamps a probability there, or it has lost its digits so near to its limit",
+    "give logits in place of probs: both libraries compare them however small",
+)
+WHY = {
+    WITHOUT_DIGITS: ("so far from its direction neither library has a digit of them", None),
+    ROUNDED: ("torch maps it to a uniform, which has no density at its edge, where it rounds to", None),
+}
 
 
 def level_clamps(context: Context, values: dict[str, list[Arrays]]) -> None:
@@ -46,12 +55,14 @@ def level_clamps(context: Context, values: dict[str, list[Arrays]]) -> None:
             if site.family == WITHOUT_DIGITS:
                 a, b = (np.where(np.isnan(row), -np.inf, row) for row in (a, b))
             impossible = (a <= CLAMP) & (b <= CLAMP)
+            if site.family == ROUNDED:
+                impossible = _rounded(context, point, name, a, b)
             # 1 - p of a p near 1 has lost its last digits: the log of it is off by a rounding over what it is.
             # By the likelier of the two: by the other, an event that one side all but excludes would pass for any.
             likelier = np.maximum(a, b)
             with np.errstate(over="ignore"):
                 chance = np.exp(likelier)
-            unlikely = (likelier < UNLIKELY) & (a != b)
+            unlikely = (likelier < UNLIKELY) & (a != b) & (site.family != ROUNDED)
             if site.family in COUNTS and np.any(unlikely):
                 chance = _least(context, point, name, a.shape)
                 impossible &= chance < LIMIT
@@ -78,12 +89,7 @@ def told_of_clamps(context: Context) -> Iterator[Finding]:
     """How many numbers of a site were set to one, lest a reader take them for compared."""
     for name, (count, points) in context.results.get("levelled", {}).items():
         whole = len(context.points) * max(1, int(np.prod(context.sites["pyro"][name].batch_shape)))
-        of_probs = context.sites["pyro"][name].family != WITHOUT_DIGITS
-        why = (
-            "a library clamps a probability there, or it has lost its digits so near to its limit"
-            if of_probs
-            else "so far from its direction neither library has a digit of them"
-        )
+        why, hint = WHY.get(context.sites["pyro"][name].family, OF_PROBS)
         yield Finding(
             "same",
             "clamped probabilities",
@@ -91,9 +97,7 @@ def told_of_clamps(context: Context) -> Iterator[Finding]:
             f"compared: {why}.",
             site=name,
             notable=count > whole // 4,
-            hint="give logits in place of probs: both libraries compare them however small"
-            if of_probs
-            else None,
+            hint=hint,
         )
 
 
@@ -114,6 +118,25 @@ def _weights(context: Context, side: str, name: str, shape: tuple[int, ...]) -> 
     except ValueError:  # of what is summed over an axis
         return np.ones(shape)
     return np.where(weights > 0, weights, 1.0)
+
+
+def _rounded(context: Context, point: Point, name: str, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Where torch alone has no density, and NumPyro's numbers say that its uniform (1 - x^a)^b is 1, or all but 0."""
+    lost = np.isneginf(a) & np.isfinite(b)
+    if not np.any(lost):
+        return lost
+    side = next(side for side in reversed(SIDES) if side in context.live)  # of a file its answers alone are known
+    try:
+        described = context.programs[side].sites(context.values(side, point, discrete=True))
+    except InputError:
+        return np.zeros(lost.shape, dtype=bool)
+    site = context.pair.from_side(side, {each.name: each for each in described}).get(name)
+    powers = [None if site is None else site.params.get(f"concentration{i}") for i in (1, 0)]
+    if site is None or powers[0] is None or powers[1] is None:
+        return np.zeros(lost.shape, dtype=bool)
+    below = 1 - np.asarray(site.value) ** powers[0]
+    uniform = np.broadcast_to(below ** powers[1], lost.shape)
+    return lost & ((np.broadcast_to(below, lost.shape) == 1) | (uniform < np.finfo(np.float64).tiny))
 
 
 def _least(context: Context, point: Point, name: str, shape: tuple[int, ...]) -> np.ndarray:
