@@ -1,8 +1,9 @@
-# Everything a contributor runs. `make test` is what CI runs.
+# Everything a contributor runs. `make test` and `make test-long` are what CI runs.
 #
 #   make setup                          .venv with both backends, at the versions of constraints.txt
 #   make check                          the shipped pair on the Old Faithful data; results in results/
 #   make test                           lint, and the fast tests
+#   make test-long                      the tests that CI runs beside these
 #   make proofs                         the slow tests: NUTS against exact posteriors
 #   make mutation                       how many wrong ports are caught, and where
 #   make false-alarms                   how many right ones are called different
@@ -20,7 +21,7 @@ NUMPYRO_VENV := .venv-numpyro
 PACKAGES := ppl_parity numpyro_impl pyro_impl benchmarks
 SOURCES := $(PACKAGES) parity_tests gallery
 
-.PHONY: setup check test proofs mutation false-alarms bench lint test-numpyro clean
+.PHONY: setup check test test-long proofs mutation false-alarms bench lint test-numpyro clean
 
 setup: $(STAMP)
 
@@ -37,7 +38,10 @@ check: setup
 	$(BIN)/ppl-parity check --out results --force
 
 test: setup lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not long"
+
+test-long: setup
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "long and not slow"
 
 proofs: setup
 	$(BIN)/python -m pytest -m slow

@@ -191,6 +191,7 @@ def test_what_is_random_at_each_call_is_compared_with_nothing(sides: dict[str, S
     assert "The pyro model is not deterministic" in three_lines(report)
 
 
+@pytest.mark.long
 def test_a_module_that_was_written_anew_is_imported_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sides: dict[str, Side]
 ) -> None:

@@ -143,6 +143,7 @@ def test_a_wrong_noise_scale_is_refused_a_ratio_and_resume_measures_nothing_twic
     assert "out.jsonl" in refused(RUN)
 
 
+@pytest.mark.long
 def test_what_a_killed_run_has_measured_is_kept_and_gone_on_with(folder: Path) -> None:
     (folder / "cases.toml").write_text(TINY.replace("BACKENDS", '"numpyro"'))
     out = folder / "out.jsonl"
@@ -342,6 +343,7 @@ options = { num_draws = 20, OPTION }
 """
 
 
+@pytest.mark.long
 def test_the_whole_command_is_timed_in_new_processes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.commands.REPEATS", 1)
     Path("cases.toml").write_text(COMMAND.replace(", OPTION", ""))
@@ -413,6 +415,7 @@ def test_help_keeps_the_name_of_an_extra() -> None:
     assert "'ppl-parity[peers]'" in run("bench peers --help").stdout
 
 
+@pytest.mark.long
 def test_the_picture_of_precisions_holds_its_markers_and_words(tmp_path: Path) -> None:
     lines = (readme.RESULTS / "precision" / "zen4-2-cores.jsonl").read_text().splitlines()
     precision.plot([json.loads(line) for line in lines], tmp_path / "precision.png")

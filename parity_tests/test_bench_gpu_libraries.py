@@ -71,6 +71,7 @@ def test_a_loop_of_known_length_lies_within_one_of_open_length() -> None:
         assert re.search(r'known_trip_count"?:\{"n":"16"\}', compiled)
 
 
+@pytest.mark.long
 def test_nuts_takes_as_many_chains_as_there_is_time_for() -> None:
     from benchmarks.gpu import nuts
 
@@ -128,6 +129,7 @@ def test_a_graph_is_warmed_up_recorded_and_replayed(monkeypatch: pytest.MonkeyPa
     assert said == ["side", "back", "record", *["replay"] * 3]
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:.*Pallas.*")
 @pytest.mark.parametrize("kind", ["loop", "nuts"])
 def test_programs_lower_for_a_gpu_with_x_as_an_argument(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:

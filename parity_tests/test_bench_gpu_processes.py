@@ -107,6 +107,7 @@ def test_one_end_cuts_all_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert {r["why"] for r in left if r["kind"] == "left out"} == {"no time left"}
 
 
+@pytest.mark.long
 def test_an_absent_gpu_is_an_error_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import jax
 

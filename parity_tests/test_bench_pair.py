@@ -394,7 +394,7 @@ def data():
 
 
 @pytest.mark.pyro
-@pytest.mark.parametrize(("scale", "status"), [(1.0, 0), (2.0, 1)])
+@pytest.mark.parametrize(("scale", "status"), [pytest.param(1.0, 0, marks=pytest.mark.long), (2.0, 1)])
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scale: float, status: int) -> None:
     pytest.importorskip("pyro")
     pytest.importorskip("numpyro")

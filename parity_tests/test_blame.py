@@ -164,6 +164,7 @@ CASES = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("once")
 @pytest.mark.parametrize(("kind", "name", "guilty"), CASES)
 def test_the_guilty_side_is_named(
@@ -186,6 +187,7 @@ def test_nobody_is_blamed_for_right_draws(
     assert blame(climbs[kind][0], name, climbs[kind][1]).startswith("neither side's draws")
 
 
+@pytest.mark.long
 def test_torch_draws_a_larger_correlation_wrongly(
     climbs: dict[str, Climb], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,6 +202,7 @@ def test_torch_draws_a_larger_correlation_wrongly(
     assert blame(context, "larger", draws).startswith("it is pyro's own (")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("once")
 def test_where_no_site_is_named_every_site_is_asked(climbs: dict[str, Climb]) -> None:
     context, draws = climbs["discrete"]
@@ -214,6 +217,7 @@ def test_what_cannot_be_asked_is_said(climbs: dict[str, Climb]) -> None:
     assert blame(context, "y", without).startswith("whose it is cannot be told (pyro: ")
 
 
+@pytest.mark.long
 def test_a_side_that_cannot_be_asked_leaves_the_other_to_be(
     climbs: dict[str, Climb], monkeypatch: pytest.MonkeyPatch
 ) -> None:

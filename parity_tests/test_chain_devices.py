@@ -30,6 +30,7 @@ assert len(devices) == 4
 FOUR = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
 
 
+@pytest.mark.long
 def test_any_number_of_chains_is_spread() -> None:
     # A chain has the same draws however many there are, so that one run of seven, one by one, is compiled for all.
     code = """

@@ -93,6 +93,7 @@ def test_what_was_drawn_is_found_from_what_was_computed(backend: Any, write: Wri
     assert made_of(program, start, {"u": np.array([np.inf, 1.0])}, [group], {"z": False}) is None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("write", [LINE, CURVE, SQUARED], ids=["a line", "a curve", "a variance"])
 def test_a_frozen_side_is_held_to_a_side_that_computes(write: Written, sides: dict[str, Side]) -> None:
     models = {side: CallableReference.of(model(side, write, side == "numpyro")) for side in SIDES}

@@ -88,6 +88,7 @@ def test_without_the_density_rung_the_draws_decide(sides: dict[str, Side]) -> No
     assert report.verdict == "unresolved"
 
 
+@pytest.mark.long
 def test_a_detached_record_is_told_and_a_detached_model_is_different(sides: dict[str, Side]) -> None:
     def write(library, dist, lib, computes, *, whole=False):
         mu, tau = hyper(library, dist)

@@ -123,6 +123,7 @@ def test_a_wrong_one_is_named_where_both_compute_it(
     assert words in first["hint"]
 
 
+@pytest.mark.long
 def test_a_user_s_point_is_one_of_both(sides: dict[str, Side]) -> None:
     at = {"mu": 0.3, "tau": 1.7, "raw": np.array([0.4, -0.6])}
     right = by_hand("raw"), by_hand("z")
@@ -146,6 +147,7 @@ def test_one_way_on_both_sides_changes_nothing(sides: dict[str, Side]) -> None:
     assert told(report, "gradient")[0].size is not None  # in one coordinate system
 
 
+@pytest.mark.long
 def test_params_are_moved_on_both_sides(sides: dict[str, Side]) -> None:
     def learned(name: str, power: int) -> Write:
         def write(library, dist, lib):
@@ -164,6 +166,7 @@ def test_params_are_moved_on_both_sides(sides: dict[str, Side]) -> None:
     assert "other values of the params" in first["detail"] or "width" in first["detail"]
 
 
+@pytest.mark.long
 def test_a_map_that_turns_back_is_left_to_the_samples(sides: dict[str, Side]) -> None:
     def folded(name: str) -> Write:
         def write(library, dist, lib):

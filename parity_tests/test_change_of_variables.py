@@ -140,6 +140,7 @@ def test_a_detached_value_is_seen_in_the_gradient(sides: dict[str, Side]) -> Non
     assert "along a direction of 'mu'" in first["detail"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("spread", "verdict"), [(1.0, "same"), (1.1, "different")])
 def test_discrete_sites_are_summed_out_beside_it(spread: float, verdict: str, sides: dict[str, Side]) -> None:
     def mixture(ppl: str) -> Callable:

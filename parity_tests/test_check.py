@@ -344,6 +344,7 @@ def test_options_count_where_data_comes_from_another_file(sides: dict[str, Side]
         check_file(str(path), level="quick", sides=sides)
 
 
+@pytest.mark.long
 def test_what_is_not_resolved_is_an_error_of_its_own(sides: dict[str, Side]) -> None:
     with pytest.raises(Unresolved, match="budget"):
         assert_same_model(

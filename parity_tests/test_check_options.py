@@ -223,6 +223,7 @@ def test_a_computed_site_makes_way_for_the_one_that_is_renamed(sides: dict[str, 
     assert report.verdict == "same", report.first_difference
 
 
+@pytest.mark.long
 def test_options_of_separate_files_are_heeded(sides: dict[str, Side], tmp_path: Path) -> None:
     prior = "{0}.sample('{1}', {0}.distributions.Normal(0.0, 1.0))"
     line = f"    {{0}}.sample('y', {{0}}.distributions.Normal({prior}, 1.0), obs=y)\n"

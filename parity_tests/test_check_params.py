@@ -52,6 +52,7 @@ def test_a_param_is_told_of(sides: dict[str, Side]) -> None:
         assert any(words in finding.detail for finding in told(report, rung))
 
 
+@pytest.mark.long
 def test_a_param_has_its_value_and_its_constraint(sides: dict[str, Side]) -> None:
     def model(ppl: str, value: float = 1.5, constraint: str = "positive") -> Callable:
         def run(y):
@@ -90,6 +91,7 @@ def test_a_param_has_its_value_and_its_constraint(sides: dict[str, Side]) -> Non
     assert first(value=1.6) == ("scale", "initial value")
 
 
+@pytest.mark.long
 def test_a_constrained_param_that_starts_symmetric_is_no_covariance(sides: dict[str, Side]) -> None:
     """Rows for columns do not show at a matrix that is its own transpose, nor at others like it."""
 

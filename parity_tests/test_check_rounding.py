@@ -296,6 +296,7 @@ def test_unlikely_events_that_differ_are_no_lost_digits(other: float) -> None:
     assert near["pyro"][0]["y"] == near["numpyro"][0]["y"] == -20.0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("times", "verdict"), [(1.0, "same"), (1.01, "different")])
 def test_float32_is_not_asked_for_digits_where_a_scale_has_gone_to_nothing(
     times: float, verdict: str, sides: dict[str, Side]
@@ -342,6 +343,7 @@ def test_a_cast_on_the_way_is_drift_and_no_more(factor: float, verdict: str, sid
     assert any("'y' is float32 in pyro" in f.detail for f in told(report, "density")) == (verdict == "same")
 
 
+@pytest.mark.long
 def test_far_down_a_funnel_all_digits_may_be_lost(sides: dict[str, Side]) -> None:
     """The ``baseball`` example: lgamma at a concentration of 1e13 is 0.1 off in torch, and in JAX the other way."""
 
@@ -369,6 +371,7 @@ def test_far_down_a_funnel_all_digits_may_be_lost(sides: dict[str, Side]) -> Non
     assert first["site"] == "hits"  # and not phi, for its rounding
 
 
+@pytest.mark.long
 def test_a_kernel_that_cannot_be_factorised_ends_no_check(sides: dict[str, Side]) -> None:
     """The Gaussian process of NumPyro's examples, whose scales are drawn over many orders of magnitude."""
 

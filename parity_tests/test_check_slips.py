@@ -57,6 +57,7 @@ def np_exp(x: Any) -> Any:
     return jnp.exp(x)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("given", ["logits", "probs"])
 def test_an_effect_that_was_lost_shows_though_prior_draws_are_all_certain(
     given: str, sides: dict[str, Side]

@@ -43,6 +43,7 @@ def test_a_likelihood_that_no_rung_sees_is_not_called_the_same(
     assert any("compared nowhere" in finding.detail for finding in told(report, "structure"))
 
 
+@pytest.mark.long
 def test_prior_draws_decide_nothing_where_one_side_has_a_factor(sides: dict[str, Side]) -> None:
     def left(y):
         pyro, dist = libraries("pyro")
@@ -73,6 +74,7 @@ def test_an_improper_prior_is_checked(sides: dict[str, Side]) -> None:
     assert check(flat("pyro"), flat("numpyro"), {"y": Y["y"]}, level="quick", sides=sides).verdict == "same"
 
 
+@pytest.mark.long
 def test_nothing_is_claimed_of_sites_beside_one_that_only_pyro_sums_over(sides: dict[str, Side]) -> None:
     def model(y):
         pyro, dist = libraries("pyro")
@@ -203,6 +205,7 @@ def counted(ppl: str, *, totals: str) -> Callable:
     return model
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("totals", ["computed", "floats"])
 def test_counts_with_totals_are_drawn_or_left_to_the_density(sides: dict[str, Side], totals: str) -> None:
     counts = np.random.default_rng(0).multinomial(12, [0.2, 0.3, 0.5], 6)

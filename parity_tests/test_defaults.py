@@ -126,6 +126,7 @@ def test_a_carry_of_narrow_integers_is_told_with_what_to_do(sides: dict[str, Sid
         check(original, port, {"y": np.array(0.3)}, level="quick", sides=sides)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("enumerated", [False, True])
 def test_a_scan_carries_what_numpyro_s_examples_begin_with(enumerated: bool, sides: dict[str, Side]) -> None:
     """``jnp.zeros(N, dtype=jnp.int32)``, before draws that are int64 where models are compared in float64."""

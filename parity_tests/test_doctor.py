@@ -86,6 +86,7 @@ def test_a_backend_s_own_faults() -> None:
     assert [c.status for c in backends.of_backend("pyro", {"error": "libfoo.so"})] == ["problem"]
 
 
+@pytest.mark.long
 def test_a_probe_says_which_kernel_its_backend_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     if native.available():
         assert backends.probe("numpyro")["kernel"].startswith("native")
@@ -143,6 +144,7 @@ def test_a_probe_of_a_python_that_is_not_there_is_an_error(tmp_path: Path) -> No
     assert "error" in backends.probe("pyro", str(tmp_path / "python"))
 
 
+@pytest.mark.long
 def test_the_command_reports_every_topic_and_exits_by_problems(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

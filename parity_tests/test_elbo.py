@@ -148,6 +148,7 @@ class TestTheRung:
         assert "stop_gradient" in first["hint"]
         assert conclusion(report) == "The models agree, and the guides: their bounds differ"
 
+    @pytest.mark.long
     def test_a_constant_of_one_side_s_density_is_no_difference_of_the_bounds(self, sides: Any) -> None:
         report = self.judged(sides, constant=2.5)
         assert [rung.verdict for rung in report.rungs] == ["same"] * 3

@@ -47,6 +47,7 @@ def left_to_right(ppl: str, back: float = 0.0, scale: float = 0.5) -> Callable:
 IN_ORDER, AGAINST = np.array([-1.0, -0.9, 1.0, 1.1, 0.9]), np.array([-1.0, 6.0, -1.0, 6.0, 6.0])
 
 
+@pytest.mark.long
 def test_what_is_almost_impossible_is_the_same(sides: dict[str, Side]) -> None:
     models = left_to_right("pyro", 0.01), left_to_right("numpyro", 0.01)
     report = check(*models, {"y": IN_ORDER}, level="quick", sides=sides)

@@ -39,6 +39,7 @@ def _mixture(ppl: str) -> Callable:
     return model
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ppl", BOTH)
 def test_what_moves_with_a_site_that_is_summed_out_is_left_out_and_told(ppl: str) -> None:
     backend = import_module(f"{ppl}_impl")
@@ -60,6 +61,7 @@ def test_a_subsampled_plate_is_not_fitted(ppl: str) -> None:
         import_module(f"{ppl}_impl").fit(model, {"y": Y}, SHORT)
 
 
+@pytest.mark.long
 def test_a_count_that_has_no_support_to_sum_over_moves_what_hangs_on_it() -> None:
     import numpyro
     import numpyro.distributions as dist
@@ -196,6 +198,7 @@ def test_a_class_and_a_compiled_function_are_no_models(ppl: str) -> None:
             backend.fit(jitted, {"y": Y}, SHORT)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ppl", BOTH)
 def test_the_axes_of_a_fit_have_the_names_of_its_plates(ppl: str) -> None:
     def model(y):

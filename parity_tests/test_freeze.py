@@ -216,6 +216,7 @@ def test_the_command_line_starts_the_new_side_only(tmp_path: Path, monkeypatch: 
     assert json.loads(checked.stdout)["verdict"] == "same"
 
 
+@pytest.mark.long
 def test_a_model_in_a_file_of_its_own_is_frozen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in SIDES:
         (tmp_path / f"{name}_side.py").write_text(

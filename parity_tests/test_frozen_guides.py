@@ -36,6 +36,7 @@ def against(file: Path, pair: Any, sides: dict[str, Side], guide: Any = None, **
     return check(file, pair.numpyro_model, pair.data(), guides=guides, sides=sides, level="quick", **options)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("pair", [latent_factors, mean_field_regression])
 def test_a_guide_is_held_to_its_file(pair: Any, sides: dict[str, Side], tmp_path: Path) -> None:
     kept = frozen(pair.__file__, sides, tmp_path / "f.npz")
@@ -46,6 +47,7 @@ def test_a_guide_is_held_to_its_file(pair: Any, sides: dict[str, Side], tmp_path
     assert any("at 6 other values the log densities agree" in each.detail for each in told(report, "guide"))
 
 
+@pytest.mark.long
 def test_the_bound_is_held_to_its_file(sides: dict[str, Side], tmp_path: Path) -> None:
     file = tmp_path / "f.npz"
     kept = frozen(fairness.__file__, sides, file)
@@ -78,6 +80,7 @@ def test_the_bound_is_held_to_its_file(sides: dict[str, Side], tmp_path: Path) -
         checked(fairness.numpyro_guide)
 
 
+@pytest.mark.long
 def test_a_wrong_guide_differs_from_the_file(sides: dict[str, Side], tmp_path: Path) -> None:
     frozen(fairness.__file__, sides, tmp_path / "f.npz")
 
@@ -92,6 +95,7 @@ def test_a_wrong_guide_differs_from_the_file(sides: dict[str, Side], tmp_path: P
     assert "have changed places" in first["hint"]
 
 
+@pytest.mark.long
 def test_what_one_side_lacks_of_guides_is_told(sides: dict[str, Side], tmp_path: Path) -> None:
     frozen(fairness.__file__, sides, tmp_path / "f.npz")
     data: Any = fairness.data()
@@ -122,6 +126,7 @@ def test_what_one_side_lacks_of_guides_is_told(sides: dict[str, Side], tmp_path:
         )
 
 
+@pytest.mark.long
 def test_a_library_s_own_guide_is_kept_by_its_kind(sides: dict[str, Side], tmp_path: Path) -> None:
     from numpyro.infer.autoguide import AutoDelta, AutoNormal
 
@@ -143,6 +148,7 @@ def test_a_library_s_own_guide_is_kept_by_its_kind(sides: dict[str, Side], tmp_p
     assert "AutoNormal in pyro and AutoDelta in numpyro" in first["detail"]
 
 
+@pytest.mark.long
 def test_the_rows_that_a_plate_took_are_in_the_file(sides: dict[str, Side], tmp_path: Path) -> None:
     kept = frozen(latent_factors.__file__, sides, tmp_path / "f.npz")
     assert kept.held["N"].shape == (8,)

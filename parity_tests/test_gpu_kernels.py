@@ -72,12 +72,15 @@ def check(got: Arrays, log_theta: np.ndarray, beta: np.ndarray, x: np.ndarray, s
             assert np.max(np.abs(mine[c] - expected)) <= bound
 
 
-@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize(
+    "size", [pytest.param(n, marks=[] if n in SIZES[:4] else pytest.mark.long) for n in SIZES], ids=str
+)
 def test_the_kernel_is_the_reference(door: Any, size: tuple[int, int, int]) -> None:
     given = problem(*size)
     check(door.chains(*given, S), *given)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("size", [(1637, 7, 7), (701, 17, 33)], ids=str)
 def test_a_program_of_many_steps_is_the_reference(
     door: Any, size: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
@@ -123,7 +126,7 @@ def test_edges(door: Any, edge: str) -> None:
     check(got, *given)
 
 
-@pytest.mark.parametrize("size", [(77, 3, 5), (64, 17, 33)], ids=str)
+@pytest.mark.parametrize("size", [(77, 3, 5), pytest.param((64, 17, 33), marks=pytest.mark.long)], ids=str)
 def test_chains_are_a_loop_and_every_run_is_the_same(door: Any, size: tuple[int, int, int]) -> None:
     log_theta, beta, x = problem(*size, chains=3)
     together = door.chains(log_theta, beta, x, S)
@@ -170,6 +173,7 @@ def test_a_product_stands_for_a_sum_of_logarithms(precision: str, most: float) -
         np.testing.assert_allclose(log_of(product, power), expected, rtol=most)
 
 
+@pytest.mark.long
 def test_parameters_may_be_in_float32() -> None:
     import jax
     import jax.numpy as jnp

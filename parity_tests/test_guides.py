@@ -120,6 +120,7 @@ def test_the_conclusion_says_that_the_models_are_not_what_differs(sides: dict[st
     assert conclusion(judged(sides, guide("numpyro", of_s="none"))) == "The two guides differ"
 
 
+@pytest.mark.long
 def test_sites_and_params_may_have_other_names(sides: dict[str, Side]) -> None:
     guides = {"pyro": guide("pyro"), "numpyro": guide("numpyro", name="weight", loc="auto_loc")}
     both = model("pyro"), model("numpyro", "weight")
@@ -332,6 +333,7 @@ def network(ppl: str, *, bias: bool = True, detached: bool = False) -> Callable:
     return written
 
 
+@pytest.mark.long
 def test_a_layer_of_torch_is_moved_and_differentiated(sides: dict[str, Side]) -> None:
     """A module uses its own weights, whatever a param statement returns."""
 

@@ -207,7 +207,7 @@ def of_one_width(backend: Any) -> Any:
     return model
 
 
-@pytest.mark.parametrize("sd", [0.01, 1.0, 100.0])
+@pytest.mark.parametrize("sd", [0.01, pytest.param(1.0, marks=pytest.mark.long), 100.0])
 @pytest.mark.parametrize("init", ["uniform", "prior"])
 def test_a_step_size_without_warmup(backend: Any, of_one_width: Any, sd: float, init: str) -> None:
     """Of 480 chains of either: 0.16 to 1.6 standard deviations, accepted 0.7 and more, and all but one 0.91."""

@@ -108,7 +108,10 @@ def _runs(process: int) -> bool:
 
 
 @pytest.mark.pyro
-@pytest.mark.parametrize("what", PROGRAMS)
+@pytest.mark.parametrize(
+    "what",
+    [pytest.param(n, marks=[] if n in ("in a test", "check, later") else pytest.mark.long) for n in PROGRAMS],
+)
 def test_a_model_that_hangs_is_not_waited_for(tmp_path: Path, what: str) -> None:
     command, before = PROGRAMS[what]
     program, output, model = _interrupted(command, tmp_path, before)
@@ -121,6 +124,7 @@ def test_a_model_that_hangs_is_not_waited_for(tmp_path: Path, what: str) -> None
     assert not _runs(model)
 
 
+@pytest.mark.long
 @pytest.mark.pyro
 @pytest.mark.parametrize("before", [0, 6])
 def test_sides_that_were_lent_serve_the_next_check(tmp_path: Path, before: int) -> None:

@@ -96,6 +96,7 @@ def folder(first: First, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.long
 def test_the_next_process_reads_it_back_and_draws_the_same(first: First, folder: Path) -> None:
     # NUTS, and what constrains its draws; and three for their rows, whatever the formulation.
     assert len(first.written) == 2 + 3
@@ -118,6 +119,7 @@ def test_what_follows_from_the_draws_is_compiled_beside_the_sampler(first: First
     assert first.in_the_end == first.written
 
 
+@pytest.mark.long
 def test_no_model_is_run_on_made_up_values() -> None:
     """What is compiled ahead is compiled, and not run."""
     import jax
@@ -149,6 +151,7 @@ def test_what_cannot_be_read_is_built_again(first: First, folder: Path) -> None:
     assert path.stat().st_size > len(half)  # whole again, and maybe as it was, byte by byte
 
 
+@pytest.mark.long
 def test_what_ends_a_process_ends_one_only(first: First, folder: Path) -> None:
     path = nuts(folder)
     path.write_bytes(b"cposix\n_exit\n(I7\ntR.")  # a pickle that ends whoever reads it
@@ -191,6 +194,7 @@ print(np.asarray(run(x)).tolist())
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("early", [[], ["by us, out of its cache"]], ids=["kept well", "kept badly"])
 def test_what_lies_in_the_cache_of_jax_is_built_anew(tmp_path: Path, early: list[str]) -> None:
     """An executable that JAX has read back lacks its functions when it is written again, and cannot be run."""

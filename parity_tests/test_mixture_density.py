@@ -38,7 +38,11 @@ def case(request: pytest.FixtureRequest) -> Case:
     return request.param
 
 
-@pytest.fixture(scope="module", params=FORMULATIONS)
+# The fused one's programs compile in a tenth of the time.
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(f, marks=[] if f == "fused" else pytest.mark.long) for f in FORMULATIONS],
+)
 def formulation(request: pytest.FixtureRequest) -> str:
     return request.param
 

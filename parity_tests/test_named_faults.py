@@ -149,6 +149,7 @@ def hangs(y):
     time.sleep(60)
 
 
+@pytest.mark.long
 def test_a_side_that_ended_is_opened_again_with_its_programs() -> None:
     with Side("pyro", num_threads=1) as side:
         program = side.program(CallableReference.of(dies), {"y": Y})

@@ -63,6 +63,7 @@ def test_energy_differences_of_both_passes(one_pass: Any) -> None:
 # What each framework asks of it.
 
 
+@pytest.mark.long
 def test_jax_batches_chains_and_keeps_the_data_single() -> None:
     import jax
 
@@ -92,6 +93,7 @@ def test_jax_batches_chains_and_keeps_the_data_single() -> None:
         np.testing.assert_array_equal(own[0][0], value(log_theta, means[0], rows)[0])
 
 
+@pytest.mark.long
 def test_jax_differentiates_twice() -> None:
     import jax
     import jax.numpy as jnp
@@ -112,6 +114,7 @@ def test_jax_differentiates_twice() -> None:
         assert np.shape(by_x) == x.shape
 
 
+@pytest.mark.long
 def test_jax_over_devices_and_without_x64() -> None:
     code = """
 import jax, numpy as np
@@ -166,6 +169,7 @@ def test_torch_rows_that_do_not_lie_side_by_side() -> None:
         assert all(torch.equal(a, b) for a, b in zip(cpu.native_pass(*given, rows, s), expected, strict=True))
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted by Linux")
 @pytest.mark.skipif(not 1 < (os.cpu_count() or 1) <= 8, reason="one core, or so many that no thread is lent")
 def test_within_jax_it_is_xla_s_threads_that_help() -> None:

@@ -21,7 +21,7 @@ def closed_form(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return covariance @ (prior @ SPEC.prior_mean + x.sum(axis=0) / SPEC.noise_scale**2), covariance
 
 
-@pytest.mark.parametrize("formulation", ["fused", "marginal"])
+@pytest.mark.parametrize("formulation", ["fused", pytest.param("marginal", marks=pytest.mark.long)])
 def test_nuts_finds_it(backend: Any, formulation: str) -> None:
     x = SPEC.prior_mean + np.random.default_rng(0).standard_normal((20, 2))
     mean, covariance = closed_form(x)

@@ -73,6 +73,7 @@ def test_no_step_size_is_left_that_makes_a_whole_orbit(backend: Any) -> None:
     assert np.all(moved["n_steps"][whole].mean(axis=1) < 3.2)
 
 
+@pytest.mark.long
 def test_no_step_size_is_left_beyond_three_quarters_of_an_orbit(backend: Any) -> None:
     both = ("any", "three quarters")
     left, moved = (fitted(backend, target_accept=0.85, orbit=orbit, **FEW) for orbit in both)
@@ -81,6 +82,7 @@ def test_no_step_size_is_left_beyond_three_quarters_of_an_orbit(backend: Any) ->
     np.testing.assert_array_equal(after, np.minimum(before, orbits.THREE_QUARTERS))
 
 
+@pytest.mark.long
 def test_the_orbit_of_many_dimensions_pays(backend: Any) -> None:
     """Effective draws a leapfrog, against the usual target: 1.29 to 1.72 times over 20 seeds."""
     orbit, target_accept = orbits.aim(71)

@@ -92,6 +92,7 @@ def censored(ppl: str, share: float = 1.0, scale: float = 2.0) -> Callable:
     return model
 
 
+@pytest.mark.long
 def test_sites_that_stand_for_others_are_compared_together(sides: dict[str, Side]) -> None:
     data = {"t": np.array([0.3, 1.2, 2.0, 0.7]), "seen": np.array([1.0, 0.0, 1.0, 0.0])}
     report = check(censored("pyro"), censored("numpyro"), data, rungs=RUNGS, sides=sides)

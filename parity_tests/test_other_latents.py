@@ -40,6 +40,7 @@ def judged(
     return check(model("pyro"), model("numpyro"), data, rungs=rungs, settings=chosen, sides=sides)
 
 
+@pytest.mark.long
 def test_a_site_that_one_side_has_integrated_out_is_no_difference(sides: dict[str, Side]) -> None:
     def write(library, dist, ppl, y):
         mu = library.sample("mu", dist.Normal(0.0, 2.0))
@@ -59,6 +60,7 @@ def test_a_site_that_one_side_has_integrated_out_is_no_difference(sides: dict[st
     assert any("pyro alone has 'theta'" in each.detail for each in told(report, "posterior"))
 
 
+@pytest.mark.long
 def test_a_wrong_scale_within_what_neither_records_is_seen_in_the_likelihood(sides: dict[str, Side]) -> None:
     def write(library, dist, ppl, y):
         mu = library.sample("mu", dist.Normal(0.0, 5.0))
@@ -74,6 +76,7 @@ def test_a_wrong_scale_within_what_neither_records_is_seen_in_the_likelihood(sid
     assert report.verdict == "different"
 
 
+@pytest.mark.long
 def test_chains_that_are_stuck_where_nothing_is_shared_decide_nothing(sides: dict[str, Side]) -> None:
     def write(library, dist, ppl, y):
         a = 5 * library.sample("z" if ppl == "numpyro" else "a", dist.Normal(0.0, 1.0))
@@ -108,6 +111,7 @@ def test_a_correlation_that_a_port_has_lost_is_found_among_many_scalars(sides: d
     )
 
 
+@pytest.mark.long
 def test_torchs_own_sampler_of_correlations_is_no_fault_of_the_port(sides: dict[str, Side]) -> None:
     def write(library, dist, ppl, y):
         factor = library.sample("L", dist.LKJCholesky(3, 2.0))
@@ -120,6 +124,7 @@ def test_torchs_own_sampler_of_correlations_is_no_fault_of_the_port(sides: dict[
     assert any("torch's sampler" in each.detail for each in told(report, "forward"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("more", "verdict"), [(0, "same"), (2, "different")])
 def test_an_integer_that_is_computed_is_compared_in_the_posterior(
     more: int, verdict: str, sides: dict[str, Side]
@@ -130,7 +135,7 @@ def test_an_integer_that_is_computed_is_compared_in_the_posterior(
         library.deterministic("count", count)
         library.sample("y", dist.Normal(m, 10.0), obs=y)
 
-    report = judged(write, 6.0, sides, ["posterior"], budget=20.0, margin=0.3)
+    report = judged(write, 6.0, sides, ["posterior"], budget=60.0, margin=0.3)
     assert report.verdict == verdict
     assert {each.site for each in told(report, "posterior") if each.size is not None} >= {"count"}
 

@@ -99,6 +99,7 @@ def words_outside(figure):
     return [word for word, box in boxes.items() if not (page.contains(*box.min) and page.contains(*box.max))]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dim", [1, 2, 4])
 def test_the_page_holds_every_word(tmp_path, figures, dim):
     tree, spec, _ = fit(3, dim)
@@ -108,6 +109,7 @@ def test_the_page_holds_every_word(tmp_path, figures, dim):
     assert figures[-1].axes[0].get_position().width > 0.6  # a footnote does not push the axes together
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("transform", [None, {"method": "standardize"}])
 def test_places_of_standardised_columns_are_not_shown_in_their_units(
     tmp_path, figures, monkeypatch, transform
@@ -134,6 +136,7 @@ def legend_of(figure):
     return [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dim", [1, 2, 3])
 def test_a_legend_names_no_more_components_than_there_is_room_for(tmp_path, figures, dim):
     places = np.random.default_rng(0).normal(size=(200, dim))
@@ -199,6 +202,7 @@ def test_a_forest_tells_its_numbers_and_marks_the_truth() -> None:
     assert [line.get_xdata().tolist() for line in axes.lines if line.get_marker() == "D"] == [[5.5]]
 
 
+@pytest.mark.long
 def test_the_truth_is_marked_in_every_picture(tmp_path, monkeypatch) -> None:
     marked: list[object] = []
     monkeypatch.setattr(

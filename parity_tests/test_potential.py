@@ -126,6 +126,7 @@ def test_jax_has_chains_in_one_call(spec: MixtureSpec, dtype: str) -> None:
             assert np.all(np.isnan(a[2]))
 
 
+@pytest.mark.long
 @needs_kernel
 def test_jax_differentiates_it_twice() -> None:
     import jax

@@ -104,6 +104,7 @@ def test_scale_mask_and_factor(backend: Any, models: Any) -> None:
     assert set(program.prior_samples(num_draws=3, seed=0)) == {"mu", "y"}
 
 
+@pytest.mark.long
 def test_supports_and_transforms(backend: Any, models: Any) -> None:
     program = backend.Program(models.supports, {"y": np.array(0.3)})
     supports = {site.name: site.support for site in program.sites()}

@@ -122,6 +122,7 @@ def scattered(x):
     pyro.sample("x", FusedMixture(theta, beta, 1.0, len(x)), obs=x)
 
 
+@pytest.mark.long
 def test_a_model_with_the_native_kernel_in_it_is_recorded():
     data = {"x": np.concatenate([np.full((5, 1), -2.0), np.full((8, 1), 1.5)])}
     assert potential_of(scattered, data)[1].kind == "traced"

@@ -383,6 +383,7 @@ def test_recording_does_not_change_the_draws():
         assert 2 ** (record["tree_depth"] - 1) <= record["n_steps"] < 2 ** record["tree_depth"]
 
 
+@pytest.mark.long
 def test_chains_are_the_same_in_processes_and_in_turn():
     spec = MixtureSpec(2, 1, prior_cov=9.0)
     data = {"x": np.concatenate([np.full((5, 1), -2.0), np.full((8, 1), 1.5)])}

@@ -51,6 +51,7 @@ def demands() -> dict[str, Callable[[Any], Any]]:
     }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("precision", ["float64", "float32"])
 def test_the_numbers_are_those_of_jax(precision: str) -> None:
     import jax
@@ -96,6 +97,7 @@ def test_elsewhere_they_are_made_by_jax(monkeypatch: pytest.MonkeyPatch) -> None
     assert not is_typed()
 
 
+@pytest.mark.long
 def test_a_long_run_has_the_draws_of_a_short_one(monkeypatch: pytest.MonkeyPatch) -> None:
     import numpyro_impl
     from numpyro_impl import nuts

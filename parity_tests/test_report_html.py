@@ -356,6 +356,7 @@ def test_a_request_of_a_page_would_be_seen(browser, tmp_path):
     assert browse(browser, path, tmp_path, "--dump-dom")[1] == {"http://127.0.0.1:9/x.png"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("scheme", "paper"), [("light", (255, 255, 255)), ("dark", (18, 21, 26))])
 def test_a_screenshot_is_not_blank(browser, pictures, scheme, paper, tmp_path):
     from matplotlib.image import imread

@@ -43,6 +43,7 @@ def test_one_of_a_thousand_that_differs_is_found(change: dict[str, float], funct
     assert (functional, (637,)) in judged(0, **change)
 
 
+@pytest.mark.long
 def test_the_furthest_apart_of_many_that_are_the_same_is_chance() -> None:
     assert sum(bool(judged(seed)) for seed in range(20)) == 0
 

@@ -175,6 +175,7 @@ def years() -> dict[str, np.ndarray]:
 SOON = CheckSettings(margin=0.3)
 
 
+@pytest.mark.long
 @pytest.mark.pyro
 @pytest.mark.parametrize(
     "data", [incomes(), pytest.param(years(), marks=pytest.mark.slow)], ids=["incomes", "years"]
@@ -196,6 +197,7 @@ def test_another_noise_is_different(rung: str, sides: dict[str, Side]) -> None:
     assert report.verdict == "different", str(report)
 
 
+@pytest.mark.long
 @pytest.mark.pyro
 @pytest.mark.parametrize("side", SIDES)
 def test_a_frozen_side_walks(side: str, sides: dict[str, Side], tmp_path: Path) -> None:
@@ -224,6 +226,7 @@ def test_a_walk_without_a_mass_is_renamed_without() -> None:
     assert (walk.inverse_mass, list(walk.start), list(walk.momentum)) == (None, ["w!"], ["w!"])
 
 
+@pytest.mark.long
 @pytest.mark.pyro
 def test_a_frozen_side_is_drawn_from_in_its_own_units(sides: dict[str, Side]) -> None:
     models, data = {ppl: regression(ppl) for ppl in sides}, incomes()

@@ -53,6 +53,7 @@ def alone() -> dict[str, np.ndarray]:
     return {"value": value, **{f"grad_{k}": v for k, v in gradient.items()}, **groups["posterior"]}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("num_processes", "devices"), [(1, 4), (2, 1)], ids=["4 devices", "2 processes"])
 def test_rows_over_devices(alone, num_processes: int, devices: int, tmp_path: Path) -> None:
     results = run(num_processes, devices, tmp_path)

@@ -105,6 +105,7 @@ def mixture(ppl: str, scale: float = 2.0) -> Callable:
     return model
 
 
+@pytest.mark.long
 def test_a_sum_that_differs_is_blamed_on_the_prior_that_does(sides: dict[str, Side]) -> None:
     data = {"y": np.array([0.1, 2.2, 1.9])}
     assert check(mixture("pyro"), mixture("numpyro"), data, sides=sides, **QUICK).verdict == "same"

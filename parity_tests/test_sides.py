@@ -62,6 +62,7 @@ def test_threads_that_share_a_side_get_their_own_answers(side: Side) -> None:
             assert list(pool.map(program.log_density, points)) == expected
 
 
+@pytest.mark.long
 def test_two_processes_draw_the_same_bit_for_bit(side: Side) -> None:
     with Side(side.name) as other:
         groups = [
@@ -206,6 +207,7 @@ def _run(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.long
 @pytest.mark.pyro
 def test_another_python_uses_its_own_packages(tmp_path: Path) -> None:
     """Beside ours, where they are installed, may stand a NumPyro and a NumPy of another Python's."""

@@ -268,6 +268,7 @@ def test_names_of_steps_and_of_what_they_are_presented_as() -> None:
     assert [presented(name, STACKS) for name in ("a", "h_1")] == ["a", "h"]
 
 
+@pytest.mark.long
 def test_what_cannot_be_drawn_of_a_loop_is_left_to_the_density(sides: dict[str, Side]) -> None:
     report = check(tries("pyro"), tries("numpyro", loop=True), TRIES, rungs=RUNGS, sides=sides)
     assert report.verdict == "same", report.first_difference
@@ -389,6 +390,7 @@ def test_a_loop_in_numpyro_is_drawn_from_as_one_site(sides: dict[str, Side]) -> 
     assert np.all(groups["posterior"]["state"] > 0)
 
 
+@pytest.mark.long
 def test_an_enumerated_scan_is_a_summed_loop(sides: dict[str, Side]) -> None:
     path = str(PAIRS / "enumerated_scan.py")
     report = check_file(path, rungs=["structure", "density", "enumeration"], sides=sides)
@@ -399,6 +401,7 @@ def test_an_enumerated_scan_is_a_summed_loop(sides: dict[str, Side]) -> None:
     assert marginal.size < 1e-10
 
 
+@pytest.mark.long
 def test_a_frozen_side_is_stacked_too(sides: dict[str, Side]) -> None:
     loaded = load_pair(str(PAIRS / "scan_or_loop.py"), sides)
     file = freeze(loaded, "pyro", sides["pyro"], settings=None)

@@ -245,6 +245,7 @@ def _layers_data() -> dict[str, np.ndarray]:
 LAYERS = {"fc.weight": "w.T", "a": "a.T"}
 
 
+@pytest.mark.long
 @pytest.mark.pyro
 def test_transposed_weights_are_compared_on_every_exact_rung(sides: dict[str, Side]) -> None:
     rungs = ["structure", "density", "gradient", "transform", "dynamics", "forward"]

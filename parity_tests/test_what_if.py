@@ -79,6 +79,7 @@ def test_the_change_is_named(words: str, sides: dict[str, Side]) -> None:
     assert first["hint"].endswith(f"; numpyro's is what pyro's would be with {words}"), first["hint"]
 
 
+@pytest.mark.long
 def test_where_the_port_lacks_what_the_original_does_it_is_the_port_that_is_changed(
     sides: dict[str, Side],
 ) -> None:

@@ -125,7 +125,7 @@ def _rounded(context: Context, point: Point, name: str, a: np.ndarray, b: np.nda
     lost = np.isneginf(a) & np.isfinite(b)
     if not np.any(lost):
         return lost
-    side = next(side for side in reversed(SIDES) if side in context.live)  # of a file its answers alone are known
+    side = context.live[-1]  # numpyro, but for a file, of which its answers alone are known
     try:
         described = context.programs[side].sites(context.values(side, point, discrete=True))
     except InputError:
