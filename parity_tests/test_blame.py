@@ -178,6 +178,7 @@ def test_the_guilty_side_is_named(
     assert clause.startswith(f"it is {guilty}'s own ("), clause
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("once")
 @pytest.mark.parametrize(("kind", "name"), [case[:2] for case in CASES])
 def test_nobody_is_blamed_for_right_draws(

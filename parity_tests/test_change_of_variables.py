@@ -67,7 +67,15 @@ TAILS = effects(lambda lib, mu, tau, z: mu + tau * z, lambda dist, mu, tau: dist
 
 
 @pytest.mark.parametrize("computing", SIDES)
-@pytest.mark.parametrize("write", [LINE, CURVE, of_rows, walk, chained, together])
+@pytest.mark.parametrize(
+    "write",
+    [
+        LINE,
+        of_rows,
+        together,
+        *(pytest.param(each, marks=pytest.mark.long) for each in (CURVE, walk, chained)),
+    ],
+)
 def test_a_right_port_is_the_same_on_the_exact_rungs(
     write: Written, computing: str, sides: dict[str, Side]
 ) -> None:

@@ -14,6 +14,7 @@ pytest.importorskip("numpyro")
 from parity_tests.written import libraries, told, two_outcomes
 from ppl_parity import check
 from ppl_parity.errors import InputError
+from ppl_parity.process.references import CallableReference
 from ppl_parity.process.sides import Side
 
 pytestmark = pytest.mark.pyro
@@ -55,6 +56,30 @@ def test_what_a_mask_hides_may_be_any_number(
     (found,) = [f for f in told(report, "structure") if f.quantity == "observed values"]
     assert (report.verdict, found.index) == ("same" if masked else "different", (1,))
     assert f"0 in pyro and {'nan' if filled is None else 5} in numpyro" in found.detail
+
+
+def nan_masked(y) -> None:
+    """Pyro's own way, which NumPyro lacks."""
+    pyro, dist = libraries("pyro")
+    a = pyro.sample("a", dist.Normal(0.0, 1.0))
+    with pyro.plate("rows", len(y)):
+        pyro.sample("y", dist.NanMaskedNormal(a, 1.0), obs=y)
+
+
+@pytest.mark.parametrize(("masked", "verdict"), [(True, "same"), (False, "different")])
+def test_a_distribution_may_leave_out_missing_values_by_itself(
+    masked: bool, verdict: str, sides: dict[str, Side]
+) -> None:
+    data = {"y": np.array([0.3, np.nan, 1.2])}
+    port = gaps("numpyro", filled=0.0, masked=masked)
+    report = check(nan_masked, port, data, rungs=["structure", "density"], sides=sides)
+    assert report.verdict == verdict
+    (found,) = [f for f in told(report, "structure") if f.quantity == "observed values"]
+    assert ("neither counts them" in found.detail or "both sides mask them" in found.detail) == masked
+    program = sides["pyro"].program(CallableReference.of(nan_masked), data)
+    np.testing.assert_allclose(
+        program.site_log_probs({"a": 0.3})["y"], [-0.5 * np.log(2 * np.pi), 0.0, -1.3239385], rtol=1e-6
+    )
 
 
 def test_missing_values_on_one_side_are_shown_where_they_are(sides: dict[str, Side]) -> None:

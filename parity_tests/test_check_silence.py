@@ -154,6 +154,7 @@ def vague(ppl: str, *, probs: bool = False) -> Callable:
     return model
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("probs", "verdict"), [(False, "same"), (True, "different")])
 def test_draws_that_vanish_and_probabilities_that_are_none(
     sides: dict[str, Side], probs: bool, verdict: str

@@ -73,7 +73,7 @@ def check(got: Arrays, log_theta: np.ndarray, beta: np.ndarray, x: np.ndarray, s
 
 
 @pytest.mark.parametrize(
-    "size", [pytest.param(n, marks=[] if n in SIZES[:4] else pytest.mark.long) for n in SIZES], ids=str
+    "size", [pytest.param(n, marks=[] if n in SIZES[:2] else pytest.mark.long) for n in SIZES], ids=str
 )
 def test_the_kernel_is_the_reference(door: Any, size: tuple[int, int, int]) -> None:
     given = problem(*size)

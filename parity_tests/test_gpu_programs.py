@@ -92,7 +92,7 @@ PROGRAMS += [f"{name} 64 32" for name in ("prepare", "tiles", "finish")]
 
 @pytest.mark.pyro
 @pytest.mark.parametrize("program", PROGRAMS)
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", [pytest.param("pyro", marks=pytest.mark.long), "numpyro"])
 def test_machine_code_is_in_full_float32_without_atomics_or_spills(
     compiled: dict[str, Any], backend: str, program: str
 ) -> None:

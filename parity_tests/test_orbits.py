@@ -54,6 +54,7 @@ def test_the_orbit_that_pays_depends_on_the_dimensions() -> None:
     assert orbits.aim(100_000) == ("three quarters", 0.6)
 
 
+@pytest.mark.long
 def test_a_short_warmup_ends_at_the_acceptance_asked_for(backend: Any) -> None:
     """NumPyro begins the step size anew at iteration 100, mass adaptation or not; that must not be seen."""
     stats = fitted(backend, target_accept=0.9)
@@ -63,6 +64,7 @@ def test_a_short_warmup_ends_at_the_acceptance_asked_for(backend: Any) -> None:
     assert np.all(stats["step_size"] == stats["step_size"][:, :1])
 
 
+@pytest.mark.long
 def test_no_step_size_is_left_that_makes_a_whole_orbit(backend: Any) -> None:
     """The target is one that leaves some of the chains there, and others not."""
     left, moved = (fitted(backend, target_accept=0.75, orbit=orbit, **FEW) for orbit in ("any", "half"))

@@ -50,7 +50,7 @@ def test_what_went_wrong_is_said_and_the_better_run_is_kept() -> None:
     assert not is_better(slow, good)
 
 
-@pytest.mark.parametrize("better", [True, False])
+@pytest.mark.parametrize("better", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_a_mass_that_does_not_suit_is_replaced(
     better: bool, data: Dataset, sides: dict[str, Side], monkeypatch: pytest.MonkeyPatch
 ) -> None:

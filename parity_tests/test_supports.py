@@ -33,6 +33,7 @@ def bounded(ppl: str, highs: tuple[float, ...] = (1.0, 2.0)) -> Callable:
     return model
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("frozen", SIDES)
 def test_bounds_that_differ_are_seen_in_a_file_too(
     sides: dict[str, Side], tmp_path: Path, frozen: str

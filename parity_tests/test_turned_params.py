@@ -118,7 +118,8 @@ def test_it_is_proposed_where_it_is_forgotten(sides: dict[str, Side]) -> None:
     assert 'Then give rename = {"weight": "kernel.T"}' in three_lines(report)
 
 
-@pytest.mark.parametrize("side", [pytest.param("pyro", marks=pytest.mark.slow), "numpyro"])
+@pytest.mark.long
+@pytest.mark.parametrize("side", ["pyro", "numpyro"])
 def test_a_file_has_the_answers(side: str, sides: dict[str, Side]) -> None:
     models = {ppl: CallableReference.of(model(ppl)) for ppl in ("pyro", "numpyro")}
     guides = {ppl: CallableReference.of(guide(ppl)) for ppl in ("pyro", "numpyro")}
@@ -129,6 +130,7 @@ def test_a_file_has_the_answers(side: str, sides: dict[str, Side]) -> None:
     assert len([each for each in told(report, "density") if "6 other values" in each.detail]) == 1
 
 
+@pytest.mark.long
 def test_a_bound_is_compared_where_a_guide_s_params_have_another_name_and_axes(
     sides: dict[str, Side],
 ) -> None:

@@ -171,7 +171,7 @@ def test_a_given_point_is_taken_to_the_side_that_is_frozen() -> None:
 
 
 @pytest.mark.pyro
-@pytest.mark.parametrize("scale", [1.0, 1.2])
+@pytest.mark.parametrize("scale", [pytest.param(1.0, marks=pytest.mark.long), 1.2])
 def test_a_port_with_other_axes_is_compared_on_every_exact_rung(scale: float, sides: dict[str, Side]) -> None:
     def model(ppl: str) -> Callable:
         def written(x, y):
@@ -265,6 +265,7 @@ def test_transposed_weights_are_compared_on_every_exact_rung(sides: dict[str, Si
     assert "'fc.weight' reversed along its axis 0" in three_lines(wrong)
 
 
+@pytest.mark.long
 @pytest.mark.pyro
 @pytest.mark.parametrize("side", ["pyro", "numpyro"])
 def test_a_frozen_side_is_held_to_a_transposed_one(side: str, sides: dict[str, Side], tmp_path) -> None:

@@ -45,6 +45,7 @@ SUPPORTS = {
 }
 
 
+NAN_MASKED = (dist.NanMaskedNormal, dist.NanMaskedMultivariateNormal)
 MATRICES = {"scale_tril", "covariance_matrix", "precision_matrix"}
 
 
@@ -56,7 +57,7 @@ def numbers(trace: Any) -> dict[str, dict[str, Any]]:
         found[node["name"]] = {
             "value": to_numpy(node["value"]),
             "weights": to_numpy(node["scale"]),
-            "masked": _masked(fn) or _hides(node["mask"]),
+            "masked": _masked(fn, node["value"]) or _hides(node["mask"]),
             "bounds": {} if is_factor(node) else _bounds(fn.support),
             "params": _params(unwrap(fn)),
         }
@@ -236,12 +237,12 @@ def family(fn: Any) -> str:
     return f"ZeroInflated{family(base.base_dist)}" if name == "ZeroInflatedDistribution" else name
 
 
-def _masked(fn: Any) -> bool:
+def _masked(fn: Any, value: torch.Tensor) -> bool:
     while isinstance(fn, WRAPPERS):
         if isinstance(fn, dist.MaskedDistribution) and _hides(fn._mask):
             return True
         fn = fn.base_dist
-    return False
+    return isinstance(fn, NAN_MASKED) and _hides(value.isfinite())
 
 
 def _hides(mask: Any) -> bool:

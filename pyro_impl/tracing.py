@@ -416,6 +416,8 @@ def _in_support(fn: Any, value: torch.Tensor) -> torch.Tensor:
         return _all_rightmost(_in_support(fn.base_dist, value), fn.reinterpreted_batch_ndims)
     if isinstance(fn, dist.ExpandedDistribution):
         return _in_support(fn.base_dist, value)
+    if isinstance(fn, describing.NAN_MASKED):  # a missing value is left out of the density
+        return torch.ones(value.shape[: value.dim() - fn.event_dim], dtype=torch.bool, device=value.device)
     if type(fn.support) is type(constraints.simplex):
         # torch allows 1e-6 in any precision, which a long float32 simplex does not keep.
         allowed = 1e-6 + 10 * value.shape[-1] * torch.finfo(value.dtype).eps

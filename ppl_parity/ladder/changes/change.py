@@ -11,6 +11,7 @@ both sides, where each computes it of sites of its own (``both``).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import cast
@@ -230,6 +231,10 @@ def _changed(
         results={
             "verdicts": context.results.get("verdicts", {}),
             "follow": partial(_refreshed, context, of_side, computing),
+            "find back": (
+                [name for group in groups for name in group.of],
+                partial(_found_back, context, of_side, computing[1:]),
+            ),
             "computes": computing,
             "stands for": {
                 group.of[0]: _of_groups(context, group, other)
@@ -255,12 +260,24 @@ def _refreshed(
     computed = context.pair.from_side(side, computed_values(context.programs[side], values))
     of = [name for group in groups[side] for name in group.of]
     moved = replace(point, values=point.values | {name: computed[name] for name in of})
+    return _found_back(context, groups, others, moved, learned)
+
+
+def _found_back(
+    context: Context,
+    groups: dict[str, tuple[Computed, ...]],
+    others: Sequence[str],
+    point: Point,
+    learned: Arrays | None = None,
+) -> Point:
+    """The point, with what the others would have drawn to compute what it has."""
     for other in others:
-        made = drawn_for(context, other, groups[other], moved, learned)
+        made = drawn_for(context, other, groups[other], point, learned or {})
         if made is None:
-            raise InputError(f"{other}: what {listed(of)} is computed of was not found at these params.")
-        moved = replace(moved, values=moved.values | made)
-    return moved
+            of = listed(name for group in groups[other] for name in group.of)
+            raise InputError(f"{other}: what {of} is computed of was not found at these params.")
+        point = replace(point, values=point.values | made)
+    return point
 
 
 def _of_groups(context: Context, group: Computed, other: Computed) -> str:

@@ -6,6 +6,7 @@ The latent values are moved by a few roundings; what that does to a log prob, no
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -61,7 +62,8 @@ def lost_digits(context: Context, values: SiteLogProbs, joint: Comparison, extra
     # At every point, for of a site digits may be lost where the sum of all still has them; the worst one first.
     for i in map(int, sorted(np.flatnonzero(finite), key=lambda i: -share[i])):
         point = context.points[i]
-        for name, change in moved_by_rounding(context, point, rng):
+        again = _found_anew(context, point, rng) if apart[i] else ()
+        for name, change in [*moved_by_rounding(context, point, rng), *again]:
             if name in noise:
                 noise[name][i] = max(noise[name][i], TIMES * change)
         for name, lost_share in _of_covariances(context, point).items():
@@ -167,6 +169,28 @@ def moved_by_rounding(
             for name, change in [*moved.items(), (None, sum(moved.values()))]:
                 if np.isfinite(change):
                     yield name, change
+
+
+def _found_anew(
+    context: Context, point: Point, rng: np.random.Generator
+) -> Iterator[tuple[str | None, float]]:
+    """Where one side's values are found from what the other computes: what a rounding of that does to a log prob."""
+    if len(context.results.get("computes", ())) < len(SIDES):
+        return
+    _, side = context.results["computes"]
+    computed, find_back = context.results["find back"]
+    of = replace(point, values={name: point.values[name] for name in computed})
+    moved = [replace(point, values=point.values | _nudged(of, rng, NUDGE).values) for _ in range(NUM_NUDGES)]
+    try:
+        at = [find_back(each) for each in (point, *moved)]
+    except InputError:
+        return
+    first, *rows = _asked(context, side, at)
+    for row in rows:
+        changes = {name: abs(float(np.sum(row[name] - first[name]))) for name in row}
+        for name, change in [*changes.items(), (None, sum(changes.values()))]:
+            if np.isfinite(change):
+                yield name, change
 
 
 def _nudged(point: Point, rng: np.random.Generator, nudge: float) -> Point:

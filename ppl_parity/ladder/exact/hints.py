@@ -11,6 +11,7 @@ from ppl_parity.errors import InputError
 from ppl_parity.ladder.context import Context
 from ppl_parity.ladder.exact.comparison import Comparison
 from ppl_parity.ladder.exact.covariances import COVARIANCES
+from ppl_parity.ladder.exact.observed import centred
 from ppl_parity.ladder.exact.parameters import misplaced, paired, turned_factor
 from ppl_parity.ladder.exact.same_families import same_family
 from ppl_parity.ladder.exact.what_if import what_if
@@ -147,7 +148,8 @@ def _site_at(context: Context, name: str, point: int) -> _Point | None:
     left, right = computed
     # What both compute, and compute alike: a deterministic site that differs names nothing.
     common = {n: v for n, v in left.items() if n in right and _equal(v, right[n])}
-    return _Point(sites[0], sites[1], {**at.values, **common})
+    pyro, numpyro = (centred(context, name, site) for site in sites)
+    return _Point(pyro, numpyro, {**at.values, **common})
 
 
 def _explain_params(

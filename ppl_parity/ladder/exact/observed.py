@@ -1,8 +1,13 @@
-"""Do both models observe the same values? What a mask hides on both sides may be anything."""
+"""Do both models observe the same values? What a mask hides on both sides may be anything.
+
+A residual that is observed, ``obs=y - b * x`` under Normal(0, s), is y under Normal(b * x, s): where what is observed
+is computed of latent sites, the log probs say whether it is the same.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,6 +19,9 @@ from ppl_parity.pair.pairs import SIDES
 from ppl_parity.tolerances import allowed
 
 NUM_POINTS = 3
+OTHERWISE = (
+    "observed otherwise"  # in the climb's results: sites whose data are not the same numbers, and need not be
+)
 
 
 def observed(context: Context, name: str, a: Site, b: Site) -> Iterator[Finding]:
@@ -41,16 +49,20 @@ def observed(context: Context, name: str, a: Site, b: Site) -> Iterator[Finding]
             return
         point, a, b = apart
         gap, where = _gap(a, b), f" at {point}"
+        if not context.rungs or "density" in context.rungs:
+            yield _left_to_the_density(context, name, a, b, where)
+            return
     left, right = (np.asarray(site.value, dtype=float) for site in (a, b))
     index = tuple(int(i) for i in np.unravel_index(int(np.argmax(gap)), gap.shape))
     digits = next((n for n in (6, 9, 12) if f"{left[index]:.{n}g}" != f"{right[index]:.{n}g}"), 17)
     shown = f"{left[index]:.{digits}g} in pyro and {right[index]:.{digits}g} in numpyro"
     told = f"The data at {name!r} differ{where}: {shown}"
-    if a.masked and b.masked and _is_hidden(context, name, gap > 0):
+    masked = all(site.masked or np.all(np.isnan(x[gap > 0])) for site, x in ((a, left), (b, right)))
+    if masked and _is_hidden(context, name, gap > 0):
         yield Finding(
             "same",
             "observed values",
-            f"{told}, but only where both sides mask them.",
+            f"{told}, but only where {'both sides mask them' if a.masked and b.masked else 'neither counts them'}.",
             site=name,
             index=index,
             notable=True,
@@ -65,6 +77,30 @@ def observed(context: Context, name: str, a: Site, b: Site) -> Iterator[Finding]
         index=index,
         hint=_changed_since(context, name) or _data_hint(left, right),
     )
+
+
+def _left_to_the_density(context: Context, name: str, a: Site, b: Site, where: str) -> Finding:
+    """Two numbers that are observed in the place of one another: an observation and its residual, mostly."""
+    context.results.setdefault(OTHERWISE, set()).add(name)
+    left, right = (np.asarray(site.value, dtype=float) for site in (a, b))
+    index = tuple(int(i) for i in np.unravel_index(int(np.argmax(_gap(a, b))), left.shape))
+    return Finding(
+        "same",
+        "observed values",
+        f"What is observed at {name!r} is computed from latent sites, {left[index]:.6g} in pyro and {right[index]:.6g} "
+        f"in numpyro{where}, as a residual in the place of an observation: the density decides, and it is not drawn.",
+        site=name,
+        index=index,
+        notable=True,
+    )
+
+
+def centred(context: Context, name: str, site: Site) -> Site:
+    """The site with its data less their location, where the two sides observe other numbers; else as it is."""
+    if name not in context.results.get(OTHERWISE, ()) or "loc" not in site.params or site.value is None:
+        return site
+    rest = {key: value for key, value in site.params.items() if key != "loc"}
+    return replace(site, params={"value less its loc": np.asarray(site.value) - site.params["loc"], **rest})
 
 
 def _gap(a: Site, b: Site) -> np.ndarray:

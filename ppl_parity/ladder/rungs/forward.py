@@ -17,6 +17,7 @@ from ppl_parity.backend.contract import Arrays, Site
 from ppl_parity.families import parts
 from ppl_parity.findings import Finding
 from ppl_parity.ladder.context import Context
+from ppl_parity.ladder.exact.observed import OTHERWISE
 from ppl_parity.ladder.samples.blame import blame
 from ppl_parity.ladder.samples.dependence import dependence, dependence_blocks
 from ppl_parity.ladder.samples.judging import Block, Family, Open, findings, judge, of_a_part
@@ -275,7 +276,12 @@ def _common(context: Context, draws: dict[str, Arrays]) -> tuple[list[str], list
         for name, (left, right) in shapes.items()
         if left != right and all(name in context.sites[s] for s in SIDES)
     ]
-    return [name for name in names if shapes[name][0] == shapes[name][1] and 0 not in shapes[name][0]], told
+    otherwise = context.results.get(OTHERWISE, ())  # a residual, and an observation
+    return [
+        name
+        for name in names
+        if shapes[name][0] == shapes[name][1] and 0 not in shapes[name][0] and name not in otherwise
+    ], told
 
 
 def _rest(context: Context, draws: dict[str, Arrays], selection: Selection, conditional: bool) -> list[Block]:

@@ -290,7 +290,7 @@ def _shape_hint(context: Context, a: Site, b: Site) -> str:
         if stack.name in (a.name, b.name)
     }
     if not steps:
-        return _length_hint(a, b)
+        return _one_hot_hint(a, b) or _length_hint(a, b)
     ((side, count),) = steps.items()
     whole = np.asarray((b if side == "pyro" else a).value)
     other = SIDES[1 - SIDES.index(side)]
@@ -300,6 +300,17 @@ def _shape_hint(context: Context, a: Site, b: Site) -> str:
         f"the loop in {side} has {count} steps and {other}'s site {len(whole) if whole.ndim else 1}: one is lost or "
         "too many, at the start or the end, or has a name of its own there (give rename)"
     )
+
+
+def _one_hot_hint(a: Site, b: Site) -> str | None:
+    """The same data as numbers and as vectors of one 1 each, where they are."""
+    both = {site.family: np.asarray(site.value) for site in (a, b)}
+    if set(both) != {"Categorical", "OneHotCategorical"}:
+        return None
+    vectors, whole = both["OneHotCategorical"], both["Categorical"]
+    if not np.array_equal(np.argmax(vectors, axis=-1), whole):
+        return "numbers on one side, and on the other vectors of one 1 each, of other data"
+    return "the same data as numbers and as vectors of one 1 each: give both a Categorical, or a OneHotCategorical"
 
 
 def _length_hint(a: Site, b: Site) -> str:
@@ -324,6 +335,13 @@ def _support_hint(a: Site, b: Site) -> str:
             "the libraries' own: a VonMises lives on the circle in numpyro and on the line in pyro, whose NUTS leaves "
             "(-pi, pi); write it as a Uniform(-pi, pi) with a factor"
         )
+    for side, site in zip(SIDES, (a, b), strict=True):
+        if site.family.startswith("Uniform under"):
+            return (
+                f"a Uniform that is transformed ends at its own bounds, and {side} declares what the last transform "
+                "leads to: NUTS walks on where the density is zero. Draw the Uniform, and compute the site of it "
+                "(deterministic)"
+            )
     if "real" in (a.support, b.support):
         other = b.support if a.support == "real" else a.support
         if other.startswith(("positive", "greater_than", "less_than")):
