@@ -13,6 +13,12 @@ from ppl_parity.backend.contract import Arrays, Site
 from ppl_parity.ladder.changes.jacobians import Computed, Jacobian
 
 MULTIVARIATE = "MultivariateNormal"
+JOINT = (
+    MULTIVARIATE,
+    "LowRankMultivariateNormal",
+    "CAR",
+    "MatrixNormal",
+)  # given as the covariance of all numbers
 LOCATION_SCALE = ("Normal", "StudentT", "Cauchy", "Laplace", "Logistic", "Gumbel")
 # Of b z, with the power of b that each parameter takes.
 SCALED: dict[str, dict[str, int]] = {
@@ -54,7 +60,7 @@ def implied(site: Site, drawn: Site, group: Computed, here: Place, there: Place)
     """
     if here.derivative.blocks.shape != there.derivative.blocks.shape:
         return None
-    if here.derivative.rows == np.shape(here.computed) and group.family != MULTIVARIATE:
+    if here.derivative.rows == np.shape(here.computed) and group.family not in JOINT:
         found = _of_numbers(drawn, here, there)
     else:
         found = _of_normals(drawn, group, here, there)
@@ -116,7 +122,7 @@ def _of_normals(drawn: Site, group: Computed, here: Place, there: Place) -> tupl
     if group.family == "Normal":
         apart = _diagonal(covariance, 1)
         return None if apart is None else ("Normal", {"loc": where, "scale": np.sqrt(apart).reshape(shape)})
-    if group.family != MULTIVARIATE:
+    if group.family not in JOINT:
         return None
     if rows != group.batch:
         d = int(np.prod(shape[len(group.batch) :]))

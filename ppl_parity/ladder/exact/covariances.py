@@ -26,11 +26,20 @@ def covariance_of(params: Arrays) -> np.ndarray | None:
         if "cov_factor" in params and "cov_diag" in params:
             factor, diagonal = params["cov_factor"], params["cov_diag"]
             return factor @ np.swapaxes(factor, -1, -2) + diagonal[..., None] * np.eye(diagonal.shape[-1])
+        if "scale_tril_row" in params and "scale_tril_column" in params:
+            return _of_rows_and_columns(params["scale_tril_row"], params["scale_tril_column"])
         if "adj_matrix" in params and "conditional_precision" in params:
             return np.linalg.inv(_conditional(params))
     except np.linalg.LinAlgError:
         pass
     return None
+
+
+def _of_rows_and_columns(row: np.ndarray, column: np.ndarray) -> np.ndarray:
+    """R R' (x) C C' of the numbers of a matrix, row by row."""
+    rows, columns = (x @ np.swapaxes(x, -1, -2) for x in (row, column))
+    product = np.einsum("...ij,...kl->...ikjl", rows, columns)
+    return product.reshape(*product.shape[:-4], *2 * (rows.shape[-1] * columns.shape[-1],))
 
 
 def _conditional(params: Arrays) -> np.ndarray:

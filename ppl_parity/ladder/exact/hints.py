@@ -24,6 +24,17 @@ MOST_NUMBERS = 2_000_000  # of a site's parameters over all points
 MOST_SHOWN = 3
 PROBABLE = 1e-9  # beyond zero and one, by rounding
 OF_A_FACTOR = "which has no parameters to compare: record in both what they are made of (deterministic)"
+OF_TWO_FACTORS = "a factor has no parameters to compare: record in both what it is made of (deterministic)"
+# Whose steps a loop on the other side draws one by one.
+SEQUENCES = {
+    "EulerMaruyama",
+    "GaussianHMM",
+    "GaussianMRF",
+    "GaussianRandomWalk",
+    "GaussianStateSpace",
+    "DiscreteHMM",
+    "LinearHMM",
+}
 FORMS = {key for key, _ in COVARIANCES}
 
 
@@ -78,6 +89,7 @@ def explain_site(
         or one_sided
         or _explain_numbers(values, name)
         or what_if(context, name, values)
+        or (OF_TWO_FACTORS if a.kind == "factor" else None)
     )
 
 
@@ -103,6 +115,9 @@ def _explain_families(
         return told
     if told:
         return f"{words}; {told}"
+    if SEQUENCES & {worst.pyro.family, worst.numpyro.family}:
+        found = _explain_numbers(values, name) or what_if(context, name, values)
+        return found or f"{words}, which may be one distribution: compare what each step of it is given"
     if "factor" in (worst.pyro.kind, worst.numpyro.kind):
         found = _explain_numbers(values, name) or what_if(context, name, values)
         return f"{words}; {found}" if found else f"{words}, {OF_A_FACTOR}"
@@ -189,6 +204,8 @@ def _explain_params(
     told = found[key]
     if told is None or told.endswith(WRONG):
         told = what_if(context, name, values) or told
+    if told is None and key == "log_factor":  # the number that is told already
+        return None
     told = f"; {told}" if told else ""
     rest = f"; its {' and '.join(also)} {'differs' if len(also) == 1 else 'differ'} too" if also else ""
     return f"its {key}{_show(apart[key])}{told}{rest}"
@@ -308,7 +325,9 @@ def _hidden(values: dict[str, list[Arrays]], name: str) -> str | None:
     counts = [int(np.count_nonzero(~one)) for one in none]
     total = none[0].size
     if counts[0] == counts[1]:
-        rows = ", ".join(str(i) for i in np.flatnonzero(none[0] != none[1])[:MOST_SHOWN])
+        shape = next(row[name].shape for row in values["pyro"] if name in row and row[name].size == total)
+        apart = np.argwhere((none[0] != none[1]).reshape(shape))[:MOST_SHOWN]
+        rows = ", ".join(str(i[0]) if len(i) == 1 else f"[{', '.join(map(str, i))}]" for i in apart)
         return (
             f"{counts[0]} of its {total} elements count on both sides, but not the same: they part at {rows}"
         )

@@ -12,7 +12,7 @@ from ppl_parity.errors import InputError
 from ppl_parity.findings import Finding
 from ppl_parity.ladder.changes.change import compared_in_full
 from ppl_parity.ladder.context import Context, subsampled
-from ppl_parity.ladder.exact.moved import movable
+from ppl_parity.ladder.exact.moved import movable, moved_values
 from ppl_parity.ladder.exact.renaming import advised_transpose
 from ppl_parity.listing import listed
 from ppl_parity.pair.holding import names_held
@@ -32,9 +32,14 @@ def told_of_params(context: Context) -> Iterator[Finding]:
         for side in SIDES
     }
     yield from _held(context, found)
+    idle = {name for side in context.live for name in _idle(context, side, found)}
+    if idle:
+        yield _told_of_idle(context, sorted(idle), found)
     for name in dict.fromkeys([*found["pyro"], *found["numpyro"]]):
         sides = [side for side in SIDES if name in found[side]]
         sampled = [side for side in SIDES if side not in sides and name in context.sites[side]]
+        if name in idle and not sampled:
+            continue
         if sampled and context.sites[sampled[0]][name].kind == "latent":
             yield Finding(
                 "different",
@@ -91,6 +96,38 @@ def _held(context: Context, params: Params) -> Iterator[Finding]:
             site=names[0],
             notable=True,
         )
+
+
+def _idle(context: Context, side: str, params: Params) -> list[str]:
+    """Params of one side alone on which no log prob hangs, as of a network whose weights are all drawn."""
+    (other,) = (each for each in SIDES if each != side)
+    alone = [name for name in params[side] if name not in params[other]]
+    if not alone or "density" not in context.rungs:
+        return []
+    drawn = {
+        site.name: site.value
+        for site in context.sites[side].values()
+        if site.kind == "latent" and site.value is not None
+    }
+    try:
+        moved = context.pair.from_side(side, moved_values(context.programs[side], 0))
+        names = [name for name in alone if name in moved]
+        values = [drawn, drawn | context.pair.to_side(side, {name: moved[name] for name in names})]
+        first, then = (context.programs[side].site_log_probs(at) for at in values)
+    except InputError:  # a value that the model does not take
+        return []
+    return names if all(np.array_equal(first[name], then[name], equal_nan=True) for name in first) else []
+
+
+def _told_of_idle(context: Context, names: list[str], params: Params) -> Finding:
+    side = next(side for side in SIDES if names[0] in params[side])
+    are = "are params" if len(names) > 1 else "is a param"
+    return Finding(
+        "same",
+        "param",
+        f"{listed(names)} {are} in {side} alone, and no log prob hangs on {'them' if len(names) > 1 else 'it'}.",
+        site=names[0],
+    )
 
 
 def _other_map(context: Context, name: str, params: Params) -> Iterator[Finding]:

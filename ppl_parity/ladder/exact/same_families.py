@@ -50,7 +50,10 @@ def _normal(params: Arrays) -> dict[str, np.ndarray]:
     covariance = covariance_of(params)
     if covariance is None:
         return {}
-    loc = np.broadcast_to(params["loc"], covariance.shape[:-1])
+    loc = np.asarray(params["loc"])
+    if loc.size == np.prod(covariance.shape[:-1]):  # of a matrix, too, whose numbers are taken row by row
+        loc = loc.reshape(covariance.shape[:-1])
+    loc = np.broadcast_to(loc, covariance.shape[:-1])
     return {"loc": loc, "covariance_matrix": covariance, "precision_matrix": np.linalg.inv(covariance)}
 
 
@@ -95,6 +98,7 @@ ONE_DISTRIBUTION: tuple[dict[str, Parameters], ...] = (
         "NanMaskedMultivariateNormal": _normal,
         "LowRankMultivariateNormal": _normal,
         "CAR": _normal,
+        "MatrixNormal": _normal,
     },
     {"Normal": _located, "NanMaskedNormal": _located, "Normal under Affine": _located},
     {"LogNormal": _located, "Normal under Affine, Exp": _located, "Normal under Exp": _located},

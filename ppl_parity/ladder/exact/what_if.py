@@ -56,7 +56,11 @@ ELEMENTWISE: tuple[tuple[str, Map], ...] = (
     ("1 / {}**2", lambda v: 1 / np.square(v)),
     ("1 / sqrt({})", lambda v: 1 / np.sqrt(v)),
 )
-TRIANGULAR = ("corr_cholesky", "lower_cholesky")  # whose transpose is no value of the other side's site
+NEVER_TURNED = (
+    "corr_cholesky",
+    "lower_cholesky",
+    "simplex",
+)  # whose transpose is no value of the other side's site
 KINDS = {"-": "a sign", "0 ": "a term that one side lost", "1 for": "a factor that one side lost"}
 INTEGERS: tuple[tuple[str, Map], ...] = (
     ("1 - {}", lambda v: 1 - v),
@@ -117,7 +121,7 @@ def _if_meant(context: Context, name: str) -> str:
     own = context.sites["numpyro"][name].name
     if name in context.shapes:
         return ", which rename says already"
-    if context.sites["pyro"][name].support in TRIANGULAR:
+    if context.sites["pyro"][name].support in NEVER_TURNED:
         return ""
     return f'; if that is meant, give rename = {{"{name}": "{own}.T"}}'
 

@@ -13,7 +13,9 @@ from ppl_parity.findings import Finding
 from ppl_parity.ladder.changes.change import compared_in_full
 from ppl_parity.ladder.context import Context
 from ppl_parity.ladder.exact.coordinates import Position, dynamic_sites, moved_sites, positions
+from ppl_parity.ladder.exact.deltas import delta_sites
 from ppl_parity.ladder.exact.scales import own_widths
+from ppl_parity.listing import listed
 from ppl_parity.pair.pairs import SIDES
 from ppl_parity.pair.points import Walk
 from ppl_parity.tolerances import library_limit
@@ -70,9 +72,21 @@ def run(context: Context) -> Iterator[Finding]:
             "unresolved",
             "trajectory",
             "No shared point has a stable step size.",
-            hint="NUTS would find none either: centre the predictors and scale them (a calendar year less the mean "
-            "year, incomes in units of their sd), or make the priors narrower",
+            hint=_why_unstable(context),
         )
+
+
+def _why_unstable(context: Context) -> str:
+    """What to change, as far as it can be known."""
+    if deltas := delta_sites(context):
+        return (
+            f"{listed(deltas)}, a Delta in both, has no density beside its value, where NUTS would move it: compute it "
+            "(deterministic), and add its log_density as a factor"
+        )
+    return (
+        "NUTS would find none either: centre the predictors and scale them (a calendar year less the mean year, "
+        "incomes in units of their sd), or make the priors narrower"
+    )
 
 
 def _plan(context: Context, near: list[Position]) -> tuple[Walk, ...]:

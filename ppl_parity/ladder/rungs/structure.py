@@ -172,7 +172,7 @@ def _factor_unseen(context: Context) -> str:
             if described.kind == "latent" and is_discrete(described):
                 return f" beside {site!r}, which is discrete in {side}"
     if context.rungs and "posterior" not in context.rungs:
-        return ", which posterior draws would show and nobody asked for"
+        return ", which posterior draws alone would show (--rungs posterior)"
     return ""
 
 

@@ -60,6 +60,8 @@ def of_elements(pairs: Pairs) -> str | None:
     """A function of each element that differs; of one constant a plain multiple is named beside it."""
     left, right = pairs.differing
     fixed = not np.ptp(left) and not np.ptp(right)  # two hyperparameters, which many functions lead to
+    if fixed and not left.any():  # as exp and the logistic function lead from 0 to 1 and to 1/2
+        return None
     for function, words in OF_ELEMENTS:
         if (
             fixed
