@@ -244,8 +244,9 @@ def test_what_is_observed_of_latent_sites_is_compared_at_shared_points(sides: di
     )
     first = checked(weight=1.5).first_difference
     assert first is not None
-    assert (first["site"], first["quantity"]) == ("total", "observed values")
-    assert "The data at 'total' differ at prior draw 0 of pyro" in first["detail"]
+    assert (first["rung"], first["site"]) == ("density", "total")
+    assert "its value less its loc is" in first["hint"]
+    assert "1.5 times pyro's" in first["hint"]
 
 
 @pytest.mark.parametrize(("times", "verdict"), [(1.0, "same"), (2.0, "different")])
