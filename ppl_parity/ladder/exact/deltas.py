@@ -47,10 +47,16 @@ def level_deltas(context: Context, points: Sequence[Point], values: dict[str, li
             near = _near(point.values[name], pyro, numpyro, rows["pyro"][name].shape)
             for side in SIDES:
                 site = described[side][name]
-                density = np.broadcast_to(
-                    site.scale * np.asarray(site.params.get(DENSITY, 0.0)), rows[side][name].shape
-                )
+                density = site.scale * _density(site, np.shape(point.values[name]), np.ndim(rows[side][name]))
                 rows[side][name] = np.where(near, density, rows[side][name])
+
+
+def _density(site: Site, shape: tuple[int, ...], batch_ndim: int) -> np.ndarray:
+    """The log density that it was given, of each event: of many independent Deltas their sum."""
+    density = np.asarray(site.params.get(DENSITY, 0.0))
+    if density.ndim <= batch_ndim:
+        return density
+    return np.sum(np.broadcast_to(density, shape[: density.ndim]), axis=tuple(range(batch_ndim, density.ndim)))
 
 
 def at_their_values(context: Context, point: Point, learned: Arrays) -> Point:

@@ -15,7 +15,7 @@ from ppl_parity.ladder.context import Context
 from ppl_parity.ladder.exact.blaming import blamed
 from ppl_parity.ladder.exact.clamps import level_clamps
 from ppl_parity.ladder.exact.comparison import Comparison, compare
-from ppl_parity.ladder.exact.deltas import at_their_values, level_deltas
+from ppl_parity.ladder.exact.deltas import at_their_values, delta_sites, level_deltas
 from ppl_parity.ladder.exact.held import held_at
 from ppl_parity.ladder.exact.log_probs import SiteLogProbs, compare_site, limit_of, names_of, sums_of
 from ppl_parity.listing import listed
@@ -142,7 +142,7 @@ def moved(context: Context, offsets: Offsets) -> Iterator[Finding]:
             size=found.size if np.isfinite(found.size) else None,
             point=points[found.worst].name,
             hint=f"{still} does not use {listed(guilty)}"
-            if still
+            if still and name not in delta_sites(context)  # whose value is moved with the param
             else causes.get(name)
             or "what the initial value hides, as zero does: look at what the param is multiplied by, or an exponent",
         )
@@ -157,6 +157,8 @@ def _causes(context: Context, learned: Arrays) -> dict[str | None, str]:
         return {}
     try:
         there = held_at(context, learned)
+        if not all(_is_held(context, there, side, learned) for side in SIDES):
+            return {}
         points = [at_their_values(there, point, {}) for point in where_moved(context.points)]
         there.points = points
         values = there.both(
@@ -170,6 +172,14 @@ def _causes(context: Context, learned: Arrays) -> dict[str | None, str]:
     found = {name: compare_site(there, values, name) for name in names_of(values)}
     told = blamed(there, values, found, []) if any(c.relation == "different" for c in found.values()) else ()
     return {one.site: one.hint for one in told if one.hint is not None}
+
+
+def _is_held(context: Context, there: Context, side: str, learned: Arrays) -> bool:
+    """Whether the models that were handed the values use them: a module of torch's may keep its own."""
+    given = context.values(side, context.points[0], discrete=True)
+    asked = context.programs[side].site_log_probs(given | context.pair.to_side(side, learned))
+    held = there.programs[side].site_log_probs(given)
+    return all(np.allclose(held[name], asked[name], equal_nan=True) for name in asked)
 
 
 def _usable(values: SiteLogProbs) -> int:

@@ -13,9 +13,10 @@ from typing import Any
 from ppl_parity.backend.contract import Site
 from ppl_parity.findings import Finding
 from ppl_parity.ladder import findings_of
-from ppl_parity.ladder.context import Context
+from ppl_parity.ladder.context import Context, subsampled
 from ppl_parity.ladder.rungs import density, structure
 from ppl_parity.listing import listed
+from ppl_parity.pair.holding import plates_apart, released
 from ppl_parity.pair.pairs import SIDES
 
 NAME = "guide"
@@ -31,6 +32,7 @@ def run(context: Context) -> Iterator[Finding]:
         return
     guide = context.guide()
     yield from _covering(context, guide)
+    yield from _rows_of(context)
     for rung in (structure.NAME, density.NAME):
         for finding in findings_of(guide, rung):
             if finding.quantity == structure.OBSERVED and finding.site is None:
@@ -151,6 +153,26 @@ def _covering(context: Context, guide: Context) -> Iterator[Finding]:
             site=extra[0],
             notable=True,
             hint="a site of the model under another name, or an auxiliary one",
+        )
+
+
+def _rows_of(context: Context) -> Iterator[Finding]:
+    """Plates of which the guides take another number of rows, as they were handed over: here they are given some."""
+    if context.frozen or not subsampled(context):
+        return
+    pair, sites = context.pair, {}
+    for side in SIDES:
+        program = context.sides[side].program(
+            released(pair.guides[side]), pair.data[side], max_plate_nesting=pair.max_plate_nesting
+        )
+        sites[side] = {site.name: site for site in program.sites()}
+    for a, b in plates_apart(sites):
+        yield Finding(
+            "different",
+            "plate",
+            f"The plate {a.name!r} of the guide takes {a.subsample_size} of {a.size} rows in pyro and "
+            f"{b.subsample_size} of {b.size} in numpyro.",
+            hint="another subsample_size: the model is given the rows that its guide takes, and weighs them by its own",
         )
 
 

@@ -30,7 +30,7 @@ def term(pairs: Pairs) -> str | None:
         if len(left) < SPARE or not (np.all(np.isfinite(left)) and np.all(np.isfinite(right))):
             continue
         gap = right - left
-        if told := _constant(gap) or _added(gap, pairs) or _fitted(gap, pairs) or _product(gap, pairs):
+        if told := _constant(gap, left) or _added(gap, pairs) or _fitted(gap, pairs) or _product(gap, pairs):
             return words + told
     return None
 
@@ -38,7 +38,7 @@ def term(pairs: Pairs) -> str | None:
 def plain_term(pairs: Pairs) -> str | None:
     """A constant or a site that is added: of two arrays that are all but the same, what the gap itself is."""
     left, right = (pairs.picked(side, MOST_COLUMNS) for side in (pairs.left, pairs.right))
-    return (_constant(right - left) or _added(right - left, pairs)) if len(left) >= SPARE else None
+    return (_constant(right - left, left) or _added(right - left, pairs)) if len(left) >= SPARE else None
 
 
 def times(pairs: Pairs) -> str | None:
@@ -80,11 +80,13 @@ def moving(pairs: Pairs) -> dict[str, np.ndarray]:
     return {name: own for name, own in picked.items() if np.ptp(own, axis=0).all()}
 
 
-def _constant(gap: np.ndarray) -> str | None:
+def _constant(gap: np.ndarray, left: np.ndarray) -> str | None:
     size = np.abs(gap).max()
     if not np.all(np.ptp(gap, axis=0) < NEAR * size):
         return None
     one = np.ptp(gap) < NEAR * size
+    if not one and not np.all(np.ptp(left, axis=0) > NEAR * np.abs(left).max(axis=0)):
+        return None  # of numbers that do not move the one is always the other plus some
     if not one:
         return "numpyro's is pyro's plus a number of each element's own, the same at every point"
     return f"numpyro's is pyro's {'plus' if gap.flat[0] > 0 else 'less'} {abs(gap.flat[0]):.4g}"
