@@ -5,7 +5,11 @@ from __future__ import annotations
 from functools import wraps
 from typing import Any
 
+import jax
+import numpyro
 from numpyro import handlers
+from numpyro.primitives import Messenger
+from numpyro.primitives import _PYRO_STACK as STACK
 
 from numpyro_impl.runtime import to_framework
 from ppl_parity.backend.contract import Model, Values
@@ -16,7 +20,35 @@ def hold(model: Model, values: Values) -> Model:
 
     @wraps(model)
     def held(*args: Any, **kwargs: Any) -> Any:
-        with handlers.substitute(data=to_framework(dict(values))):
+        with handlers.substitute(data=to_framework(dict(values))), EachArray():
             return model(*args, **kwargs)
 
     return held
+
+
+class EachArray(Messenger):
+    """Make of a statement of a tree of arrays, as a network's is, one of each array: ``net.layer.kernel``.
+
+    Each may then have a value of its own, from whatever handler is outside of this one.
+    """
+
+    def process_message(self, msg: Any) -> None:
+        """Issue the statements, to the handlers outside alone: those inside have seen the whole one."""
+        if msg["type"] != "param" or msg["value"] is not None or callable(msg["args"][0]):
+            return
+        if jax.tree_util.all_leaves([msg["args"][0]]):
+            return
+        named, structure = jax.tree_util.tree_flatten_with_path(msg["args"][0])
+        place = next(i for i, handler in enumerate(STACK) if handler is self)
+        inside = STACK[place:]
+        del STACK[place:]
+        try:
+            leaves = [numpyro.param(name_of(msg["name"], path), leaf) for path, leaf in named]
+        finally:
+            STACK.extend(inside)
+        msg["value"] = jax.tree_util.tree_unflatten(structure, leaves)
+
+
+def name_of(statement: str, path: Any) -> str:
+    """What an array of a tree is called: the statement's name, and the keys that lead to it."""
+    return f"{statement}.{jax.tree_util.keystr(path, simple=True, separator='.')}"

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from numpyro_impl import sites as describing
+from numpyro_impl.holding import name_of
 from numpyro_impl.runtime import NAME, seed_to_rng, to_numpy
 from numpyro_impl.simulation import simulate
 from numpyro_impl.tracing import INIT_STRATEGIES, NEEDS_NUMBERS, TracedModel
@@ -65,7 +66,8 @@ class Program(TracedModel):
                 run(self.arrays)
             if found:  # again, for their values: most models have none, and are not run
                 run(self.arrays)
-            nodes = [one for node in found for one in _of_each_array(node, moved=seed is not None)]
+            known = {node["name"] for node in found}
+            nodes = [one for node in found for one in _of_each_array(node, known, moved=seed is not None)]
             return tuple(describing.param_site(node, seed) for node in nodes)
 
     def drawn_anew(self) -> Arrays:
@@ -193,13 +195,13 @@ class Program(TracedModel):
         return jax.lax.map(lambda one: self.constrain_function(arrays, one), batch, batch_size=1000)
 
 
-def _of_each_array(node: dict[str, Any], *, moved: bool) -> list[dict[str, Any]]:
-    """A ``param`` statement; of a tree of arrays, as a network's is, one of each: ``net.layer.kernel``.
+def _of_each_array(node: dict[str, Any], known: Collection[str], *, moved: bool) -> list[dict[str, Any]]:
+    """A ``param`` statement; of a tree that a function makes, or a handler of the user's gives, one of each array.
 
-    Nothing moves an array of a tree, for no value is given to a part of a statement.
+    Nothing moves an array of such a tree, for no value is given to a part of a statement.
     """
     if jax.tree_util.all_leaves([node["value"]]):
         return [node]
     leaves = [] if moved else jax.tree_util.tree_flatten_with_path(node["value"])[0]
-    named = [(jax.tree_util.keystr(path, simple=True, separator="."), leaf) for path, leaf in leaves]
-    return [node | {"name": f"{node['name']}.{name}", "value": leaf} for name, leaf in named]
+    named = {name_of(node["name"], path): leaf for path, leaf in leaves}
+    return [node | {"name": name, "value": leaf} for name, leaf in named.items() if name not in known]

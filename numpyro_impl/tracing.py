@@ -21,6 +21,7 @@ from numpyro.primitives import Messenger
 from numpyro_impl import sites as describing
 from numpyro_impl.compiled import compile_options, kept, shapes_of, shared
 from numpyro_impl.discrete import tilt
+from numpyro_impl.holding import EachArray
 from numpyro_impl.runtime import NAME, seed_to_rng, session, to_framework, to_numpy
 from numpyro_impl.sharding import Shards, check_shards, spread, use
 from ppl_parity.backend.checks import check_model, check_values, explain, refuse_varying
@@ -91,7 +92,7 @@ class TracedModel:
         check_model(NAME, model, data)
         one_of("precision", precision, PRECISIONS)
         self.model, self.precision, self.device = model, precision, device
-        self.run = _WideCarries(model)
+        self.run = EachArray(_WideCarries(model))
         check_shards(model, device, num_shards)
         data = getattr(model, "prepared", dict)(plain(data))
         self.shards: Shards | None = None

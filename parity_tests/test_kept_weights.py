@@ -1,4 +1,4 @@
-"""Guides that keep their weights themselves, that take rows of a plate, or that are a point: moved, and held apart."""
+"""Guides of networks, that take rows of a plate, or that are a point: moved, and told apart."""
 
 from __future__ import annotations
 
@@ -131,3 +131,82 @@ def test_a_point_s_value_is_the_cause_where_its_param_is_moved(sides: dict[str, 
     assert first is not None
     assert first["hint"].startswith("its v is ")
     assert "squared" in first["hint"]
+
+
+SIZES = {"first": (3, 2), "second": (2, 3)}  # (out, in)
+STARTS = {name: np.sin(np.arange(6.0)).reshape(size) for name, size in SIZES.items()}
+
+
+def latent(ppl: str) -> Callable:
+    def model(x):
+        library, dist = libraries(ppl)
+        with library.plate("rows", len(x)):
+            z = library.sample("z", dist.Normal(0.0, 1.0))
+            library.sample("x", dist.Normal(z[:, None] + 0 * x, 1.0).to_event(1), obs=x)
+
+    return model
+
+
+def of_layers(x) -> None:
+    import torch
+
+    pyro, dist = libraries("pyro")
+    layers = torch.nn.ModuleDict(
+        {name: torch.nn.Linear(*size[::-1], bias=False) for name, size in SIZES.items()}
+    )
+    for name, layer in layers.items():
+        layer.weight = torch.nn.Parameter(torch.tensor(STARTS[name]))
+    layers = pyro.module("net", layers)
+    out = layers["second"](torch.tanh(layers["first"](x)))
+    with pyro.plate("rows", len(x)):
+        pyro.sample("z", dist.Normal(out[:, 0], torch.exp(out[:, 1])))
+
+
+def of_a_tree(link: str = "exp", link_of_layer: str = "tanh") -> Callable:
+    """As flax has it: one statement of all weights, (in, out)."""
+
+    def guide(x):
+        numpyro, dist = libraries("numpyro")
+        lib = numbers("numpyro")
+        net = numpyro.param("net", {name: {"kernel": lib.array(start.T)} for name, start in STARTS.items()})
+        out = getattr(lib, link_of_layer)(x @ net["first"]["kernel"]) @ net["second"]["kernel"]
+        with numpyro.plate("rows", len(x)):
+            numpyro.sample("z", dist.Normal(out[:, 0], getattr(lib, link)(out[:, 1])))
+
+    return guide
+
+
+def amortised(numpyro: Callable, sides: dict[str, Side], *rungs: str) -> Report:
+    return check(
+        latent("pyro"),
+        latent("numpyro"),
+        {"x": np.array([[0.4, 1.3], [0.9, -0.2], [-0.7, 0.1]])},
+        guides={"pyro": of_layers, "numpyro": numpyro},
+        rename={f"net$$${name}.weight": f"net.{name}.kernel.T" for name in SIZES},
+        rungs=["structure", "density", "guide", *rungs],
+        sides=sides,
+    )
+
+
+def test_each_array_of_a_network_is_moved(sides: dict[str, Side]) -> None:
+    report = amortised(of_a_tree(), sides)
+    assert report.verdict == "same", report.first_difference
+    assert any(
+        "'net$$$second.weight' are params" in f.detail and "at 6 other" in f.detail
+        for f in told(report, "guide")
+    )
+
+
+@pytest.mark.long
+def test_a_bound_is_compared_in_each_array_of_a_network(sides: dict[str, Side]) -> None:
+    report = amortised(of_a_tree(), sides, "elbo")
+    assert report.verdict == "same", report.first_difference
+    details = [f.detail for f in told(report, "elbo")]
+    assert all(any(f"gradient in 'net$$${name}.weight" in detail for detail in details) for name in SIZES)
+
+
+def test_what_a_network_s_start_hides_is_found(sides: dict[str, Side]) -> None:
+    """At a start where tanh is all but a line, and the scale 1, the port is the original."""
+    first = amortised(of_a_tree(link_of_layer="sin"), sides).first_difference
+    assert first is not None
+    assert (first["rung"], first["site"]) == ("guide", "z")

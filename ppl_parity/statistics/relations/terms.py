@@ -30,7 +30,11 @@ def term(pairs: Pairs) -> str | None:
         if len(left) < SPARE or not (np.all(np.isfinite(left)) and np.all(np.isfinite(right))):
             continue
         gap = right - left
-        if told := _constant(gap, left) or _added(gap, pairs) or _fitted(gap, pairs) or _product(gap, pairs):
+        if told := _constant(gap, left):
+            return words + told
+        if np.all(np.ptp(gap, axis=0) < NEAR * np.abs(gap).max()):
+            continue  # no term moves
+        if told := _added(gap, pairs) or _fitted(gap, pairs) or _product(gap, pairs):
             return words + told
     return None
 
