@@ -8,8 +8,8 @@ from typing import Any
 import jax
 import numpyro
 from numpyro import handlers
-from numpyro.primitives import Messenger
 from numpyro.primitives import _PYRO_STACK as STACK
+from numpyro.primitives import Messenger
 
 from numpyro_impl.runtime import to_framework
 from ppl_parity.backend.contract import Model, Values
@@ -32,21 +32,47 @@ class EachArray(Messenger):
     Each may then have a value of its own, from whatever handler is outside of this one.
     """
 
+    def __init__(self, fn: Any = None) -> None:
+        super().__init__(fn)
+        self._asked: set[str] = set()
+
+    def __enter__(self) -> Any:
+        self._asked.clear()
+        return super().__enter__()
+
     def process_message(self, msg: Any) -> None:
         """Issue the statements, to the handlers outside alone: those inside have seen the whole one."""
-        if msg["type"] != "param" or msg["value"] is not None or callable(msg["args"][0]):
+        if msg["type"] != "param" or msg["value"] is not None:
             return
-        if jax.tree_util.all_leaves([msg["args"][0]]):
+        made = not msg["args"]  # by a function of a key
+        if not made and msg["args"][0] is None:  # whether there is a value already
+            self._asked.add(msg["name"])
             return
-        named, structure = jax.tree_util.tree_flatten_with_path(msg["args"][0])
         place = next(i for i, handler in enumerate(STACK) if handler is self)
         inside = STACK[place:]
         del STACK[place:]
         try:
+            whole = msg["fn"](**msg["kwargs"]) if made else msg["args"][0]
+            if jax.tree_util.all_leaves([whole]):
+                msg["value"] = whole if made else None
+                return
+            named, structure = jax.tree_util.tree_flatten_with_path(whole)
             leaves = [numpyro.param(name_of(msg["name"], path), leaf) for path, leaf in named]
         finally:
             STACK.extend(inside)
         msg["value"] = jax.tree_util.tree_unflatten(structure, leaves)
+        if (
+            msg["name"] in self._asked
+        ):  # flax_module goes on with what it made, whatever the statement returns
+            _update(whole, msg["value"])
+
+
+def _update(whole: Any, by: Any) -> None:
+    for key in whole if isinstance(whole, dict) else ():
+        if isinstance(whole[key], dict):
+            _update(whole[key], by[key])
+        else:
+            whole[key] = by[key]
 
 
 def name_of(statement: str, path: Any) -> str:

@@ -117,12 +117,17 @@ def param_site(node: dict[str, Any], seed: int | None = None) -> Site:
     value = np.asarray(node["value"])
     constraint = node["kwargs"].get("constraint", constraints.real)
     support = support_name(constraint, _bounds(constraint))
-    if seed is not None and value.dtype == np.float64:
+    narrow = (
+        value.dtype == np.float32
+    )  # as flax makes them, whatever the session's precision; they need not stay so
+    if seed is not None and (narrow or value.dtype == np.float64):
+        value = value.astype(np.float64)
         with suppress(NotImplementedError, ValueError):  # a constraint without a map: it stays where it is
             transform = dist.biject_to(constraint)
             unconstrained = away(np.asarray(transform.inv(value)), node["name"], seed, support)
             value = np.asarray(transform(unconstrained))
-    return Site(node["name"], "param", "", (), value.shape, support, value.dtype.name, value=value)
+    dtype = "float32" if narrow else value.dtype.name
+    return Site(node["name"], "param", "", (), value.shape, support, dtype, value=value)
 
 
 def _site(node: dict[str, Any], arrays: dict[str, Any], sizes: dict[str, int], enumerated: bool) -> Site:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
+from parity_tests.conftest import load
 from parity_tests.written import libraries, numbers
 from ppl_parity.process import wire
 from ppl_parity.process.references import HeldReference, ModuleReference
@@ -52,6 +54,40 @@ def test_a_model_that_is_held_draws_nothing_anew(backend: Any) -> None:
         "start": np.array([1.0, 1.0]),
     }  # what is given counts more than what is held
     np.testing.assert_allclose(program.site_log_probs(others)["m"], -0.5 * 1.7**2 - half)
+
+
+@pytest.mark.parametrize("how", ["a tree", "a function of a key", "asked for first"])
+def test_each_array_of_a_tree_may_have_a_value(how: str) -> None:
+    """A user's tree stays as it was: only one that was made when it was asked for is changed."""
+    jnp = numbers("numpyro")
+    backend, users = load("numpyro"), {"layer": {"kernel": jnp.ones((2, 2)), "bias": jnp.zeros(2)}}
+
+    def model():
+        numpyro, dist = libraries("numpyro")
+        net: Any = {"layer": dict(users["layer"])} if how == "asked for first" else users
+        if how == "asked for first":
+            assert numpyro.param("net") is None
+            numpyro.param("net", net)
+        else:
+            net = numpyro.param("net", net if how == "a tree" else lambda key: net)
+        numpyro.sample("y", dist.Normal(net["layer"]["kernel"].sum() + net["layer"]["bias"][0], 1.0))
+
+    def at(program: Any, **given: Any) -> float:
+        return float(program.site_log_probs({"y": np.array(1.0), **given})["y"])
+
+    def normal(mean: float) -> float:
+        return -0.5 * (1 - mean) ** 2 - 0.5 * np.log(2 * np.pi)
+
+    program = backend.Program(model, {})
+    assert [param.name for param in program.params()] == ["net.layer.bias", "net.layer.kernel"]
+    np.testing.assert_allclose(at(program), normal(4.0))
+    np.testing.assert_allclose(at(program, **{"net.layer.bias": np.array([0.5, 9.0])}), normal(4.5))
+    moved = {param.name: param.value for param in program.params(seed=0)}
+    expected = normal(moved["net.layer.kernel"].sum() + moved["net.layer.bias"][0])
+    np.testing.assert_allclose(at(program, **moved), expected)
+    held = backend.Program(backend.hold(model, {"net.layer.kernel": np.full((2, 2), 0.5)}), {})
+    np.testing.assert_allclose(at(held), normal(2.0))
+    np.testing.assert_array_equal(users["layer"]["kernel"], np.ones((2, 2)))
 
 
 def test_a_held_reference_is_a_key_and_crosses_as_it_is() -> None:

@@ -60,7 +60,7 @@ def prepare(
     own: dict[str, dict[str, Site]] = {side: found for side, (_, found) in both.items()}
     frozen = next((name for name, side in sides.items() if isinstance(side, FrozenSide)), None)
     pair, turned = find_turned(pair, own)
-    as_given, pair = pair, hold(pair, programs, turned, frozen)
+    as_given, (pair, alone) = pair, hold(pair, programs, turned, frozen)
     for side in SIDES if pair is not as_given else ():
         if side != frozen:
             programs[side], own[side] = _program(pair, side, sides[side])
@@ -113,6 +113,8 @@ def prepare(
         shapes=seen.shapes,
         views=seen.views,
     )
+    if alone:
+        context.results["drawn on one side"] = alone
     if apart:
         context.results["plates apart"] = apart
     if frozen is not None:

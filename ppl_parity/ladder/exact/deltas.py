@@ -56,7 +56,9 @@ def _density(site: Site, shape: tuple[int, ...], batch_ndim: int) -> np.ndarray:
     density = np.asarray(site.params.get(DENSITY, 0.0))
     if density.ndim <= batch_ndim:
         return density
-    return np.sum(np.broadcast_to(density, shape[: density.ndim]), axis=tuple(range(batch_ndim, density.ndim)))
+    return np.sum(
+        np.broadcast_to(density, shape[: density.ndim]), axis=tuple(range(batch_ndim, density.ndim))
+    )
 
 
 def at_their_values(context: Context, point: Point, learned: Arrays) -> Point:

@@ -47,7 +47,7 @@ def _is_moved(initial: Site, site: Site) -> bool:
 
 
 def movable(context: Context) -> list[str]:
-    """Params of both sides, of one shape and constraint, in float64; under Pyro's names."""
+    """Params of both sides, of one shape and constraint, in float64 in Pyro; under Pyro's names."""
     if "params" in context.results:
         return context.results["params"]
     if context.reparameterised and "follow" not in context.results:
@@ -75,7 +75,8 @@ def movable(context: Context) -> list[str]:
 def _alike(a: Site, b: Site) -> bool:
     return (
         a.support == b.support
-        and a.dtype == b.dtype == "float64"
+        and a.dtype == "float64"
+        and b.dtype in ("float64", "float32")  # flax makes it so, and takes what it is given
         and a.value is not None
         and b.value is not None
         and a.value.shape == b.value.shape

@@ -87,7 +87,20 @@ def _held(context: Context, params: Params) -> Iterator[Finding]:
     """Of which params each run draws an initial value anew, and both sides are given one."""
     live = context.live[0]
     held = context.pair.from_side(live, dict.fromkeys(names_held(context.pair, live)))
-    if names := [name for name in held if name in params[live]]:
+    alone = context.results.get("drawn on one side", {})
+    for side in dict.fromkeys(alone.values()):
+        names = [name for name, whose in alone.items() if whose == side]
+        other = SIDES[1 - SIDES.index(side)]
+        yield Finding(
+            "same",
+            "param",
+            f"Each run of {side} draws the initial value of {listed(names)} anew: it is given {other}'s, which "
+            f"{'are' if len(names) > 1 else 'is'} fixed.",
+            site=names[0],
+            notable=True,
+            hint="draw it on both sides, or on neither",
+        )
+    if names := [name for name in held if name in params[live] and name not in alone]:
         yield Finding(
             "same",
             "param",
