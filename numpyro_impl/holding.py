@@ -41,11 +41,14 @@ class EachArray(Messenger):
         return super().__enter__()
 
     def process_message(self, msg: Any) -> None:
-        """Issue the statements, to the handlers outside alone: those inside have seen the whole one."""
+        """Issue the statements, to the handlers outside alone: those inside have seen the whole one.
+
+        ``flax_module`` first asks for a value, and then goes on with what it made, whatever its statement returns.
+        """
         if msg["type"] != "param" or msg["value"] is not None:
             return
         made = not msg["args"]  # by a function of a key
-        if not made and msg["args"][0] is None:  # whether there is a value already
+        if not made and msg["args"][0] is None:
             self._asked.add(msg["name"])
             return
         place = next(i for i, handler in enumerate(STACK) if handler is self)
@@ -61,9 +64,7 @@ class EachArray(Messenger):
         finally:
             STACK.extend(inside)
         msg["value"] = jax.tree_util.tree_unflatten(structure, leaves)
-        if (
-            msg["name"] in self._asked
-        ):  # flax_module goes on with what it made, whatever the statement returns
+        if msg["name"] in self._asked:
             _update(whole, msg["value"])
 
 

@@ -117,9 +117,8 @@ def param_site(node: dict[str, Any], seed: int | None = None) -> Site:
     value = np.asarray(node["value"])
     constraint = node["kwargs"].get("constraint", constraints.real)
     support = support_name(constraint, _bounds(constraint))
-    narrow = (
-        value.dtype == np.float32
-    )  # as flax makes them, whatever the session's precision; they need not stay so
+    # As flax makes them, whatever the session's precision; they need not stay so.
+    narrow = value.dtype == np.float32
     if seed is not None and (narrow or value.dtype == np.float64):
         value = value.astype(np.float64)
         with suppress(NotImplementedError, ValueError):  # a constraint without a map: it stays where it is

@@ -136,16 +136,17 @@ def test_a_delta_that_is_drawn_cannot_be_moved(sides: dict[str, Side]) -> None:
     assert str(found.hint).startswith("'z', a Delta in both, has no density beside its value")
 
 
-@pytest.mark.parametrize("used", [0.0, 1.0])
-def test_a_param_that_no_log_prob_hangs_on_is_no_news(used: float, sides: dict[str, Side]) -> None:
+@pytest.mark.parametrize("used", [0.0, 1.0, "under a zero"])
+def test_a_param_that_no_log_prob_hangs_on_is_no_news(used: float | str, sides: dict[str, Side]) -> None:
     def write(library, dist, lib, y):
         w = library.param("w", lib.ones(2)) if lib.__name__ != "torch" else lib.ones(2)
+        times = library.param("times", lib.zeros(())) if isinstance(used, str) else used
         a = library.sample("a", dist.Normal(0.0, 1.0))
-        library.sample("y", dist.Normal(a + used * w.sum(), 1.0), obs=y[0])
+        library.sample("y", dist.Normal(a + times * w.sum(), 1.0), obs=y[0])
 
     report = judged(write, sides)
     assert report.verdict == "same"
-    (found,) = [f for f in told(report, "structure") if f.quantity == "param"]
+    (found,) = [f for f in told(report, "structure") if f.quantity == "param" and f.site == "w"]
     assert found.notable == bool(used)
     assert ("no log prob hangs on it" in found.detail) != bool(used)
 

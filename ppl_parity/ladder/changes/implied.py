@@ -13,12 +13,8 @@ from ppl_parity.backend.contract import Arrays, Site
 from ppl_parity.ladder.changes.jacobians import Computed, Jacobian
 
 MULTIVARIATE = "MultivariateNormal"
-JOINT = (
-    MULTIVARIATE,
-    "LowRankMultivariateNormal",
-    "CAR",
-    "MatrixNormal",
-)  # given as the covariance of all numbers
+# Given as the covariance of all numbers.
+JOINT = (MULTIVARIATE, "LowRankMultivariateNormal", "CAR", "MatrixNormal")
 LOCATION_SCALE = ("Normal", "StudentT", "Cauchy", "Laplace", "Logistic", "Gumbel")
 # Of b z, with the power of b that each parameter takes.
 SCALED: dict[str, dict[str, int]] = {

@@ -19,9 +19,8 @@ from ppl_parity.pair.pairs import SIDES
 from ppl_parity.tolerances import allowed
 
 NUM_POINTS = 3
-OTHERWISE = (
-    "observed otherwise"  # in the climb's results: sites whose data are not the same numbers, and need not be
-)
+# In the climb's results: sites whose data are not the same numbers, and need not be.
+OTHERWISE = "observed otherwise"
 
 
 def observed(context: Context, name: str, a: Site, b: Site) -> Iterator[Finding]:

@@ -125,7 +125,9 @@ def _idle(context: Context, side: str, params: Params) -> list[str]:
     try:
         moved = context.pair.from_side(side, moved_values(context.programs[side], 0))
         names = [name for name in alone if name in moved]
-        values = [drawn, drawn | context.pair.to_side(side, {name: moved[name] for name in names})]
+        # At other values of the others, too: at zero one hides what it is multiplied by.
+        kept = {name: value for name, value in moved.items() if name not in alone}
+        values = [drawn | context.pair.to_side(side, given) for given in (kept, moved)]
         first, then = (context.programs[side].site_log_probs(at) for at in values)
     except InputError:  # a value that the model does not take
         return []

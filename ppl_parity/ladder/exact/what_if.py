@@ -56,11 +56,8 @@ ELEMENTWISE: tuple[tuple[str, Map], ...] = (
     ("1 / {}**2", lambda v: 1 / np.square(v)),
     ("1 / sqrt({})", lambda v: 1 / np.sqrt(v)),
 )
-NEVER_TURNED = (
-    "corr_cholesky",
-    "lower_cholesky",
-    "simplex",
-)  # whose transpose is no value of the other side's site
+# Whose transpose is no value of the other side's site.
+NEVER_TURNED = ("corr_cholesky", "lower_cholesky", "simplex")
 KINDS = {"-": "a sign", "0 ": "a term that one side lost", "1 for": "a factor that one side lost"}
 INTEGERS: tuple[tuple[str, Map], ...] = (
     ("1 - {}", lambda v: 1 - v),
