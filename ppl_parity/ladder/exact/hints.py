@@ -24,6 +24,7 @@ MOST_NUMBERS = 2_000_000  # of a site's parameters over all points
 MOST_SHOWN = 3
 PROBABLE = 1e-9  # beyond zero and one, by rounding
 OF_A_FACTOR = "which has no parameters to compare: record in both what they are made of (deterministic)"
+OF_A_SEQUENCE = "which may be one distribution: compare what each step of it is given"
 OF_TWO_FACTORS = "a factor has no parameters to compare: record in both what it is made of (deterministic)"
 # Whose steps a loop on the other side draws one by one.
 SEQUENCES = {
@@ -115,12 +116,11 @@ def _explain_families(
         return told
     if told:
         return f"{words}; {told}"
-    if SEQUENCES & {worst.pyro.family, worst.numpyro.family}:
-        found = _explain_numbers(values, name) or what_if(context, name, values)
-        return found or f"{words}, which may be one distribution: compare what each step of it is given"
-    if "factor" in (worst.pyro.kind, worst.numpyro.kind):
-        found = _explain_numbers(values, name) or what_if(context, name, values)
-        return f"{words}; {found}" if found else f"{words}, {OF_A_FACTOR}"
+    sequence = SEQUENCES & {worst.pyro.family, worst.numpyro.family}
+    if sequence or "factor" in (worst.pyro.kind, worst.numpyro.kind):
+        if found := _explain_numbers(values, name) or what_if(context, name, values):
+            return found if sequence else f"{words}; {found}"
+        return f"{words}, {OF_A_SEQUENCE if sequence else OF_A_FACTOR}"
     alike = set(worst.pyro.params) == set(worst.numpyro.params) != set()
     return f"{words}, with the same parameters" if alike else words
 
